@@ -1,0 +1,13 @@
+"""Helper package of the course "Why did this CNN predict that?".
+
+The modules stand on floors; each imports only from lower ones:
+
+1. ``shapes``, ``hooks``, ``assets``
+2. ``models``, ``photos``
+3. ``cam``
+4. ``plots``, ``widgets``, ``exercises``
+
+Importing ``course_utils`` alone loads no PyTorch, so that a set-up cell answers at once.
+"""
+
+__version__ = "0.1.0"
