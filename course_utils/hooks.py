@@ -1,0 +1,209 @@
+"""Forward and backward hooks as context managers, and autograd graphs that start at one layer.
+
+A hook is a function that PyTorch calls when a module has run (forward hook) or when the gradient
+with respect to its output has been computed (full backward hook). Both kinds stay registered until
+their handle's ``remove()`` is called, so everything here is used in a ``with`` statement, which
+removes them whatever happens.
+
+Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["BackwardHook", "ForwardHook", "Graph", "LayerError", "evaluation_mode", "graph_from"]
+
+
+class LayerError(ValueError):
+    """The layer cannot be explained with; the message says why."""
+
+
+class _Hooks:
+    """Common part of the two hooks: several modules, what was stored for each, removal."""
+
+    def __init__(self, *modules: nn.Module) -> None:
+        if len(modules) == 1 and isinstance(modules[0], Sequence) and not isinstance(modules[0], nn.Module):
+            modules = tuple(modules[0])
+        for module in modules:
+            if not isinstance(module, nn.Module):
+                raise TypeError(f"a hook needs modules (torch.nn.Module), got {type(module).__name__}")
+        if not modules:
+            raise ValueError("a hook needs at least one module to listen to, got none")
+        self.modules: tuple[nn.Module, ...] = modules
+        self._stored: list[Tensor | None] = [None] * len(modules)
+        self._handles: list[torch.utils.hooks.RemovableHandle] = []
+
+    @property
+    def stored(self) -> Tensor | None:
+        """What the last pass left at the (first) module; None before any pass."""
+        return self._stored[0]
+
+    @property
+    def all_stored(self) -> list[Tensor | None]:
+        """What the last pass left at each module, in the order in which they were given."""
+        return list(self._stored)
+
+    def __getitem__(self, module: nn.Module | int) -> Tensor | None:
+        """Return what was stored for one of the modules, named by itself or by its position."""
+        if isinstance(module, int):
+            return self._stored[module]
+        for position, candidate in enumerate(self.modules):
+            if candidate is module:
+                return self._stored[position]
+        raise KeyError(f"this hook does not listen to that {type(module).__name__}")
+
+    def remove(self) -> None:
+        """Take the hooks off their modules. Safe to call twice."""
+        while self._handles:
+            self._handles.pop().remove()
+
+    def __enter__(self):
+        """Register the hooks; they are removed again if a later registration fails."""
+        if self._handles:
+            raise RuntimeError("these hooks are registered already: use each object in one `with` at a time")
+        try:
+            for position, module in enumerate(self.modules):
+                self._handles.append(self._register(module, position))
+        except BaseException:
+            self.remove()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove the hooks, with or without an exception on its way."""
+        self.remove()
+
+    def _register(self, module: nn.Module, position: int) -> torch.utils.hooks.RemovableHandle:
+        raise NotImplementedError
+
+
+class ForwardHook(_Hooks):
+    """Store the outputs of one or several modules while a ``with`` block runs.
+
+    >>> with ForwardHook(model.conv) as hook:
+    ...     model(images)
+    >>> hook.stored            # the activations A, a copy outside the graph
+
+    ``detach()`` cuts the copy off autograd's graph, so that keeping it does not keep the graph;
+    ``clone()`` gives it memory of its own, so that an in-place ReLU later in the network cannot
+    change it. A module that runs several times leaves the output of its last run.
+
+    Args:
+        modules: the modules to listen to.
+        detach: False stores the output itself, still part of the graph and of the model's memory.
+    """
+
+    def __init__(self, *modules: nn.Module, detach: bool = True) -> None:
+        super().__init__(*modules)
+        self.detach = detach
+
+    def _register(self, module: nn.Module, position: int) -> torch.utils.hooks.RemovableHandle:
+        def store(module: nn.Module, inputs: tuple, output: object) -> None:
+            if not isinstance(output, Tensor):
+                raise TypeError(
+                    f"the {type(module).__name__} returns {type(output).__name__}, not one tensor: "
+                    "put the hook on a module inside it"
+                )
+            self._stored[position] = output.detach().clone() if self.detach else output
+
+        return module.register_forward_hook(store)
+
+
+class BackwardHook(_Hooks):
+    """Store the gradient with respect to the outputs of one or several modules.
+
+    >>> with BackwardHook(model.conv) as hook:
+    ...     model(images)[0, 281].backward()
+    >>> hook.stored            # dy/dA, the same shape as the module's output A
+
+    It is a full backward hook (``register_full_backward_hook``): what it receives is the gradient of
+    the whole module, however many operations the module's forward consists of. The older
+    ``register_backward_hook`` saw the last operation alone.
+
+    The forward pass must run inside the ``with`` block, too: that is when PyTorch prepares the
+    graph for these hooks. An operation that changes the module's output in place (an in-place ReLU
+    behind it) is refused by PyTorch; :func:`graph_from` has no such limit.
+    """
+
+    def _register(self, module: nn.Module, position: int) -> torch.utils.hooks.RemovableHandle:
+        def store(module: nn.Module, grad_inputs: tuple, grad_outputs: tuple) -> None:
+            self._stored[position] = grad_outputs[0].detach().clone()
+
+        return module.register_full_backward_hook(store)
+
+
+class Graph:
+    """What :func:`graph_from` found: ``activations``, the leaf (N, C, h, w) at which the graph starts."""
+
+    def __init__(self) -> None:
+        self.activations: Tensor | None = None
+        self.runs = 0
+
+
+@contextmanager
+def graph_from(layer: nn.Module) -> Iterator[Graph]:
+    """Run a model inside this block with an autograd graph that starts at the output of ``layer``.
+
+    Everything before the layer runs without a graph. A hook detaches the layer's output, makes it a
+    leaf and turns gradients on, so that only what lies behind the layer is recorded: that is all that
+    ``dy/dA`` needs, and it costs hardly more than a plain forward pass. The model goes on with a copy
+    of the leaf, so an in-place operation that follows cannot change the stored activations.
+
+    It works whatever the caller's grad mode is (``no_grad`` and ``inference_mode`` included) and
+    restores that mode at the end. Frozen parameters do not matter, since none of them is a leaf here.
+
+    Raises:
+        LayerError: the layer ran more than once, so that there is no single map A; or its output is not
+            one floating-point tensor.
+    """
+    graph = Graph()
+
+    def start_here(module: nn.Module, inputs: tuple, output: object) -> Tensor:
+        graph.runs += 1
+        if graph.runs > 1:
+            raise LayerError(
+                f"the layer ({type(module).__name__}) is used more than once in one forward pass, so "
+                "there is no single map A to explain with. Take a layer that runs once."
+            )
+        if not isinstance(output, Tensor) or not output.is_floating_point():
+            kind = output.dtype if isinstance(output, Tensor) else type(output).__name__
+            raise LayerError(
+                f"the layer ({type(module).__name__}) returns {kind}, not one floating-point tensor"
+            )
+        # An inference tensor can never require gradients; its copy made here can.
+        leaf = output.clone() if output.is_inference() else output.detach()
+        graph.activations = leaf.requires_grad_()
+        torch.set_grad_enabled(True)
+        return leaf.clone()
+
+    with torch.inference_mode(False), torch.no_grad():
+        handle = layer.register_forward_hook(start_here)
+        try:
+            yield graph
+        finally:
+            handle.remove()
+
+
+@contextmanager
+def evaluation_mode(*modules: nn.Module) -> Iterator[None]:
+    """Put modules in evaluation mode, and every submodule back as it was afterwards.
+
+    In training mode, batch normalization would mix the images of a batch and update its running
+    averages, and dropout would draw a new network for every call: no explanation could be repeated.
+    """
+    modes = [(part, part.training) for module in modules for part in module.modules()]
+    try:
+        for module in modules:
+            module.eval()
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training

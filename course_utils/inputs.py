@@ -1,0 +1,148 @@
+"""What every method checks first: the images, the classes asked for, the logits.
+
+Bad input must never give a plausible picture, so each check ends in a sentence that names the value and the remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Classes", "check_images", "check_logits", "class_matrix", "class_names", "prepare", "unwrap"]
+
+Classes = int | str | Sequence[int | str] | Tensor | None
+
+
+def check_images(images: Tensor, unit_range: bool = False, channels: int | None = None) -> None:
+    """Refuse what is not a batch of images, with a sentence that says what to do.
+
+    Args:
+        images: should be a floating-point tensor (N, C, H, W) without NaN or infinity.
+        unit_range: every value must lie in [0, 1].
+        channels: the number C must have.
+
+    Raises:
+        TypeError: not a tensor, or not of floating-point numbers.
+        ValueError: wrong shape, NaN or infinite values, values outside the range.
+    """
+    if not isinstance(images, Tensor):
+        raise TypeError(
+            f"images must be a tensor (N, C, H, W), got {type(images).__name__}. "
+            "For a PIL image, use `classifier.preprocess(image)`."
+        )
+    shape = tuple(images.shape)
+    if images.ndim == 3:
+        raise ValueError(
+            f"images has shape {shape}: the batch dimension is missing. Pass `images[None]`, a batch of one image."
+        )
+    if images.ndim != 4 or 0 in shape:
+        raise ValueError(f"images must have shape (N, C, H, W) with at least one image, got {shape}.")
+    if not images.is_floating_point():
+        raise TypeError(
+            f"images must be floating-point, got {images.dtype}. For bytes, use `images.float() / 255`."
+        )
+    if channels is not None and shape[1] != channels:
+        remedy = " For gray images, use `images.expand(-1, 3, -1, -1)`." if shape[1] == 1 else ""
+        raise ValueError(
+            f"images must have {channels} channels (RGB), got {shape[1]} in shape {shape}.{remedy}"
+        )
+    low, high = (bound.item() for bound in torch.aminmax(images.detach()))
+    if not (low > -torch.inf and high < torch.inf):  # also false for NaN, which aminmax hands on
+        raise ValueError("images contains NaN or infinite values. Check how the images were computed.")
+    if unit_range and (low < -1e-6 or high > 1 + 1e-6):
+        raise ValueError(
+            f"images must lie in [0, 1], got values from {low:.4g} to {high:.4g}. Divide bytes by 255, and leave the "
+            "normalization by mean and standard deviation to the classifier: it is its first step."
+        )
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """Return the network inside DataParallel, DistributedDataParallel or torch.compile's wrapper.
+
+    These run copies or compiled code, which hooks on the network itself would not see. Any other
+    wrapper may do something of its own (normalize, say) and is left in place.
+    """
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return unwrap(model.module)
+    compiled = getattr(model, "_orig_mod", None)
+    return unwrap(compiled) if isinstance(compiled, nn.Module) else model
+
+
+def prepare(model: nn.Module, images: Tensor) -> tuple[nn.Module, Tensor]:
+    """Check model and images; return the network inside its wrappers, and a copy of the images on its device.
+
+    The copy keeps a network whose first step works in place from changing the caller's images.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}.")
+    check_images(images)
+    model = unwrap(model)
+    parameter = next(model.parameters(), None)
+    with torch.inference_mode(False):  # a copy made here can take part in a graph
+        copy = images.detach().clone()
+        return model, copy if parameter is None else copy.to(parameter.device)
+
+
+def check_logits(logits: object, n_images: int) -> Tensor:
+    """Return the logits if they are a tensor (N, n_classes), else raise an error that says what to do."""
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != n_images:
+        found = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(
+            f"the model must return logits (N, classes) for {n_images} image(s), got {found}. For other outputs "
+            "use `explain(layer, scores)`, where scores() runs the model and returns (N, K) numbers."
+        )
+    return logits
+
+
+def class_matrix(model: nn.Module, classes: Classes, logits: Tensor) -> Tensor:
+    """Return the classes to explain as an integer tensor (N, K); None stands for the predicted one.
+
+    Raises:
+        TypeError: classes are neither numbers nor names.
+        ValueError: no classes, one that does not exist, or a tensor of another shape.
+    """
+    n, n_classes = logits.shape
+    if classes is None:
+        return logits.argmax(1, keepdim=True)
+    if isinstance(classes, Tensor):
+        if classes.is_floating_point() or classes.is_complex() or classes.dtype == torch.bool:
+            raise TypeError(f"classes must be class numbers (integers), got a tensor of {classes.dtype}.")
+        matrix = classes.detach().to(logits.device, torch.long)
+    else:
+        asked = [classes] if isinstance(classes, str) or not hasattr(classes, "__iter__") else list(classes)
+        matrix = torch.tensor(
+            [_class_number(model, c) for c in asked], dtype=torch.long, device=logits.device
+        )
+    if matrix.ndim < 2:
+        matrix = matrix.reshape(1, -1).expand(n, -1)
+    if matrix.ndim != 2 or len(matrix) != n or matrix.shape[1] == 0:
+        raise ValueError(
+            f"classes must be a number, a name, a list of these, or a tensor ({n}, K) with K >= 1 for {n} image(s); "
+            f"got shape {tuple(matrix.shape)}."
+        )
+    for bad in matrix[(matrix < 0) | (matrix >= n_classes)].tolist()[:1]:
+        raise ValueError(
+            f"there is no class {bad}: this model has {n_classes} classes, 0 to {n_classes - 1}."
+        )
+    return matrix
+
+
+def _class_number(model: nn.Module, name: object) -> int:
+    if isinstance(name, str):
+        if not hasattr(model, "class_index"):
+            raise ValueError(
+                f"class {name!r} is a name, but this {type(model).__name__} has no class names. Give the class "
+                "number, or put the network into a `Classifier` with its list of classes."
+            )
+        return model.class_index(name)
+    if isinstance(name, bool) or not hasattr(name, "__index__"):
+        raise TypeError(f"a class is a number or a name, got {name!r} ({type(name).__name__}).")
+    return int(name)
+
+
+def class_names(model: nn.Module, classes: Tensor) -> list[list[str]] | None:
+    """Return the names for a matrix of class numbers, or None where the model has none."""
+    names = getattr(model, "classes", None)
+    return None if names is None else [[names[index] for index in row] for row in classes.tolist()]
