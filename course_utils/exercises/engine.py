@@ -1,0 +1,212 @@
+"""The engine behind the exercises: three states, messages that name a misconception, hints, solutions.
+
+An exercise compares the learner's answer with an independent reference on inputs drawn from a seed.
+If the answer is wrong in the very way that a known misconception is wrong, the message names it.
+"""
+
+from __future__ import annotations
+
+import copy
+import html
+import inspect
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from course_utils.exercises.compare import in_short, mismatch, same
+
+__all__ = ["Exercise", "Feedback", "Misconception"]
+
+NOT_ATTEMPTED, WRONG, CORRECT = "not attempted", "not yet", "correct"
+_MARKS = {NOT_ATTEMPTED: ("○", "#595959"), WRONG: ("✗", "#A33F00"), CORRECT: ("✓", "#00664B")}
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What a check, a hint or a solution answers: shown as a box in a notebook, as text elsewhere.
+
+    Attributes:
+        state: "not attempted", "not yet" or "correct" for a check; "hint 1 of 3", "solution" else.
+        message: sentences for the learner.
+        code: source code shown below the message, if any.
+    """
+
+    state: str
+    message: str
+    code: str = ""
+
+    def __repr__(self) -> str:
+        mark = _MARKS.get(self.state, ("·", ""))[0]
+        return f"{mark} {self.state}: {self.message}" + (f"\n\n{self.code}" if self.code else "")
+
+    def _repr_html_(self) -> str:
+        mark, color = _MARKS.get(self.state, ("·", "#0072B2"))
+        code = f"<pre style='margin: 0.5em 0 0 0'>{html.escape(self.code)}</pre>" if self.code else ""
+        return (
+            f"<div role='status' style='border-left: 4px solid {color}; padding: 0.3em 0.8em'>"
+            f"<b>{mark} {html.escape(self.state)}.</b> {html.escape(self.message)}{code}</div>"
+        )
+
+
+@dataclass(frozen=True)
+class Misconception:
+    """A wrong answer that learners are likely to give, and the sentence that helps.
+
+    Attributes:
+        answer: what such a learner would hand in: a function, or a value.
+        message: names the mistake and points at the remedy, without giving the solution away.
+    """
+
+    answer: object
+    message: str
+
+
+class Exercise:
+    """One exercise.
+
+    Args:
+        statement: the task in a sentence or two; the notebook's text may say more.
+        solution: the model answer, a real function (its source is shown), or a value.
+        reference: computes the right result independently of the solution, from the same inputs.
+        inputs: draws a list of argument tuples from a numpy Generator; None for a value to find.
+        misconceptions: at least three likely wrong answers.
+        hints: from gentle to nearly the answer.
+        run: how to get a comparable result from an answer: ``run(answer, *arguments)``. By default the
+            answer is called.
+        tolerance: relative and absolute tolerance for numbers.
+        explain_value: for a value, the source or reason shown by ``.solution()``.
+    """
+
+    def __init__(
+        self,
+        statement: str,
+        solution: object,
+        reference: Callable,
+        inputs: Callable[[np.random.Generator], Sequence[tuple]] | None = None,
+        misconceptions: Sequence[Misconception] = (),
+        hints: Sequence[str] = (),
+        run: Callable | None = None,
+        tolerance: float = 1e-4,
+        explain_value: str = "",
+    ) -> None:
+        self.statement = statement
+        self.model_answer = solution
+        self.reference = reference
+        self.inputs = inputs
+        self.misconceptions = list(misconceptions)
+        self.hints = list(hints)
+        self.run = run
+        self.tolerance = tolerance
+        self.explain_value = explain_value
+        self._hints_given = 0
+
+    def __repr__(self) -> str:
+        return f"Exercise: {self.statement}"
+
+    def check(self, answer: object) -> Feedback:
+        """Compare an answer with the reference and say what is wrong, if something is."""
+        if _is_untouched(answer):
+            return Feedback(NOT_ATTEMPTED, "Replace the ... by your answer, then run this cell again.")
+        if self._expects_function and not callable(answer):
+            return Feedback(WRONG, f"Hand in the function itself, without calling it; this is {answer!r}.")
+        if not self._expects_function and callable(answer):
+            return Feedback(WRONG, "Hand in the value itself, not a function.")
+        problem = self._first_problem(answer)
+        if problem is None:
+            return Feedback(CORRECT, self._praise())
+        if problem.state == NOT_ATTEMPTED:
+            return problem
+        for misconception in self.misconceptions:
+            if self._agree(answer, misconception.answer):
+                return Feedback(WRONG, misconception.message)
+        return problem
+
+    def hint(self) -> Feedback:
+        """Give the next hint; after the last one they begin anew."""
+        if not self.hints:
+            return Feedback("no hint", "This exercise has no hints: read the section above once more.")
+        position = self._hints_given % len(self.hints)
+        self._hints_given += 1
+        return Feedback(f"hint {position + 1} of {len(self.hints)}", self.hints[position])
+
+    def solution(self) -> Feedback:
+        """Show the model answer."""
+        if callable(self.model_answer):
+            code = textwrap.dedent(inspect.getsource(self.model_answer)).rstrip()
+            return Feedback("solution", "One way to write it:", code)
+        return Feedback("solution", f"{self.model_answer}. {self.explain_value}".strip())
+
+    @property
+    def _expects_function(self) -> bool:
+        return callable(self.model_answer)
+
+    def _praise(self) -> str:
+        if not self._expects_function:
+            return self.explain_value or "That is it."
+        return f"Your answer agrees with an independent reference on {len(self._draw())} inputs."
+
+    def _draw(self) -> list[tuple]:
+        return [()] if self.inputs is None else list(self.inputs(np.random.default_rng(0)))
+
+    def _result(self, answer: object, arguments: tuple) -> object:
+        if not callable(answer):
+            return answer
+        torch.manual_seed(0)
+        return self.run(answer, *arguments) if self.run else answer(*arguments)
+
+    def _first_problem(self, answer: object) -> Feedback | None:
+        """Return feedback on the first input on which the answer fails, or None."""
+        for arguments in self._draw():
+            given = copy.deepcopy(arguments)
+            where = self._describe(arguments)
+            try:
+                with torch.random.fork_rng(devices=[]):
+                    found = self._result(answer, given)
+            except NotImplementedError:
+                return Feedback(NOT_ATTEMPTED, "Write your answer, then run this cell again.")
+            except Exception as error:
+                return Feedback(WRONG, f"Your code raised {type(error).__name__}{where}: {error}")
+            if _is_untouched(found):
+                return Feedback(NOT_ATTEMPTED, "Replace the ... by your answer, then run this cell again.")
+            if found is None:
+                return Feedback(WRONG, f"Your function returned None{where}: does it end in `return ...`?")
+            if not all(same(before, after, 0) for before, after in zip(arguments, given, strict=True)):
+                return Feedback(
+                    WRONG, f"Your function changed its input{where}. Work on a copy: `x.clone()`."
+                )
+            expected = self.reference(*copy.deepcopy(arguments))
+            difference = mismatch(found, expected, self.tolerance)
+            if difference:
+                return Feedback(WRONG, f"Not yet{where}: {difference}")
+        return None
+
+    def _agree(self, answer: object, other: object) -> bool:
+        """Whether two answers give the same results on all inputs (or raise the same kind of error)."""
+        return all(
+            same(self._outcome(answer, arguments), self._outcome(other, arguments), self.tolerance)
+            for arguments in self._draw()
+        )
+
+    def _outcome(self, answer: object, arguments: tuple) -> object:
+        try:
+            with torch.random.fork_rng(devices=[]):
+                return self._result(answer, copy.deepcopy(arguments))
+        except Exception as error:
+            return type(error).__name__
+
+    def _describe(self, arguments: tuple) -> str:
+        if not arguments:
+            return ""
+        names = list(inspect.signature(self.model_answer).parameters) if callable(self.model_answer) else []
+        names += [f"argument {i + 1}" for i in range(len(names), len(arguments))]
+        parts = [f"{name} = {in_short(value)}" for name, value in zip(names, arguments, strict=False)]
+        return " for " + ", ".join(parts)
+
+
+def _is_untouched(answer: object) -> bool:
+    if isinstance(answer, tuple | list):
+        return any(item is ... for item in answer)
+    return answer is ...
