@@ -8,7 +8,7 @@ from torch import Tensor, nn
 __all__ = ["in_short", "mismatch", "same"]
 
 
-def inin_short(value: object) -> str:
+def in_short(value: object) -> str:
     """Return a value in at most a line."""
     if isinstance(value, Tensor) and value.numel() > 6:
         return f"a tensor of shape {tuple(value.shape)}"
