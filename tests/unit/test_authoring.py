@@ -1,0 +1,213 @@
+"""What `python -m course_utils notebooks` does to notebooks, tried on small ones in a temporary folder."""
+
+import base64
+import json
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from course_utils import notebook_files
+from course_utils.authoring import (
+    ROOT,
+    Report,
+    find_notebooks,
+    refresh_notebooks,
+    rounded_seconds,
+    write_seconds_in_table,
+)
+from course_utils.notebook_files import image_sizes, normalize, read_notebook, write_seconds
+
+README = "| notebook | time |\n|---|---|\n| [a](notebooks/00_a.ipynb) | 99 s |\n| [b](notebooks/01_b.ipynb) | 99 s |\n"
+CODE = """
+import os, sys, warnings
+import ipywidgets
+from IPython.display import HTML, display
+print("progress", file=sys.stderr)
+for i in range(3):
+    print(i, flush=True)
+warnings.warn("mind the gap")
+print(os.environ["OMP_NUM_THREADS"], os.path.basename(os.getcwd()))
+display(ipywidgets.Output())
+ipywidgets.IntSlider(3)
+"""
+
+
+def course(folder, *sources, header="# A?\n\nabout 99 seconds to run", name="00_a"):
+    """A folder like the course's, with one notebook."""
+    (folder / "notebooks").mkdir(exist_ok=True)
+    (folder / "README.md").write_text(README)
+    cells = [new_markdown_cell(header), *map(new_code_cell, sources)]
+    path = folder / "notebooks" / f"{name}.ipynb"
+    nbformat.write(new_notebook(cells=cells), path)
+    return path
+
+
+def test_a_notebook_is_executed_normalized_and_timed(tmp_path, capsys):
+    path = course(tmp_path, CODE, "", "1 + 1")
+    raw = json.loads(path.read_text())
+    kept = raw["cells"][3]["id"]
+    del raw["cells"][1]["id"]
+    raw["metadata"]["widgets"] = {"state": 1}
+    path.write_text(json.dumps(raw))
+
+    assert refresh_notebooks(tmp_path, threads=1) == 0
+    first = path.read_text()
+    report = capsys.readouterr().out
+    assert "ok 00_a: " in report and "1 threads" in report and "MB at the peak" in report
+    assert "cell 1 warns: " in report and "mind the gap" in report
+
+    notebook = nbformat.read(path, as_version=4)
+    header, code, empty, last = notebook.cells
+    assert "about 5 seconds to run" in header.source
+    assert [cell.execution_count for cell in (code, empty, last)] == [1, None, 2]
+    assert last.id == kept
+    assert [output.output_type for output in code.outputs] == ["stream", "display_data", "execute_result"]
+    assert code.outputs[0].text == "0\n1\n2\n1 notebooks\n"
+    assert code.outputs[2].data == {"text/plain": "IntSlider(value=3)"}
+    assert notebook.metadata == {
+        "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    assert all(cell.metadata == {} for cell in notebook.cells)
+    assert first.endswith("}\n") and first.startswith('{\n "cells"')
+    assert (tmp_path / "README.md").read_text() == README.replace("99", "5", 1)
+
+    assert refresh_notebooks(tmp_path, ["00"], threads=1) == 0
+    assert path.read_text() == first
+
+
+def test_an_error_leaves_the_file_and_the_others_still_run(tmp_path, capsys):
+    broken = course(tmp_path, "print('x')", "1 / 0")
+    course(tmp_path, "1", name="01_b")
+    before = broken.read_bytes()
+    assert refresh_notebooks(tmp_path) == 1
+    report = capsys.readouterr().out
+    assert "FAILED 00_a" in report and "ZeroDivisionError" in report
+    assert "ok 01_b" in report
+    assert broken.read_bytes() == before
+    assert sorted(p.name for p in (tmp_path / "notebooks").iterdir()) == ["00_a.ipynb", "01_b.ipynb"]
+
+
+def test_the_network_is_refused_and_large_files_are_named(tmp_path, capsys):
+    path = course(
+        tmp_path,
+        "import socket\ntry:\n    socket.gethostbyname('example.com')\nexcept OSError as e:\n    print(e)",
+        "import base64; from IPython.display import HTML\n"
+        "HTML('<img src=\"data:image/png;base64,' + base64.b64encode(bytes(120_000)).decode() + '\">')",
+        "print('x' * 700_000)",
+    )
+    assert refresh_notebooks(tmp_path) == 1
+    report = capsys.readouterr().out
+    assert "EXCEEDS 00_a" in report
+    assert "a picture has 120 KB; the limit is 110 KB." in report
+    assert "the limit is 700 KB." in report
+    assert "The network is switched off here" in nbformat.read(path, as_version=4).cells[1].outputs[0].text
+
+
+def test_names_are_numbers_stems_or_paths(tmp_path):
+    for name in ("00_a", "01_b", "010_c"):
+        (tmp_path / f"{name}.ipynb").touch()
+    names = lambda *given: [path.stem for path in find_notebooks(tmp_path, given)]  # noqa: E731
+    assert names() == ["00_a", "010_c", "01_b"]
+    assert names("01") == ["01_b"]
+    assert names("notebooks/01_b.ipynb", "00_a", "01_b") == ["01_b", "00_a"]
+    with pytest.raises(ValueError, match=r"'7'.*there are: 00_a, 010_c, 01_b"):
+        names("7")
+
+
+def test_the_command_names_what_is_wrong():
+    done = subprocess.run(
+        [sys.executable, "-m", "course_utils", "notebooks", "no_such"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "No notebook is called 'no_such'" in done.stderr
+    assert (ROOT / "pyproject.toml").exists()
+
+
+def write_raw(path, cells):
+    path.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}))
+    return path
+
+
+def test_new_ids_are_deterministic_and_unique(tmp_path):
+    cell = {"cell_type": "markdown", "metadata": {}, "source": ["same"]}
+    path = write_raw(tmp_path / "00_a.ipynb", [cell, cell, {**cell, "id": "mine"}, {**cell, "id": "mine"}])
+    ids = [cell.id for cell in read_notebook(path).cells]
+    assert len(set(ids)) == 4
+    assert ids[2] == "mine"
+    assert ids == [cell.id for cell in read_notebook(path).cells]
+    other = write_raw(tmp_path / "01_b.ipynb", [cell])
+    assert read_notebook(other).cells[0].id != ids[0]
+
+
+def test_old_formats_are_refused(tmp_path):
+    path = tmp_path / "old.ipynb"
+    path.write_text('{"nbformat": 3, "worksheets": []}')
+    with pytest.raises(ValueError, match=r"old\.ipynb has notebook format 3"):
+        read_notebook(path)
+
+
+def test_progress_bars_vanish_and_addresses_are_remarked():
+    bar = {
+        "text/plain": "  0%|          | 0/3 [00:00<?, ?it/s]",
+        notebook_files.WIDGET_VIEW: {"model_id": "1"},
+    }
+    cell = new_code_cell("x", metadata={"execution": {"iopub.status.busy": "2020"}, "tags": ["keep"]})
+    cell.outputs = [
+        new_output("display_data", bar),
+        new_output("stream", name="stderr", text="  0%| | 0/3\r100%|##| 3/3\n"),
+        new_output("execute_result", {"text/plain": "<object at 0x7fcb4b6eec50>"}, execution_count=9),
+    ]
+    notebook = new_notebook(cells=[cell])
+    assert normalize(notebook) == ["cell 0 prints a memory address, which changes with every run."]
+    (result,) = cell.outputs
+    assert result.execution_count == cell.execution_count == 1
+    assert cell.metadata == {"tags": ["keep"]}
+
+
+def test_pictures_are_measured_decoded():
+    encode = lambda size: base64.b64encode(bytes(size)).decode()  # noqa: E731
+    html = f'<img src="data:image/png;base64,{encode(20)}"><img src="data:image/jpeg;base64,{encode(31)}">'
+    cell = new_code_cell(
+        "x", outputs=[new_output("display_data", {"image/png": encode(10), "text/html": html})]
+    )
+    assert image_sizes(new_notebook(cells=[new_markdown_cell(""), cell])) == [(1, 10), (1, 20), (1, 31)]
+
+
+@pytest.mark.parametrize(("measured", "shown"), [(0.2, 5), (5, 5), (5.01, 10), (41, 45)])
+def test_seconds_are_rounded_up(measured, shown):
+    assert rounded_seconds(measured) == shown
+
+
+def test_seconds_go_to_their_places_only(tmp_path):
+    notebook = new_notebook(
+        cells=[new_code_cell("about 1 seconds to run"), new_markdown_cell("no figure here")]
+    )
+    assert not write_seconds(notebook, 5)
+    notebook.cells[1].source = "read 10 minutes, about 1 seconds to run."
+    assert write_seconds(notebook, 5)
+    assert [cell.source for cell in notebook.cells] == [
+        "about 1 seconds to run",
+        "read 10 minutes, about 5 seconds to run.",
+    ]
+    readme = tmp_path / "README.md"
+    assert not write_seconds_in_table(readme, "00_a.ipynb", 5)
+    readme.write_text(
+        README + "In text: (notebooks/01_b.ipynb) 7 s\n| (notebooks/02_c.ipynb) | 3 s | later |"
+    )
+    assert write_seconds_in_table(readme, "01_b.ipynb", 5)
+    assert not write_seconds_in_table(readme, "02_c.ipynb", 5)
+    expected = README.replace("01_b.ipynb) | 99 s", "01_b.ipynb) | 5 s")
+    assert readme.read_text().startswith(expected + "In text: (notebooks/01_b.ipynb) 7 s\n")
+
+
+def test_a_report_names_the_limits_it_exceeds():
+    assert Report(1, None, 2, size=700_000, largest_image=110_000).faults == []
+    assert len(Report(1, None, 2, size=700_001, largest_image=110_001).faults) == 2
+    assert "? MB" in str(Report(1, None, 2))
