@@ -7,7 +7,9 @@ lies in the repository or in an installed package; downloads are optional and ve
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import importlib.util
+import logging
 import os
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -63,13 +65,20 @@ def package_file(package: str, relative_path: str, sha256: str | None = None) ->
             f"Its version may be too old: run `pip install --upgrade -r requirements.txt`."
         )
     if sha256 is not None:
-        verify(path, sha256, remedy=f"Reinstall it: `pip install --force-reinstall --no-deps {package}`.")
+        try:
+            verify(path, sha256, remedy="")
+        except AssetError as error:
+            # What is imported as skimage is installed as scikit-image.
+            project = importlib.metadata.packages_distributions().get(package, [package])[0]
+            raise AssetError(
+                f"{error} Reinstall its package: `pip install --force-reinstall --no-deps {project}`."
+            ) from error
     return path
 
 
 def cache_folder() -> Path:
     """Return the folder that keeps downloads: ``$COURSE_CACHE``, or the user's cache folder."""
-    return Path(os.environ.get(CACHE_VARIABLE) or pooch.os_cache("course_utils"))
+    return Path(os.environ.get(CACHE_VARIABLE) or pooch.os_cache("course_utils")).expanduser()
 
 
 def verify(path: Path, sha256: str, remedy: str = "Delete it and fetch it again.") -> None:
@@ -92,7 +101,7 @@ def verify(path: Path, sha256: str, remedy: str = "Delete it and fetch it again.
     if not found.startswith(digits):
         raise AssetError(
             f"{path} is damaged or not the file that was published: its SHA-256 begins with "
-            f"{found[: len(digits)]}, expected {digits}. {remedy}"
+            f"{found[: len(digits)]}, expected {digits}. {remedy}".rstrip()
         )
 
 
@@ -119,7 +128,7 @@ def download(url: str, sha256: str, name: str | None = None, progress: bool = Tr
         return target
     mirror = os.environ.get(MIRROR_VARIABLE, "")
     if mirror and "://" not in mirror:
-        source = Path(mirror, name)
+        source = Path(mirror, name).expanduser()
         if not source.is_file():
             raise AssetError(
                 f"{MIRROR_VARIABLE} names the folder {mirror}, but there is no {name} in it. Put the file "
@@ -131,16 +140,25 @@ def download(url: str, sha256: str, name: str | None = None, progress: bool = Tr
 
 
 def _fetch(address: str, sha256: str, target: Path, progress: bool) -> Path:
-    # A name of its own until the hash is checked: nothing unverified ever has the final name.
-    unverified = f"{target.name}.unverified"
-    fetched = target.with_name(unverified)
+    # A name of its own (and of this process's own) until the hash is checked: nothing unverified
+    # ever has the final name.
+    fetched = target.with_name(f"{target.name}.{os.getpid()}.unverified")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        fetched.unlink(missing_ok=True)
+        fetched.touch()  # proves that the folder can be written, before the network is asked
+        fetched.unlink()
+    except OSError as error:
+        raise AssetError(
+            f"the cache folder {target.parent} cannot be written ({error}). Set {CACHE_VARIABLE} to a "
+            "folder that can."
+        ) from error
+    # Otherwise pooch recommends, in red, a setting that means nothing to the reader.
+    pooch.get_logger().setLevel(logging.WARNING)
+    try:
         pooch.retrieve(
             address,
             known_hash=None,
-            fname=unverified,
+            fname=fetched.name,
             path=target.parent,
             downloader=pooch.HTTPDownloader(progressbar=progress, timeout=30),
         )
@@ -148,11 +166,6 @@ def _fetch(address: str, sha256: str, target: Path, progress: bool) -> Path:
         fetched.replace(target)
     except AssetError:
         raise
-    except PermissionError as error:
-        raise AssetError(
-            f"the cache folder {target.parent} cannot be written ({error}). Set {CACHE_VARIABLE} to a "
-            "folder that can."
-        ) from error
     except Exception as error:
         raise AssetError(
             f"could not download {address} ({type(error).__name__}: {error}). Check the network connection; "

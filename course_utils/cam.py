@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from course_utils.explanation import Explanation
 from course_utils.hooks import ForwardHook, evaluation_mode, graph_from
-from course_utils.inputs import Classes, check_logits, class_matrix, class_names, prepare
+from course_utils.inputs import Classes, check_logits, class_matrix, class_names, prepare, run
 from course_utils.layers import LayerError, candidates, find_layer, hooked
 
 __all__ = ["Explanation", "LayerError", "cam", "explain", "grad_cam", "grad_cam_pp"]
@@ -70,6 +70,11 @@ def explain(layer: nn.Module, scores: Callable[[], Tensor]) -> Explanation:
         LayerError: the layer was not reached, was reached twice, puts out no map, or the scores do not
             depend on it.
     """
+    if not isinstance(layer, nn.Module):
+        raise TypeError(
+            f"explain needs the layer itself, a torch.nn.Module, got {layer!r}. It does not know the model: for "
+            "a dotted name use `model.get_submodule(name)`."
+        )
     return _explain(layer, scores, _mean_of_gradients)
 
 
@@ -83,11 +88,11 @@ def _explain(layer: nn.Module, scores: Callable[[], Tensor], weighting: Weightin
         alphas = [weighting(g.to(dtype), a) for g in _gradients(values, activations)]
         weights = torch.cat(alphas).transpose(0, 1)
         maps = torch.einsum("nkc,nchw->nkhw", weights, a)
-        if not maps.isfinite().all():
-            raise ValueError(
-                "the gradients are not finite here, so there is no map. Check the model's weights."
-            )
         values = values.detach().to(dtype)
+        if not (maps.isfinite().all() and values.isfinite().all()):
+            raise ValueError(
+                "scores or gradients are not finite here, so there is no map. Check the model's weights."
+            )
         classes = torch.arange(values.shape[1], device=values.device).expand(values.shape)
         return Explanation(maps, values, classes, weights, a)
 
@@ -192,7 +197,7 @@ def _grad_cam(
     chosen: list[Tensor] = []
 
     def scores() -> Tensor:
-        logits = check_logits(model(images), len(images))
+        logits = check_logits(run(model, images), len(images))
         chosen.append(class_matrix(model, classes, logits))
         return logits.gather(1, chosen[0])
 
@@ -234,8 +239,8 @@ def cam(model: nn.Module, images: Tensor, classes: Classes = None) -> Tensor:
         with ForwardHook(layer) as maps, hooked(linears, lambda m, i, o: runs.append((m, i[0], o))):
             logits = check_logits(model(images), len(images))
         chosen = class_matrix(model, classes, logits)
-        linear, pooled, output = runs[-1]
-        activations = _pooled_maps(maps.stored, pooled)
+        linear, pooled, output = runs[-1] if runs else (linears[-1], None, None)
+        activations = _pooled_maps(maps.stored, pooled) if runs and maps.stored is not None else None
         if activations is None or output.shape != logits.shape or not torch.equal(output, logits):
             raise LayerError(
                 f"CAM needs global average pooling and one linear layer behind the last map; this "

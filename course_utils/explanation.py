@@ -60,7 +60,7 @@ class Explanation:
         size = self.image_size if size is None else size
         if size is None:
             raise ValueError("the size of the images is not known here: call heatmaps(size) with (H, W).")
-        height, width = (size, size) if isinstance(size, int) else size
+        height, width = (size, size) if hasattr(size, "__index__") else size
         if height < 1 or width < 1:
             raise ValueError(f"a heat-map needs a size of at least 1 pixel, got {height} x {width}.")
         enlarged = F.interpolate(self.positive, (height, width), mode="bilinear", align_corners=False)

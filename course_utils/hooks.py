@@ -135,6 +135,11 @@ class BackwardHook(_Hooks):
 
     def _register(self, module: nn.Module, position: int) -> torch.utils.hooks.RemovableHandle:
         def store(module: nn.Module, grad_inputs: tuple, grad_outputs: tuple) -> None:
+            if len(grad_outputs) != 1:
+                raise TypeError(
+                    f"the {type(module).__name__} returns {len(grad_outputs)} tensors, not one: put the hook "
+                    "on a module inside it"
+                )
             self._stored[position] = grad_outputs[0].detach().clone()
 
         return module.register_full_backward_hook(store)
@@ -154,8 +159,9 @@ def graph_from(layer: nn.Module) -> Iterator[Graph]:
 
     Everything before the layer runs without a graph. A hook detaches the layer's output, makes it a
     leaf and turns gradients on, so that only what lies behind the layer is recorded: that is all that
-    ``dy/dA`` needs, and it costs hardly more than a plain forward pass. The model goes on with a copy
-    of the leaf, so an in-place operation that follows cannot change the stored activations.
+    ``dy/dA`` needs, and it costs hardly more than a plain forward pass. The leaf is a copy, and the
+    model goes on with a copy of the leaf: whatever an in-place operation does to the layer's output,
+    before or after, the stored activations stay what they were.
 
     It works whatever the caller's grad mode is (``no_grad`` and ``inference_mode`` included) and
     restores that mode at the end. Frozen parameters do not matter, since none of them is a leaf here.
@@ -178,11 +184,10 @@ def graph_from(layer: nn.Module) -> Iterator[Graph]:
             raise LayerError(
                 f"the layer ({type(module).__name__}) returns {kind}, not one floating-point tensor"
             )
-        # An inference tensor can never require gradients; its copy made here can.
-        leaf = output.clone() if output.is_inference() else output.detach()
-        graph.activations = leaf.requires_grad_()
+        # A copy also where the output is an inference tensor, which can never require gradients.
+        graph.activations = output.detach().clone().requires_grad_()
         torch.set_grad_enabled(True)
-        return leaf.clone()
+        return graph.activations.clone()
 
     with torch.inference_mode(False), torch.no_grad():
         handle = layer.register_forward_hook(start_here)
@@ -198,11 +203,14 @@ def evaluation_mode(*modules: nn.Module) -> Iterator[None]:
 
     In training mode, batch normalization would mix the images of a batch and update its running
     averages, and dropout would draw a new network for every call: no explanation could be repeated.
+
+    Only the flags are set. A network's own ``eval()`` may do more (merge its weights, say) that could
+    not be undone here.
     """
     modes = [(part, part.training) for module in modules for part in module.modules()]
     try:
-        for module in modules:
-            module.eval()
+        for part, _ in modes:
+            part.training = False
         yield
     finally:
         for part, training in modes:

@@ -5,14 +5,25 @@ Bad input must never give a plausible picture, so each check ends in a sentence 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Classes", "check_images", "check_logits", "class_matrix", "class_names", "prepare", "unwrap"]
+__all__ = [
+    "Classes",
+    "check_images",
+    "check_logits",
+    "class_matrix",
+    "class_names",
+    "prepare",
+    "run",
+    "unwrap",
+]
 
-Classes = int | str | Sequence[int | str] | Tensor | None
+Classes = int | str | Sequence[int | str] | Tensor | np.ndarray | None
 
 
 def check_images(images: Tensor, unit_range: bool = False, channels: int | None = None) -> None:
@@ -85,9 +96,20 @@ def prepare(model: nn.Module, images: Tensor) -> tuple[nn.Module, Tensor]:
         return model, copy if parameter is None else copy.to(parameter.device)
 
 
+def run(model: nn.Module, images: Tensor) -> Tensor:
+    """Call the model once, with parameters that autograd accepts.
+
+    A model made inside ``torch.inference_mode()`` consists of inference tensors, which autograd refuses
+    forever after; for this call, copies stand in for them.
+    """
+    own = [*model.named_parameters(), *model.named_buffers()]
+    copies = {name: tensor.clone() for name, tensor in own if tensor.is_inference()}
+    return torch.func.functional_call(model, copies, (images,)) if copies else model(images)
+
+
 def check_logits(logits: object, n_images: int) -> Tensor:
     """Return the logits if they are a tensor (N, n_classes), else raise an error that says what to do."""
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != n_images:
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != n_images or logits.shape[1] == 0:
         found = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
         raise ValueError(
             f"the model must return logits (N, classes) for {n_images} image(s), got {found}. For other outputs "
@@ -106,15 +128,17 @@ def class_matrix(model: nn.Module, classes: Classes, logits: Tensor) -> Tensor:
     n, n_classes = logits.shape
     if classes is None:
         return logits.argmax(1, keepdim=True)
+    if isinstance(classes, np.ndarray) and classes.dtype.kind not in "OSU":
+        classes = torch.as_tensor(classes)
     if isinstance(classes, Tensor):
         if classes.is_floating_point() or classes.is_complex() or classes.dtype == torch.bool:
             raise TypeError(f"classes must be class numbers (integers), got a tensor of {classes.dtype}.")
         matrix = classes.detach().to(logits.device, torch.long)
     else:
         asked = [classes] if isinstance(classes, str) or not hasattr(classes, "__iter__") else list(classes)
-        matrix = torch.tensor(
-            [_class_number(model, c) for c in asked], dtype=torch.long, device=logits.device
-        )
+        numbers = [_class_number(model, c) for c in asked]
+        _check_range(numbers, n_classes)
+        matrix = torch.tensor(numbers, dtype=torch.long, device=logits.device)
     if matrix.ndim < 2:
         matrix = matrix.reshape(1, -1).expand(n, -1)
     if matrix.ndim != 2 or len(matrix) != n or matrix.shape[1] == 0:
@@ -122,11 +146,16 @@ def class_matrix(model: nn.Module, classes: Classes, logits: Tensor) -> Tensor:
             f"classes must be a number, a name, a list of these, or a tensor ({n}, K) with K >= 1 for {n} image(s); "
             f"got shape {tuple(matrix.shape)}."
         )
-    for bad in matrix[(matrix < 0) | (matrix >= n_classes)].tolist()[:1]:
-        raise ValueError(
-            f"there is no class {bad}: this model has {n_classes} classes, 0 to {n_classes - 1}."
-        )
+    _check_range(matrix.flatten().tolist(), n_classes)
     return matrix
+
+
+def _check_range(numbers: list[int], n_classes: int) -> None:
+    for number in numbers:
+        if not 0 <= number < n_classes:
+            raise ValueError(
+                f"there is no class {number}: this model has {n_classes} classes, 0 to {n_classes - 1}."
+            )
 
 
 def _class_number(model: nn.Module, name: object) -> int:
@@ -137,12 +166,18 @@ def _class_number(model: nn.Module, name: object) -> int:
                 "number, or put the network into a `Classifier` with its list of classes."
             )
         return model.class_index(name)
-    if isinstance(name, bool) or not hasattr(name, "__index__"):
-        raise TypeError(f"a class is a number or a name, got {name!r} ({type(name).__name__}).")
-    return int(name)
+    try:
+        if isinstance(name, bool):
+            raise TypeError
+        return operator.index(name)  # unlike int(), it does not cut 3.7 down to 3
+    except TypeError:
+        raise TypeError(f"a class is a number or a name, got {name!r} ({type(name).__name__}).") from None
 
 
 def class_names(model: nn.Module, classes: Tensor) -> list[list[str]] | None:
     """Return the names for a matrix of class numbers, or None where the model has none."""
     names = getattr(model, "classes", None)
-    return None if names is None else [[names[index] for index in row] for row in classes.tolist()]
+    # Any network may keep something else under that name, their number for instance.
+    if not isinstance(names, list | tuple) or len(names) <= int(classes.max()):
+        return None
+    return [[str(names[index]) for index in row] for row in classes.tolist()]

