@@ -18,7 +18,9 @@ import numpy as np
 from IPython.display import HTML, display
 from matplotlib import patches
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor
 
 from course_utils.explanation import Explanation
@@ -80,9 +82,7 @@ def figure_html(figure: Figure, caption: str, width: str = "100%") -> str:
         raise ValueError(
             "a figure needs a caption that says in words what there is to see: it is its alt text."
         )
-    kind, data = "png", _encoded(figure, "png")
-    if len(data) > LARGEST_PNG:
-        kind, data = "jpeg", _encoded(figure, "jpeg", pil_kwargs={"quality": 85, "optimize": True})
+    kind, data = _encoded(figure)
     plt.close(figure)
     words = html.escape(caption)
     source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
@@ -93,10 +93,18 @@ def figure_html(figure: Figure, caption: str, width: str = "100%") -> str:
     )
 
 
-def _encoded(figure: Figure, kind: str, **options: object) -> bytes:
+def _encoded(figure: Figure) -> tuple[str, bytes]:
+    """Draw the figure once; return the kind of picture and its bytes."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, dpi=100, **options)
-    return buffer.getvalue()
+    picture.save(buffer, "png")
+    if buffer.tell() <= LARGEST_PNG:
+        return "png", buffer.getvalue()
+    buffer = io.BytesIO()
+    picture.save(buffer, "jpeg", quality=85)
+    return "jpeg", buffer.getvalue()
 
 
 def show(figure: Figure, caption: str) -> None:

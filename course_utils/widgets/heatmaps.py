@@ -1,0 +1,123 @@
+"""Explorers of heat-maps on photographs: any class of a photograph, and any layer of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+from torch.nn import functional as F
+
+from course_utils.cam import cam, grad_cam
+from course_utils.models import Classifier
+from course_utils.photos import list_photos, load_photo
+from course_utils.plots import draw_heatmap, draw_photo, panels
+from course_utils.widgets.explorer import Explorer, choice, slider, typed
+
+__all__ = ["any_class_explorer", "layer_explorer"]
+
+
+def any_class_explorer(classifier: Classifier) -> Explorer:
+    """Explore the heat-map of any class on any of the course's photographs.
+
+    The maps of all classes of a photograph come from one forward pass (:func:`course_utils.cam.cam`),
+    so a new class is answered at once.
+    """
+
+    @lru_cache(maxsize=2)  # 1,000 maps and the logits of a photograph take 200 KB
+    def all_maps(name: str) -> tuple[Tensor, Tensor, Tensor]:
+        image = load_photo(name).tensor()
+        with torch.no_grad():
+            probabilities = classifier(image).softmax(1)[0].cpu()
+        return image, cam(classifier, image, range(len(classifier.classes)))[0].cpu(), probabilities
+
+    def draw(photo: str, name: str) -> tuple[Figure, str]:
+        index = classifier.class_index(name)
+        image, maps, probabilities = all_maps(photo)
+        heat = _enlarged(maps[index], image.shape[2:])
+        figure, axes = panels(2, width=7)
+        draw_photo(axes[0], image, photo)
+        draw_heatmap(axes[1], heat, image, f"{classifier.classes[index]} {probabilities[index]:.3f}")
+        rank = int((probabilities > probabilities[index]).sum()) + 1
+        words = (
+            f"{classifier.classes[index]} (class {index}) has probability {probabilities[index]:.4f} on this "
+            f"photograph, rank {rank} of {len(probabilities)}. "
+        )
+        return figure, words + _in_words(maps[index])
+
+    return Explorer(
+        draw,
+        photo=choice("photograph", list_photos(), "cat"),
+        name=typed("class", sorted(set(classifier.classes)), "tabby"),
+    )
+
+
+def layer_explorer(classifier: Classifier, image: Tensor, layers: Mapping[str, str], start: str) -> Explorer:
+    """Explore Grad-CAM for any class at several layers, with the blend and threshold of the picture.
+
+    Args:
+        classifier: the network.
+        image: (1, 3, H, W) in [0, 1].
+        layers: what to call each layer in the list, and its dotted name.
+        start: the class shown first.
+    """
+    with torch.no_grad():
+        probabilities = classifier(image).softmax(1)[0].cpu()
+
+    @lru_cache(maxsize=64)
+    def raw_map(index: int, layer: str) -> Tensor:
+        return grad_cam(classifier, image, index, layers[layer]).maps[0, 0].cpu()
+
+    def draw(name: str, layer: str, blend: float, threshold: int) -> tuple[Figure, str]:
+        index = classifier.class_index(name)
+        raw = raw_map(index, layer)
+        heat = _enlarged(raw, image.shape[2:])
+        figure, axes = panels(2, width=7)
+        title = f"{classifier.classes[index]} {probabilities[index]:.3f}"
+        draw_heatmap(axes[0], heat, image, title, blend)
+        marked = heat >= threshold / 100
+        _draw_marked(axes[1], marked if heat.max() > 0 else torch.zeros_like(marked), image)
+        axes[1].set_title(f"at least {threshold}% of the maximum")
+        height, width = raw.shape
+        share = float(marked.float().mean()) if heat.max() > 0 else 0.0
+        words = (
+            f"Grad-CAM for {title} at {layer}, a map of {height} x {width} cells: {share:.0%} of the picture "
+            f"reaches {threshold}% of the maximum. "
+        )
+        return figure, words + _in_words(raw)
+
+    return Explorer(
+        draw,
+        name=typed("class", sorted(set(classifier.classes)), start),
+        layer=choice("layer", list(layers), list(layers)[-1]),
+        blend=slider("blend", 0, 1, 0.6, 0.1),
+        threshold=slider("threshold (%)", 5, 95, 15, 5),
+    )
+
+
+def _enlarged(raw: Tensor, size: tuple[int, int]) -> Tensor:
+    """relu, bilinear upsampling, division by the maximum: as ``Explanation.heatmaps`` does."""
+    heat = F.interpolate(raw.relu()[None, None], size, mode="bilinear", align_corners=False)[0, 0]
+    return heat / heat.max() if heat.max() > 0 else heat
+
+
+def _draw_marked(ax: Axes, marked: Tensor, image: Tensor) -> None:
+    """Draw the photograph with everything that is not marked in gray."""
+    photo = image[0].permute(1, 2, 0).cpu().numpy()
+    gray = np.repeat(0.5 + 0.4 * photo.mean(2, keepdims=True), 3, axis=2)
+    draw_photo(ax, np.where(marked.numpy()[..., None], photo, gray))
+
+
+def _in_words(raw: Tensor) -> str:
+    """Say where the maximum is, and what share of the cells is positive."""
+    if raw.max() <= 0:
+        return "No cell of the map is positive: nothing in this picture speaks for the class."
+    row, column = divmod(int(raw.argmax()), raw.shape[1])
+    rows = ("top", "middle", "bottom")[3 * row // raw.shape[0]]
+    columns = ("left", "center", "right")[3 * column // raw.shape[1]]
+    positive = float((raw > 0).float().mean())
+    return f"The map is largest at the {rows} {columns}; {positive:.0%} of its cells are positive."
