@@ -270,7 +270,10 @@ def _build_torchvision(name: str, weights: str | None) -> nn.Module:
         try:
             net.load_state_dict(state)
         except RuntimeError as error:
-            raise assets.AssetError(f"the weights in {path} do not fit {name}: {error}") from error
+            raise assets.AssetError(
+                f"the weights in {path} do not fit {name}: they belong to another network or another version of "
+                "torchvision. Delete the file and fetch it again."
+            ) from error
     if name == "googlenet":
         net.aux_logits, net.aux1, net.aux2 = False, None, None
     return net
