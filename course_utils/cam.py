@@ -75,7 +75,15 @@ def explain(layer: nn.Module, scores: Callable[[], Tensor]) -> Explanation:
             f"explain needs the layer itself, a torch.nn.Module, got {layer!r}. It does not know the model: for "
             "a dotted name use `model.get_submodule(name)`."
         )
-    return _explain(layer, scores, _mean_of_gradients)
+    try:
+        return _explain(layer, scores, _mean_of_gradients)
+    except RuntimeError as error:
+        if "Inference tensors cannot" not in str(error):
+            raise
+        raise ValueError(
+            "the model, or something else that scores() uses, was made inside `torch.inference_mode()`; autograd "
+            "refuses such tensors. Make it outside, or inside `torch.no_grad()`."
+        ) from error
 
 
 def _explain(layer: nn.Module, scores: Callable[[], Tensor], weighting: Weighting) -> Explanation:
