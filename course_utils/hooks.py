@@ -10,7 +10,7 @@ Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 
@@ -209,9 +209,14 @@ def evaluation_mode(*modules: nn.Module) -> Iterator[None]:
     """
     modes = [(part, part.training) for module in modules for part in module.modules()]
     try:
-        for part, _ in modes:
-            part.training = False
+        _set_training((part, False) for part, _ in modes)
         yield
     finally:
-        for part, training in modes:
+        _set_training(modes)
+
+
+def _set_training(modes: Iterable[tuple[nn.Module, bool]]) -> None:
+    for part, training in modes:
+        # Reading a module's attribute costs far less than writing it, and most networks come in evaluation mode.
+        if part.training != training:
             part.training = training
