@@ -1,5 +1,20 @@
 """Interactive explorers: a few controls, one picture, and words that say what the picture shows."""
 
+from course_utils.widgets.channels import channel_explorer
 from course_utils.widgets.explorer import Explorer, check_box, choice, slider, typed
+from course_utils.widgets.heatmaps import any_class_explorer, layer_explorer
+from course_utils.widgets.output_size import output_size_explorer
+from course_utils.widgets.toy_cam import toy_cam_explorer
 
-__all__ = ["Explorer", "check_box", "choice", "slider", "typed"]
+__all__ = [
+    "Explorer",
+    "any_class_explorer",
+    "channel_explorer",
+    "check_box",
+    "choice",
+    "layer_explorer",
+    "output_size_explorer",
+    "slider",
+    "toy_cam_explorer",
+    "typed",
+]
