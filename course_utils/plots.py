@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import re
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -38,6 +39,7 @@ __all__ = [
     "draw_photo",
     "draw_signed",
     "figure_html",
+    "in_digits",
     "panels",
     "show",
 ]
@@ -61,19 +63,19 @@ STYLE = {
 plt.rcParams.update(STYLE)
 
 # Above this size a PNG is a photograph, which JPEG stores in a fifth of the space.
-LARGEST_PNG = 60_000
+LARGEST_PNG = 30_000
 
 
 def panels(
     columns: int, rows: int = 1, width: float = 10, height: float | None = None
 ) -> tuple[Figure, list]:
     """Return a figure of ``rows`` x ``columns`` square panels and the flat list of its axes."""
-    height = height or rows * (width / columns + 0.5)
+    height = height or rows * (width / columns + 0.3)
     figure, axes = plt.subplots(rows, columns, figsize=(width, height), layout="constrained", squeeze=False)
     return figure, list(axes.flat)
 
 
-def figure_html(figure: Figure, caption: str, width: str = "100%") -> str:
+def figure_html(figure: Figure, caption: str, width: str = "100%", dpi: int | None = None) -> str:
     """Return a figure as HTML with its caption, which is the picture's alternative text too.
 
     The figure is closed. It is stored as PNG, or as JPEG where that is much smaller.
@@ -82,6 +84,8 @@ def figure_html(figure: Figure, caption: str, width: str = "100%") -> str:
         raise ValueError(
             "a figure needs a caption that says in words what there is to see: it is its alt text."
         )
+    if dpi is not None:
+        figure.set_dpi(dpi)
     kind, data = _encoded(figure)
     plt.close(figure)
     words = html.escape(caption)
@@ -103,7 +107,7 @@ def _encoded(figure: Figure) -> tuple[str, bytes]:
     if buffer.tell() <= LARGEST_PNG:
         return "png", buffer.getvalue()
     buffer = io.BytesIO()
-    picture.save(buffer, "jpeg", quality=85)
+    picture.save(buffer, "jpeg", quality=75, optimize=True, progressive=True)
     return "jpeg", buffer.getvalue()
 
 
@@ -137,6 +141,11 @@ def as_image(image: object) -> np.ndarray:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         raise ValueError(f"an image has shape (H, W) or (H, W, 3), got {array.shape}.")
     return array
+
+
+def in_digits(probability: float) -> str:
+    """Return a probability with two digits after the point, or "<0.01" where these would be zeros."""
+    return f"{probability:.2f}" if probability >= 0.005 else "<0.01"
 
 
 def draw_photo(ax: Axes, image: object, title: str = "") -> None:
@@ -192,7 +201,7 @@ def _draw_empty(ax: Axes, heat: np.ndarray, image: object, title: str) -> None:
     if background.ndim == 3:
         background = background[..., :3].mean(2)
     ax.imshow(0.35 + 0.3 * background, cmap="gray", vmin=0, vmax=1)
-    name = title.split("\n", maxsplit=1)[0].rsplit(" 0.", 1)[0].strip() or "this class"
+    name = re.sub(r" <?\d\.\d+$", "", title.split("\n", maxsplit=1)[0]).strip() or "this class"
     ax.text(
         0.5, 0.5, f"no positive evidence\nfor {name}", transform=ax.transAxes, ha="center", va="center",
         bbox={"facecolor": "white", "edgecolor": "none", "boxstyle": "round"},
@@ -279,6 +288,6 @@ def compare_maps(
         index = int(explanation.classes[n, k])
         title = explanation.names[n][k] if explanation.names else f"class {index}"
         if probabilities is not None:
-            title += f" {float(probabilities[index]):.2f}"
+            title += f" {in_digits(float(probabilities[index]))}"
         draw_heatmap(ax, heatmap, image, title, blend)
     return figure

@@ -6,6 +6,7 @@ installed in the browser. Every control has a label and works from the keyboard.
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets
@@ -94,19 +95,15 @@ class Explorer:
 
     def stills(self, settings: Sequence[Mapping[str, object]], width: str = "100%") -> None:
         """Display a static picture for each of several settings (values not named stay as they are)."""
-        parts = [figure_html(*self.draw(**{**self.values, **setting}), width) for setting in settings]
+        parts = [figure_html(*self.draw(**{**self.values, **setting}), width, dpi=72) for setting in settings]
         display(HTML("".join(parts)))
 
     def _redraw(self, change: object = None) -> None:
         try:
             self._picture.value = figure_html(*self.draw(**self.values))
         except ValueError as error:
-            self._picture.value = f'<p role="alert"><b>{_escaped(error)}</b></p>'
+            self._picture.value = f'<p role="alert"><b>{html.escape(str(error))}</b></p>'
 
     def _ipython_display_(self, **kwargs: object) -> None:
         view = {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}
         display({"text/plain": _HINT, "application/vnd.jupyter.widget-view+json": view}, raw=True)
-
-
-def _escaped(error: Exception) -> str:
-    return str(error).replace("&", "&amp;").replace("<", "&lt;")

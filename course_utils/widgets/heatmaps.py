@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from course_utils.cam import cam, grad_cam
 from course_utils.models import Classifier
 from course_utils.photos import list_photos, load_photo
-from course_utils.plots import draw_heatmap, draw_photo, panels
+from course_utils.plots import draw_heatmap, draw_photo, in_digits, panels
 from course_utils.widgets.explorer import Explorer, choice, slider, typed
 
 __all__ = ["any_class_explorer", "layer_explorer"]
@@ -41,7 +41,7 @@ def any_class_explorer(classifier: Classifier) -> Explorer:
         heat = _enlarged(maps[index], image.shape[2:])
         figure, axes = panels(2, width=7)
         draw_photo(axes[0], image, photo)
-        draw_heatmap(axes[1], heat, image, f"{classifier.classes[index]} {probabilities[index]:.3f}")
+        draw_heatmap(axes[1], heat, image, f"{classifier.classes[index]} {in_digits(probabilities[index])}")
         rank = int((probabilities > probabilities[index]).sum()) + 1
         words = (
             f"{classifier.classes[index]} (class {index}) has probability {probabilities[index]:.4f} on this "
@@ -77,7 +77,7 @@ def layer_explorer(classifier: Classifier, image: Tensor, layers: Mapping[str, s
         raw = raw_map(index, layer)
         heat = _enlarged(raw, image.shape[2:])
         figure, axes = panels(2, width=7)
-        title = f"{classifier.classes[index]} {probabilities[index]:.3f}"
+        title = f"{classifier.classes[index]} {in_digits(probabilities[index])}"
         draw_heatmap(axes[0], heat, image, title, blend)
         marked = heat >= threshold / 100
         _draw_marked(axes[1], marked if heat.max() > 0 else torch.zeros_like(marked), image)
