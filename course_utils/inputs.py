@@ -41,7 +41,7 @@ def check_images(images: Tensor, unit_range: bool = False, channels: int | None 
     if not isinstance(images, Tensor):
         raise TypeError(
             f"images must be a tensor (N, C, H, W), got {type(images).__name__}. "
-            "For a PIL image, use `classifier.preprocess(image)`."
+            "For a PIL image, use `classifier.preprocess(image)`; for an array, `torch.from_numpy(array)`."
         )
     shape = tuple(images.shape)
     if images.ndim == 3:

@@ -246,9 +246,9 @@ def test_torchvision(name, expected, shape):
 
 # The logit identity needs average pooling directly in front of the last linear layer.
 POOLED = {
-    "test_resnet": True,
-    "test_efficientnet": True,
-    "test_convnext": False,
+    "tinynet_e": True,
+    "mnasnet_small": True,
+    "edgenext_xx_small": False,
     "resnet10t": True,
     "mobilenetv3_small_050": False,
     "efficientnet_b0": True,
