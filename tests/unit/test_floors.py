@@ -14,7 +14,7 @@ MAX_LINES = 300
 # A module imports only from lower floors. A new module needs a floor here.
 FLOORS = {
     0: ["sandbox"],
-    1: ["shapes", "hooks", "assets", "inputs", "notebook_files"],
+    1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files"],
     2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation"],
     3: ["cam", "backprop", "attacks", "localization"],
     4: ["plots"],

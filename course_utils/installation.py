@@ -1,0 +1,86 @@
+"""Check that everything the notebooks need is installed, and say what is missing and what to do."""
+
+from __future__ import annotations
+
+import html
+import re
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+__all__ = ["Installation", "check_installation"]
+
+OLDEST_PYTHON = (3, 10)
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What :func:`check_installation` found: rows of (name, needed, found, fine)."""
+
+    rows: list[tuple[str, str, str, bool]]
+
+    @property
+    def missing(self) -> list[str]:
+        """Names of what is missing or too old."""
+        return [name for name, _, _, fine in self.rows if not fine]
+
+    @property
+    def advice(self) -> str:
+        """A sentence that says what to do."""
+        if not self.missing:
+            return "Everything the notebooks need is here."
+        if "Python" in self.missing:
+            return f"Python {sys.version.split()[0]} is too old for the course: install 3.10 or newer first."
+        return (
+            f"Missing or too old: {', '.join(self.missing)}. In the course's folder, run `{sys.executable} -m pip "
+            "install -r requirements.txt`, then restart the kernel (menu Kernel, Restart)."
+        )
+
+    def __repr__(self) -> str:
+        lines = [
+            f"{'ok ' if fine else 'NO '} {name:34} needed {needed:10} found {found}"
+            for name, needed, found, fine in self.rows
+        ]
+        return "\n".join([*lines, self.advice])
+
+    def _repr_html_(self) -> str:
+        cells = "".join(
+            f"<tr><td>{'✓' if fine else '✗ missing'}</td><td>{html.escape(name)}</td><td>{html.escape(needed)}</td>"
+            f"<td>{html.escape(found)}</td></tr>"
+            for name, needed, found, fine in self.rows
+        )
+        head = "<tr><th></th><th>what</th><th>needed</th><th>found</th></tr>"
+        table = f"<details><summary>Details</summary><table>{head}{cells}</table></details>"
+        return f"<b>{html.escape(self.advice)}</b>{table}"
+
+
+def check_installation(requirements: Path | None = None) -> Installation:
+    """Compare this Python and its packages with ``requirements.txt``. Imports none of them.
+
+    Args:
+        requirements: the file with lines such as ``torch>=2.4``; by default the course's own.
+    """
+    requirements = requirements or Path(__file__).resolve().parent.parent / "requirements.txt"
+    needed = ".".join(map(str, OLDEST_PYTHON))
+    python = ".".join(map(str, sys.version_info[:3]))
+    rows = [("Python", needed, python, sys.version_info[:2] >= OLDEST_PYTHON)]
+    for line in requirements.read_text(encoding="utf-8").splitlines():
+        match = re.match(r"\s*([\w.-]+)\s*>=\s*([\d.]+)", line)
+        if match:
+            rows.append(_package(*match.groups()))
+    return Installation(rows)
+
+
+def _package(name: str, needed: str) -> tuple[str, str, str, bool]:
+    try:
+        found = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return name, needed, "not installed", False
+    return name, needed, found, _numbers(found) >= _numbers(needed)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return the leading numbers of a version: "2.15.0+cpu" -> (2, 15, 0)."""
+    numbers = [int(part) for part in re.match(r"[\d.]*", version).group().split(".") if part]
+    return tuple(numbers + [0] * (4 - len(numbers)))
