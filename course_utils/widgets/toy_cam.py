@@ -107,7 +107,7 @@ def _draw(cell: float, w1: float, w2: float, pooling: str, size: str) -> tuple[F
     maps = toy_maps(activations, weights, BIAS, pooling)
 
     # Everything in one pair of axes: six of them would take three times as long to draw.
-    figure, ax = plt.subplots(figsize=(9, 6), gridspec_kw={"left": 0, "right": 1, "bottom": 0, "top": 1})
+    figure, ax = plt.subplots(figsize=(7.5, 5.2), gridspec_kw={"left": 0, "right": 1, "bottom": 0, "top": 1})
     for k in (0, 1):
         title = (
             f"channel A{'¹²'[k]}\nw{'₁₂'[k]} = {_short(weights[k])},  α{'₁₂'[k]} = {_short(maps.alphas[k])}"

@@ -122,12 +122,6 @@ def test_an_empty_map_is_named_in_words_and_picture(explorer):
     assert "heat-maps are equal" in words_of(explorer, w1=3)
 
 
-def test_moving_a_slider_twice_leaves_the_channels_as_they_were(explorer):
-    before = texts_of(explorer, cell=4)
-    texts_of(explorer, cell=8)
-    assert texts_of(explorer, cell=4) == before
-
-
 def test_a_redraw_is_fast(explorer):
     values = dict(explorer.values)
     times = []
