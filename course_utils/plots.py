@@ -288,6 +288,6 @@ def compare_maps(
         index = int(explanation.classes[n, k])
         title = explanation.names[n][k] if explanation.names else f"class {index}"
         if probabilities is not None:
-            title += f" {in_digits(float(probabilities[index]))}"
+            title += f" {in_digits(probabilities[index].item())}"
         draw_heatmap(ax, heatmap, image, title, blend)
     return figure
