@@ -183,6 +183,11 @@ def test_tiny_nets_and_wrappers():
     assert torch.equal(grad_cam(clf, images, [0, 3]).maps, bare)
 
 
+def test_the_model_itself_is_no_layer():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())  # puts out a map
+    assert default_layer(net, tiny_images()) is net[1]
+
+
 def test_a_target_layer_that_the_model_names_is_taken_without_a_search():
     net, images = TinyNet(), tiny_images()
     net.target_layer = net.features[2]

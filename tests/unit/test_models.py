@@ -464,6 +464,31 @@ def test_random_weights(name):
     assert found[0][2:] == (2, 2)
 
 
+TARGETS = {  # name and shape of the last convolutional map at 224 pixels
+    "efficientnet_lite0": ("bn2", (1280, 7, 7)),
+    "resnet18": ("layer4", (512, 7, 7)),
+    "resnet50": ("layer4", (2048, 7, 7)),
+    "vgg16": ("features.29", (512, 14, 14)),
+    "alexnet": ("features.11", (256, 13, 13)),
+    "googlenet": ("inception5b", (1024, 7, 7)),
+    "mobilenet_v2": ("features", (1280, 7, 7)),
+    "densenet121": ("features", (1024, 7, 7)),
+}
+
+
+@pytest.mark.parametrize("name", list_classifiers())
+def test_target_layers(name):
+    with torch.device("meta"):  # shapes are enough: no weights, no arithmetic
+        clf = load_classifier(name, weights=None, device="meta")
+        images = torch.empty(1, 3, 224, 224)
+    shapes = []
+    clf.target_layer.register_forward_hook(lambda module, inputs, output: shapes.append(output.shape[1:]))
+    clf.net(images)
+    layer, shape = TARGETS[name]
+    assert clf.target_layer is clf.net.get_submodule(layer)
+    assert shapes == [shape]
+
+
 def test_the_normalization_is_the_published_one():
     clf = load_classifier("resnet18", weights=None, device=CPU)
     transforms = torchvision.models.ResNet18_Weights.IMAGENET1K_V1.transforms()
