@@ -102,10 +102,12 @@ def test_ratios_are_taken_within_a_round(speed, monkeypatch):
     assert calls.count("forward") == 2 + 1 + 2 + 1
 
     now[0], slowness = 0.0, itertools.repeat(1)
-    options.patience = 3  # used up in the second round: the others go on alone
+    options.patience = (
+        1  # the library uses it up in the first round, ours in the third, which must not matter
+    )
     rounds = speed.time_rounds(methods, None, None, [0], options)
-    assert ["captum" in seconds for seconds in rounds] == [True, True, False, False]
-    assert len(speed.quotients(rounds, "captum", "forward")) == 2
+    assert ["captum" in seconds for seconds in rounds] == [True, False, False, False]
+    assert len(speed.quotients(rounds, "captum", "forward")) == 1
     assert len(speed.quotients(rounds, "ours", "forward")) == 4
 
 
