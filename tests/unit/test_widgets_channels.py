@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils.hook_diagrams import draw_chain, draw_channel
-from course_utils.hooks import LayerError
+from course_utils.hook_diagrams import color_limit, draw_chain, draw_channel
+from course_utils.hooks import BackwardHook, ForwardHook, LayerError
 from course_utils.models import Classifier, load_classifier
 from course_utils.plots import panels
 from course_utils.widgets import channel_explorer
@@ -168,6 +168,21 @@ def test_the_real_network_has_nine_stages():
             assert f"{layer} has {channels} channels" in explorer.html
 
 
+def test_the_real_networks_numbers_are_those_of_module_hooks():
+    torch.manual_seed(0)
+    classifier, image = load_classifier(), torch.rand(1, 3, 224, 224)
+    stages = capture_stages(classifier, image)
+    modules = [classifier.net.get_submodule(name) for name in stages.layers]
+    with ForwardHook(*modules) as forward, BackwardHook(*modules) as backward:
+        logits = classifier(image)[0]
+        torch.autograd.grad(logits.max(), classifier.net.conv_stem.weight)
+    for captured, activations, gradients in zip(
+        stages.layers.values(), forward.all_stored, backward.all_stored, strict=True
+    ):
+        torch.testing.assert_close(captured.activations, activations[0])
+        torch.testing.assert_close(captured.gradients, gradients[0], rtol=1e-4, atol=1e-7)
+
+
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
 def test_other_networks(name):
     stages = capture_stages(load_classifier(name, weights=None), torch.rand(1, 3, 224, 224))
@@ -206,6 +221,17 @@ def test_one_channel_is_white_at_zero():
     draw_channel(axes[0], torch.tensor([[0.0, 2.0]]))
     draw_channel(axes[1], torch.tensor([[0.0, -3.0]]), gradient=True)
     assert [ax.images[0].get_clim() for ax in axes] == [(-2, 2), (-3, 3)]
+
+
+def test_a_few_large_values_do_not_bleach_the_rest():
+    cells = torch.ones(20, 20)
+    cells[0, :3] = -100.0
+    assert color_limit(cells) == 1
+    assert color_limit(cells[:1]) == 100  # of so few cells, none may lie beyond
+    assert color_limit(torch.zeros(20, 20)) == 1
+    lonely = torch.zeros(20, 20)
+    lonely[3, 3] = 5
+    assert color_limit(lonely) == 5
 
 
 def test_a_hook_is_drawn_behind_its_module():
