@@ -10,8 +10,9 @@ and VGG-16 have random weights, so that no network is needed.
 **Time.** In each round every method has one turn, in an order drawn anew. A turn repeats the call for at least
 --turn seconds, and the median call counts, divided by that of the plain forward pass in the same round. The table
 shows the median of these ratios over the rounds. A library that has used up --patience seconds in a cell sits out
-the remaining rounds. On a busy machine, `--clock cpu --threads 1` counts this process's processor time instead of
-the wall clock; with several threads on busy cores, PyTorch's threads wait for one another, and no figure means much.
+the remaining rounds. On a busy machine, PyTorch's threads spin while they wait for one another, and no figure means
+much: set OMP_WAIT_POLICY=passive in the environment, or take `--clock cpu --threads 1`, which counts this process's
+processor time instead of the wall clock.
 
 **Memory.** The most that a call holds beyond what was in use before it (so without weights and images), after a
 warm-up. With a GPU: `torch.cuda.max_memory_allocated`. On Linux: resident memory (VmHWM in /proc/self/status, set
