@@ -1,0 +1,229 @@
+"""Exercises of notebook 04: the weights, the heat-map, energy beside area, the map of a probability."""
+
+from __future__ import annotations
+
+import torch
+
+from course_utils.exercises.engine import Exercise, Misconception
+
+
+def _weights(gradient):
+    return gradient.mean((2, 3))
+
+
+def _weights_by_loop(gradient):
+    n, c, h, w = gradient.shape
+    result = torch.zeros(n, c, dtype=gradient.dtype)
+    for i in range(n):
+        for k in range(c):
+            for row in range(h):
+                for column in range(w):
+                    result[i, k] += gradient[i, k, row, column] / (h * w)
+    return result
+
+
+weights = Exercise(
+    statement="Equation (1): the mean of the gradient over the cells of each channel.",
+    solution=_weights,
+    reference=_weights_by_loop,
+    inputs=lambda rng: [
+        (torch.tensor(rng.normal(size=size)),) for size in [(1, 3, 2, 2), (2, 4, 3, 5), (3, 1, 1, 4)]
+    ],
+    misconceptions=[
+        Misconception(
+            lambda gradient: gradient.sum((2, 3)),
+            "You added up the gradients without dividing by Z, the number of cells: that is CAM's w, Z times alpha.",
+        ),
+        Misconception(
+            lambda gradient: gradient.mean((1, 2, 3)),
+            "You averaged over the channels, too. Each channel k keeps a weight of its own: average over i and j only.",
+        ),
+        Misconception(
+            lambda gradient: gradient.relu().mean((2, 3)),
+            "You cut off negative gradients before averaging, as Grad-CAM++ does. Grad-CAM averages all of them; its "
+            "ReLU comes last.",
+        ),
+        Misconception(
+            lambda gradient: gradient.mean(1),
+            "You averaged over dimension 1, the channels. The cells are dimensions 2 and 3.",
+        ),
+        Misconception(
+            lambda gradient: gradient.amax((2, 3)),
+            "You took the largest gradient of each channel. Equation (1) takes the mean.",
+        ),
+    ],
+    hints=[
+        "The cells i, j are the last two dimensions of the tensor.",
+        "A mean over several dimensions takes a tuple: x.mean((a, b)).",
+    ],
+)
+
+
+def _heatmap(activations, alpha):
+    positive = (alpha[:, None, None] * activations).sum(0).relu()
+    return positive / positive.max() if positive.max() > 0 else positive
+
+
+def _heatmap_by_loop(activations, alpha):
+    c, h, w = activations.shape
+    raw = torch.zeros(h, w, dtype=activations.dtype)
+    for row in range(h):
+        for column in range(w):
+            value = sum(float(alpha[k]) * float(activations[k, row, column]) for k in range(c))
+            raw[row, column] = max(value, 0.0)
+    largest = float(raw.max())
+    return raw / largest if largest > 0 else raw
+
+
+def _raw(activations, alpha):
+    return torch.einsum("k,khw->hw", alpha, activations)
+
+
+def _min_max(activations, alpha):
+    raw = _raw(activations, alpha)
+    return (raw - raw.min()) / (raw.max() - raw.min())
+
+
+def _draw_heatmaps(rng):
+    cases = [
+        (torch.tensor(rng.random((c, h, w))), torch.tensor(rng.normal(size=c)))
+        for c, h, w in [(3, 2, 2), (5, 4, 3), (8, 7, 7)]
+    ]
+    nothing_positive = (torch.tensor(rng.random((4, 3, 3))), -torch.tensor(rng.random(4)))
+    return [*cases, nothing_positive]
+
+
+heatmap = Exercise(
+    statement="Equations (2) and (3), divided by the maximum; zeros where no cell is positive.",
+    solution=_heatmap,
+    reference=_heatmap_by_loop,
+    inputs=_draw_heatmaps,
+    misconceptions=[
+        Misconception(
+            lambda activations, alpha: (
+                _raw(activations, alpha).relu() / _raw(activations, alpha).relu().max()
+            ),
+            "Right except where no cell is positive: there you divide 0 by 0 and get NaN. Return zeros in that case.",
+        ),
+        Misconception(
+            _min_max,
+            "You stretched from the minimum to the maximum, so that cells with negative values look positive. Take "
+            "the ReLU, then divide by the maximum.",
+        ),
+        Misconception(
+            lambda activations, alpha: _heatmap(activations, alpha.relu()),
+            "You cut off negative weights. The ReLU comes after the sum over the channels: negative channels must be "
+            "subtracted first.",
+        ),
+        Misconception(
+            lambda activations, alpha: _raw(activations, alpha).abs() / _raw(activations, alpha).abs().max(),
+            "You took absolute values: evidence against the class is then shown as evidence for it.",
+        ),
+        Misconception(
+            lambda activations, alpha: _raw(activations, alpha).relu(),
+            "The map is right but was not divided by its maximum.",
+        ),
+    ],
+    hints=[
+        "alpha[:, None, None] has shape (C, 1, 1) and multiplies each channel by its weight.",
+        "Sum over the channels (dimension 0), then .relu(), and only then look at the maximum.",
+        "If the maximum is 0, there is nothing to divide by.",
+    ],
+)
+
+
+def _times_chance(heat, mask):
+    energy = heat[mask].sum() / heat.sum()
+    return energy / mask.double().mean()
+
+
+def _times_chance_by_loop(heat, mask):
+    inside = total = area = 0.0
+    for value, marked in zip(heat.flatten().tolist(), mask.flatten().tolist(), strict=True):
+        total += value
+        inside += value * marked
+        area += marked / mask.numel()
+    return inside / total / area
+
+
+times_chance = Exercise(
+    statement="The share of energy inside a mask, divided by the mask's share of the area.",
+    solution=_times_chance,
+    reference=_times_chance_by_loop,
+    inputs=lambda rng: [
+        (torch.tensor(rng.random((h, w))), torch.tensor(rng.random((h, w)) < 0.3) | (torch.arange(w) == 0))
+        for h, w in [(4, 4), (6, 9), (3, 20)]
+    ],
+    misconceptions=[
+        Misconception(
+            lambda heat, mask: heat[mask].sum() / heat.sum(),
+            "That is the share of energy. A mask over 90% of the picture would score 0.9 with a blind map: divide by "
+            "the mask's share of the area.",
+        ),
+        Misconception(
+            lambda heat, mask: heat[mask].mean() / heat[~mask].mean(),
+            "You compared inside with outside. Asked for is inside compared with the whole picture: chance is the "
+            "mask's share of the area.",
+        ),
+        Misconception(
+            lambda heat, mask: (heat[mask].sum() / heat.sum()) / mask.sum(),
+            "You divided by the number of pixels in the mask, not by their share of all pixels.",
+        ),
+        Misconception(
+            lambda heat, mask: (heat[mask].sum() / heat.sum()) - mask.double().mean(),
+            "You subtracted the area's share. As a ratio, 1 means chance whatever the size of the mask.",
+        ),
+    ],
+    hints=[
+        "heat[mask] picks the values where mask is True.",
+        "The mean of a mask, taken as numbers, is its share of the area: mask.float().mean().",
+    ],
+)
+
+
+def _probability_map(maps, logits, c):
+    p = logits.softmax(0)
+    return p[c] * (maps[c] - (p[:, None, None] * maps).sum(0))
+
+
+def _probability_map_by_autograd(maps, logits, c):
+    # d p_c / d y_j from autograd, then the linear combination of the maps.
+    y = logits.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(torch.softmax(y, 0)[c], y)
+    return torch.einsum("j,jhw->hw", slope, maps)
+
+
+probability_map = Exercise(
+    statement="Equation (4): the raw map of a softmax probability, from the raw maps of all logits.",
+    solution=_probability_map,
+    reference=_probability_map_by_autograd,
+    inputs=lambda rng: [
+        (torch.tensor(rng.normal(size=(k, 3, 3))), torch.tensor(rng.normal(size=k)), int(rng.integers(k)))
+        for k in (2, 4, 9)
+    ],
+    misconceptions=[
+        Misconception(
+            lambda maps, logits, c: logits.softmax(0)[c] * maps[c],
+            "You scaled the class's own map by its probability. The other classes are in the denominator of the "
+            "softmax: their maps must be subtracted, each weighted by its probability.",
+        ),
+        Misconception(
+            lambda maps, logits, c: maps[c] - torch.einsum("j,jhw->hw", logits.softmax(0), maps),
+            "The bracket of equation (4) is right; the factor p_c in front of it is missing. (What you have is the map "
+            "of log p_c.)",
+        ),
+        Misconception(
+            lambda maps, logits, c: logits.softmax(0)[c] * (maps[c] - maps.mean(0)),
+            "You subtracted the plain mean of all maps. Each map counts with its own probability p_j.",
+        ),
+        Misconception(
+            lambda maps, logits, c: logits[c] * (maps[c] - torch.einsum("j,jhw->hw", logits, maps)),
+            "You used the logits where equation (4) has probabilities: apply softmax first.",
+        ),
+    ],
+    hints=[
+        "Begin with p = logits.softmax(0), a probability for each of the K classes.",
+        "The sum over j has a term for every class, c included: (p[:, None, None] * maps).sum(0).",
+        "Do not forget the factor p_c in front of the bracket.",
+    ],
+)
