@@ -1,4 +1,4 @@
-"""``python -m course_utils notebooks``: what authors of the course run; readers never need it."""
+"""``python -m course_utils notebooks`` and ``publish``: what authors run; readers never need them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from .authoring import ROOT, refresh_notebooks
+from .publishing import publish
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,13 +25,29 @@ def main(arguments: list[str] | None = None) -> int:
     notebooks.add_argument(
         "--threads", type=int, default=2, help="threads for PyTorch and NumPy (default: 2)"
     )
+    notebooks.set_defaults(run=_notebooks)
+    publishing = commands.add_parser(
+        "publish", help="make OWNER/REPO the course's address, in badges and set-up cells"
+    )
+    publishing.add_argument("repository", metavar="OWNER/REPO")
+    publishing.set_defaults(run=_publish)
     options = parser.parse_args(arguments)
-    if options.threads < 1:
-        parser.error(f"--threads must be at least 1, not {options.threads}.")
     try:
-        return refresh_notebooks(ROOT, options.names, threads=options.threads)
+        return options.run(options)
     except ValueError as error:
         parser.error(str(error))
+
+
+def _notebooks(options: argparse.Namespace) -> int:
+    if options.threads < 1:
+        raise ValueError(f"--threads must be at least 1, not {options.threads}.")
+    return refresh_notebooks(ROOT, options.names, threads=options.threads)
+
+
+def _publish(options: argparse.Namespace) -> int:
+    changed = publish(ROOT, options.repository)
+    print(f"changed: {', '.join(changed)}" if changed else "nothing to change")
+    return 0
 
 
 if __name__ == "__main__":

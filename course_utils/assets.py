@@ -69,11 +69,18 @@ def package_file(package: str, relative_path: str, sha256: str | None = None) ->
             verify(path, sha256, remedy="")
         except AssetError as error:
             # What is imported as skimage is installed as scikit-image.
-            project = importlib.metadata.packages_distributions().get(package, [package])[0]
             raise AssetError(
-                f"{error} Reinstall its package: `pip install --force-reinstall --no-deps {project}`."
+                f"{error} Reinstall its package: `pip install --force-reinstall --no-deps {_project(package)}`."
             ) from error
     return path
+
+
+def _project(package: str) -> str:
+    """Return the name under which an importable package was installed."""
+    for distribution in importlib.metadata.distributions():
+        if any(file.parts[0] == package for file in distribution.files or ()):
+            return distribution.metadata["Name"]
+    return package
 
 
 def cache_folder() -> Path:

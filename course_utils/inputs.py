@@ -176,7 +176,7 @@ def _class_number(model: nn.Module, name: object) -> int:
             )
         return model.class_index(name)
     try:
-        if isinstance(name, bool):
+        if isinstance(name, bool | np.bool_):
             raise TypeError
         return operator.index(name)  # unlike int(), it does not cut 3.7 down to 3
     except TypeError:

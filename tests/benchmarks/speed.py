@@ -236,9 +236,9 @@ def targets(rows: list[dict], cold_start: float | None, all_maps: float) -> list
         values = {_cell(row): row["time"]["ours"] for row in rows if row["classes"] == k}
         found += _at_most(f"ours, {k} class{'es' * (k > 1)}: at most {most} forward passes", values, most)
     for name in LIBRARIES:
-        # The lower quartile above 1 means slower in three rounds of four: more than noise.
+        # Where both do the same work, noise decides who is ahead: behind means by 5% in three rounds of four.
         values = {_cell(row): row["ours_to"][name][len(row["ours_to"][name]) // 4] for row in rows}
-        found += _at_most(f"ours / {name}, time, lower quartile: at most 1", values, 1)
+        found += _at_most(f"ours / {name}, time, lower quartile: at most 1.05", values, 1.05)
     ten = {
         _cell(row): statistics.median(row["ours_to"]["pytorch-grad-cam"])
         for row in rows
@@ -280,7 +280,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--turn", type=float, default=0.15, help="least seconds of a turn")
-    parser.add_argument("--patience", type=float, default=5, help="a library's seconds in a cell")
+    parser.add_argument("--patience", type=float, default=10, help="a library's seconds in a cell")
     parser.add_argument("--starts", type=int, default=3, help="how many cold starts (may be 0)")
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")

@@ -125,14 +125,14 @@ def row(k, ours, ours_to, memory):
 
 
 def test_targets_that_are_met(speed):
-    rows = [row(1, 1.15, [0.9, 1.0, 1.1, 1.2], 1.2), row(10, 1.5, [0.09, 0.1], 1.2)]
+    rows = [row(1, 1.15, [0.9, 1.05, 1.1, 1.2], 1.2), row(10, 1.5, [0.09, 0.1], 1.2)]
     found = speed.targets(rows, 8.0, 2.0)
     assert len(found) == 2 + 3 + 1 + 3 + 2
     assert all(met for _, met, _ in found)
 
 
 def test_targets_that_are_missed(speed):
-    rows = [row(1, 1.16, [0.9, 1.01, 1.1, 1.2], 4.1), row(10, 1.51, [1.0, 0.11, 0.12], 1.2)]
+    rows = [row(1, 1.16, [0.9, 1.06, 1.1, 1.2], 4.1), row(10, 1.51, [1.0, 0.11, 0.12], 1.2)]
     found = speed.targets(rows, 8.1, 2.1)
     assert not any(met for _, met, _ in found)
     assert "missed in 1 of 2 cells" in found[2][2]
