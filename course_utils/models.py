@@ -162,13 +162,13 @@ class Classifier(nn.Module):
             return same[0]
         if same:
             raise ValueError(f"{name!r} is the name of {len(same)} classes, {same}: give the number.")
-        lowered = {known.lower(): known for known in self.classes}
-        close = [
-            lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=5, cutoff=0.6)
-        ]
-        close += [known for known in self.classes if name.lower() in known.lower() and known not in close][:5]
-        hint = f" Did you mean {', '.join(map(repr, close))}?" if close else " See `classifier.classes`."
-        raise ValueError(f"there is no class {name!r}.{hint}")
+        close = _close_names(name, self.classes)
+        hint = (
+            f"Did you mean {', '.join(map(repr, close))}?"
+            if close
+            else "The attribute `classes` lists all names."
+        )
+        raise ValueError(f"there is no class {name!r}. {hint}")
 
     @torch.no_grad()
     def predict(self, images: Tensor, top: int = 5) -> list[list[tuple[str, float]]]:
@@ -181,6 +181,16 @@ class Classifier(nn.Module):
             [(self.classes[index], probability) for index, probability in zip(*row, strict=True)]
             for row in zip(indices.tolist(), probabilities.tolist(), strict=True)
         ]
+
+
+def _close_names(name: str, classes: Sequence[str], most: int = 6) -> list[str]:
+    """Return names that share a word with ``name``, then names spelled like it, then names that contain it."""
+    lowered = {known.lower(): known for known in classes}
+    words = set(name.lower().split())
+    close = [known for known in classes if words & set(known.lower().split())]
+    close += [lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=5, cutoff=0.6)]
+    close += [known for known in classes if len(name) > 2 and name.lower() in known.lower()]
+    return list(dict.fromkeys(close))[:most]
 
 
 def load_classifier(

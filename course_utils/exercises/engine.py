@@ -165,9 +165,10 @@ class Exercise:
             try:
                 with torch.random.fork_rng(devices=[]):
                     found = self._result(answer, given)
-            except NotImplementedError:
-                return Feedback(NOT_ATTEMPTED, "Write your answer, then run this cell again.")
             except Exception as error:
+                # PyTorch raises NotImplementedError, too, but with words.
+                if isinstance(error, NotImplementedError) and not error.args:
+                    return Feedback(NOT_ATTEMPTED, "Write your answer, then run this cell again.")
                 return Feedback(WRONG, f"Your code raised {type(error).__name__}{where}: {error}")
             if _is_untouched(found):
                 return Feedback(NOT_ATTEMPTED, "Replace the ... by your answer, then run this cell again.")
@@ -175,10 +176,14 @@ class Exercise:
                 return Feedback(WRONG, f"Your function returned None{where}: does it end in `return ...`?")
             if not all(same(before, after, 0) for before, after in zip(arguments, given, strict=True)):
                 return Feedback(
-                    WRONG, f"Your function changed its input{where}. Work on a copy: `x.clone()`."
+                    WRONG,
+                    f"Your function changed its input{where}. Work on a copy: `x.clone()` of a tensor, "
+                    "`list(x)` of a list.",
                 )
             expected = self.reference(*copy.deepcopy(arguments))
             difference = mismatch(found, expected, self.tolerance)
+            if difference and not self._expects_function:
+                return Feedback(WRONG, f"Not yet: {in_short(found)} is not it.")  # the right value is no hint
             if difference:
                 return Feedback(WRONG, f"Not yet{where}: {difference}")
         return None

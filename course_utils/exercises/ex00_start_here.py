@@ -14,9 +14,7 @@ chance = Exercise(
     explain_value="A blind map has the area's share: 112 * 56 / (224 * 224) = 1/8.",
     reference=lambda: sum(1 for x in range(112) for y in range(56)) / 224**2,
     misconceptions=[
-        Misconception(
-            0.25, "0.25 is the chance of a quarter, 112 x 112 pixels. This box is only half as high."
-        ),
+        Misconception(0.25, "0.25 is the chance of a quarter, 112 x 112 pixels. This box has half as many."),
         Misconception(0.5, "Half of the width, but only a quarter of the height: the two shares multiply."),
         Misconception(0.75, "You added the shares of width and height. For an area they multiply."),
         Misconception(
@@ -61,6 +59,19 @@ share_of_energy = Exercise(
         Misconception(
             lambda heat, mask: heat[mask].sum() / heat[~mask].sum(),
             "You divided by the energy outside. The share is of the whole: inside plus outside.",
+        ),
+        Misconception(
+            lambda heat, mask: heat[~mask].sum() / heat.sum(),
+            "That is the share outside: ~ turns the mask around.",
+        ),
+        Misconception(
+            lambda heat, mask: heat[mask].mean() / heat.mean(),
+            "You compared mean brightness inside with that of the picture, which is the share divided by its chance. "
+            "Asked for is the share itself: sums, not means.",
+        ),
+        Misconception(
+            lambda heat, mask: heat * mask / heat.sum(),
+            "You have each pixel's share. Add them up.",
         ),
         Misconception(
             lambda heat, mask: mask.double().mean(),

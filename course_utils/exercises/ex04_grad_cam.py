@@ -35,6 +35,14 @@ weights = Exercise(
             "You added up the gradients without dividing by Z, the number of cells: that is CAM's w, Z times alpha.",
         ),
         Misconception(
+            lambda gradient: gradient.sum((2, 3)) / 49,
+            "You divided by 49, which is Z for a map of 7 x 7 cells. Other layers have other maps: Z = h * w.",
+        ),
+        Misconception(
+            lambda gradient: gradient.abs().mean((2, 3)),
+            "You took absolute values first: a channel that speaks against the class would count in its favor.",
+        ),
+        Misconception(
             lambda gradient: gradient.mean((1, 2, 3)),
             "You averaged over the channels, too. Each channel k keeps a weight of its own: average over i and j only.",
         ),
@@ -84,13 +92,23 @@ def _min_max(activations, alpha):
     return (raw - raw.min()) / (raw.max() - raw.min())
 
 
+def _min_max_of_positive(positive):
+    spread = positive.max() - positive.min()
+    return (positive - positive.min()) / spread if spread > 0 else torch.zeros_like(positive)
+
+
+def _share(positive):
+    return positive / positive.sum() if positive.sum() > 0 else positive
+
+
 def _draw_heatmaps(rng):
     cases = [
         (torch.tensor(rng.random((c, h, w))), torch.tensor(rng.normal(size=c)))
         for c, h, w in [(3, 2, 2), (5, 4, 3), (8, 7, 7)]
     ]
+    all_positive = (torch.tensor(rng.random((3, 2, 4))) + 0.5, torch.tensor(rng.random(3)))
     nothing_positive = (torch.tensor(rng.random((4, 3, 3))), -torch.tensor(rng.random(4)))
-    return [*cases, nothing_positive]
+    return [*cases, all_positive, nothing_positive]
 
 
 heatmap = Exercise(
@@ -109,6 +127,20 @@ heatmap = Exercise(
             _min_max,
             "You stretched from the minimum to the maximum, so that cells with negative values look positive. Take "
             "the ReLU, then divide by the maximum.",
+        ),
+        Misconception(
+            lambda activations, alpha: _min_max_of_positive(_raw(activations, alpha).relu()),
+            "You stretched from the minimum to the maximum after the ReLU. Where every cell is positive, that paints "
+            "the weakest one black although it speaks for the class. Divide by the maximum only.",
+        ),
+        Misconception(
+            lambda activations, alpha: _raw(activations, alpha) / _raw(activations, alpha).max(),
+            "The ReLU of equation (3) is missing: negative cells stay negative, and where no cell is positive the "
+            "division by a negative maximum even turns the signs around.",
+        ),
+        Misconception(
+            lambda activations, alpha: _share(_raw(activations, alpha).relu()),
+            "You divided by the sum. A heat-map is divided by its maximum, so that its largest value is 1.",
         ),
         Misconception(
             lambda activations, alpha: _heatmap(activations, alpha.relu()),
@@ -166,6 +198,14 @@ times_chance = Exercise(
             "mask's share of the area.",
         ),
         Misconception(
+            lambda heat, mask: mask.double().mean() / (heat[mask].sum() / heat.sum()),
+            "Upside down: the share of energy belongs above, the share of the area below.",
+        ),
+        Misconception(
+            lambda heat, mask: 4 * heat[mask].sum() / heat.sum(),
+            "0.25 is chance for a quarter. Another mask has another chance: its own share of the area.",
+        ),
+        Misconception(
             lambda heat, mask: (heat[mask].sum() / heat.sum()) / mask.sum(),
             "You divided by the number of pixels in the mask, not by their share of all pixels.",
         ),
@@ -211,6 +251,19 @@ probability_map = Exercise(
             lambda maps, logits, c: maps[c] - torch.einsum("j,jhw->hw", logits.softmax(0), maps),
             "The bracket of equation (4) is right; the factor p_c in front of it is missing. (What you have is the map "
             "of log p_c.)",
+        ),
+        Misconception(
+            lambda maps, logits, c: logits.softmax(0)[c] * (1 - logits.softmax(0)[c]) * maps[c],
+            "p_c (1 - p_c) is the slope for the class's own logit alone. The probability depends on all logits: the "
+            "other classes' maps belong in the sum.",
+        ),
+        Misconception(
+            lambda maps, logits, c: _probability_map(maps, logits, c) + logits.softmax(0)[c] ** 2 * maps[c],
+            "Your sum skips j = c. In equation (4) it runs over all classes, c included.",
+        ),
+        Misconception(
+            lambda maps, logits, c: _probability_map(maps, logits, c).relu(),
+            "Asked for is the raw map, with its signs: no ReLU.",
         ),
         Misconception(
             lambda maps, logits, c: logits.softmax(0)[c] * (maps[c] - maps.mean(0)),

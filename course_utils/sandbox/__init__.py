@@ -28,5 +28,7 @@ def confine(environ: MutableMapping[str, str], threads: int | None = None) -> No
             del environ[name]
     # git is not Python, so the guard does not see it.
     environ["GIT_ALLOW_PROTOCOL"] = "file"
+    # Threads that wait must not spin: on a busy machine they would keep the others from the cores.
+    environ.setdefault("OMP_WAIT_POLICY", "passive")
     if threads is not None:
         environ["OMP_NUM_THREADS"] = str(threads)

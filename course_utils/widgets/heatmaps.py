@@ -44,10 +44,15 @@ def any_class_explorer(classifier: Classifier) -> Explorer:
         draw_heatmap(axes[1], heat, image, f"{classifier.classes[index]} {in_digits(probabilities[index])}")
         rank = int((probabilities > probabilities[index]).sum()) + 1
         words = (
-            f"{classifier.classes[index]} (class {index}) has probability {probabilities[index]:.4f} on this "
-            f"photograph, rank {rank} of {len(probabilities)}. "
+            f"{classifier.classes[index]} (class {index}): probability {_chance(probabilities[index])}, rank {rank} "
+            f"of {len(probabilities)}. "
         )
-        return figure, words + _in_words(maps[index])
+        first = ", ".join(
+            f"{classifier.classes[i]} {probabilities[i]:.2f}" for i in probabilities.topk(3).indices
+        )
+        return figure, words + _in_words(
+            maps[index]
+        ) + f" The network's first three for this picture: {first}."
 
     return Explorer(
         draw,
@@ -82,11 +87,10 @@ def layer_explorer(classifier: Classifier, image: Tensor, layers: Mapping[str, s
         marked = heat >= threshold / 100
         _draw_marked(axes[1], marked if heat.max() > 0 else torch.zeros_like(marked), image)
         axes[1].set_title(f"at least {threshold}% of the maximum")
-        height, width = raw.shape
         share = float(marked.float().mean()) if heat.max() > 0 else 0.0
         words = (
-            f"Grad-CAM for {title} at {layer}, a map of {height} x {width} cells: {share:.0%} of the picture "
-            f"reaches {threshold}% of the maximum. "
+            f"{classifier.classes[index]} (probability {_chance(probabilities[index])}), layer: {layer}. "
+            f"{share:.0%} of the picture reaches {threshold}% of the maximum. "
         )
         return figure, words + _in_words(raw)
 
@@ -117,7 +121,12 @@ def _in_words(raw: Tensor) -> str:
     if raw.max() <= 0:
         return "No cell of the map is positive: nothing in this picture speaks for the class."
     row, column = divmod(int(raw.argmax()), raw.shape[1])
-    rows = ("top", "middle", "bottom")[3 * row // raw.shape[0]]
-    columns = ("left", "center", "right")[3 * column // raw.shape[1]]
     positive = float((raw > 0).float().mean())
-    return f"The map is largest at the {rows} {columns}; {positive:.0%} of its cells are positive."
+    return (
+        f"The largest of its {raw.shape[0]} x {raw.shape[1]} cells is in row {row + 1}, column {column + 1}; "
+        f"{positive:.0%} of the cells are positive."
+    )
+
+
+def _chance(probability: Tensor) -> str:
+    return f"{probability:.4f}" if probability >= 0.0001 else "below 0.0001"

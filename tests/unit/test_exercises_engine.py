@@ -37,6 +37,20 @@ def test_states():
     assert feedback.state == WRONG and "n = " in feedback.message and "expected" in feedback.message
 
 
+def not_written(n):
+    raise NotImplementedError
+
+
+def refused_by_torch(n):
+    return torch.tensor([True]).mean()
+
+
+def test_a_stub_that_raises_is_told_from_an_operation_that_torch_refuses():
+    assert make().check(not_written).state == NOT_ATTEMPTED
+    feedback = make().check(refused_by_torch)
+    assert feedback.state == WRONG and "raised" in feedback.message and "Bool" in feedback.message
+
+
 def test_a_misconception_is_named():
     exercise = make()
     assert exercise.check(lambda n: (n + 1) // 2).message == "you rounded up: floor rounds down"
@@ -93,7 +107,7 @@ def test_a_value_exercise():
     assert exercise.check(49).state == CORRECT
     assert exercise.check(torch.tensor(49.0)).state == CORRECT
     assert exercise.check(14).message == "7 x 7, not 7 + 7"
-    assert exercise.check(13).state == WRONG
+    assert exercise.check(13).state == WRONG and "49" not in exercise.check(13).message
     assert "value itself" in exercise.check(half_floor).message
 
 

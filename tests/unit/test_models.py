@@ -143,7 +143,7 @@ def test_class_index(lite0, name, index):
     [
         ("taby", ValueError, r"no class 'taby'. Did you mean 'tabby'"),
         ("terrier", ValueError, r"no class 'terrier'. Did you mean '\w+ terrier'"),
-        ("qqqqqq", ValueError, r"no class 'qqqqqq'. See `classifier.classes`"),
+        ("qqqqqq", ValueError, r"no class 'qqqqqq'. The attribute `classes` lists"),
         ("", ValueError, r"no class ''"),
         (1000, ValueError, r"no class 1000: this classifier has 1000 classes, 0 to 999"),
         (-1, ValueError, r"no class -1"),

@@ -91,9 +91,13 @@ def test_any_class_of_any_photograph(classifier):
         probability = classifier(image).softmax(1)[0, 281]
         raw = grad_cam(classifier, image, "tabby").maps[0, 0]
         words = html.unescape(explorer.html)
-        assert f"tabby (class 281) has probability {probability:.4f}" in words
+        chance = f"{probability:.4f}" if probability >= 0.0001 else "below 0.0001"
+        assert f"tabby (class 281): probability {chance}, rank" in words
+        assert f"{classifier.predict(image, 1)[0][0][0]} {classifier.predict(image, 1)[0][0][1]:.2f}" in words
         if raw.max() > 0:
-            assert f"{(raw > 0).float().mean():.0%} of its cells are positive" in words
+            assert f"{(raw > 0).float().mean():.0%} of the cells are positive" in words
+            row, column = (raw == raw.max()).nonzero()[0].tolist()
+            assert f"in row {row + 1}, column {column + 1}" in words
     explorer.set(name="espresso")
     assert "class 967" in explorer.html
     explorer.set(name="espreso")
