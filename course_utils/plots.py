@@ -62,8 +62,10 @@ STYLE = {
 }
 plt.rcParams.update(STYLE)
 
-# Above this size a PNG is a photograph, which JPEG stores in a fifth of the space.
-LARGEST_PNG = 30_000
+# A drawing has few colors, and a palette stores it in a third of the space. Above this size a PNG is a
+# photograph, which JPEG stores in a fifth of the space.
+MOST_COLORS = 4096
+LARGEST_PNG = 40_000
 
 
 def panels(
@@ -103,7 +105,8 @@ def _encoded(figure: Figure) -> tuple[str, bytes]:
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     buffer = io.BytesIO()
-    picture.save(buffer, "png")
+    drawing = picture.getcolors(MOST_COLORS) is not None  # lines, cells and letters, no photograph
+    (picture.quantize(256, dither=Image.Dither.NONE) if drawing else picture).save(buffer, "png", optimize=True)
     if buffer.tell() <= LARGEST_PNG:
         return "png", buffer.getvalue()
     buffer = io.BytesIO()
