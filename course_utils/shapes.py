@@ -118,7 +118,7 @@ def transposed_conv_size(
 
     Args:
         n, f, s, d: as in ``conv_size``.
-        p: cells cut off on each side (the padding of the convolution that is turned round).
+        p: cells cut off on each side (the padding of the convolution that is reversed).
         output_padding: cells added on the right; less than s or less than d.
 
     Raises:

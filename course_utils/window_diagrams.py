@@ -1,7 +1,7 @@
 """Diagrams of windows on rows of cells: sliding, pooled, transposed, and stacked into a receptive field.
 
 Input and output cells are blue like all activations, windows green like all weights. Padding is white
-with a dashed outline and marked p; cells that no window reads are hatched.
+with a dashed outline and marked p; cells that no window reads, padding too, are hatched.
 """
 
 from __future__ import annotations
@@ -18,20 +18,28 @@ from course_utils.shapes import conv_size, pool_size, transposed_conv_size
 
 __all__ = ["draw_grids", "draw_pyramid", "draw_sliding", "draw_transposed"]
 
-PADDING, UNREAD, OTHER = "padding", "unread", "other"
+PADDING, UNREAD, UNREAD_PADDING, OTHER = "padding", "unread", "unread padding", "other"
 
 
 def _cell(ax: Axes, x: float, y: float, text: str = "", kind: str = ACTIVATIONS, height: float = 1) -> None:
-    """One cell, its top left corner at (x, y). ``kind`` is a color, PADDING, UNREAD or OTHER."""
+    """One cell, its top left corner at (x, y). ``kind`` is a color or one of the words above."""
     looks = {
         PADDING: {"facecolor": "white", "edgecolor": "0.4", "linestyle": "--"},
         UNREAD: {"facecolor": "0.95", "edgecolor": "0.6", "hatch": "///"},
+        UNREAD_PADDING: {"facecolor": "white", "edgecolor": "0.6", "linestyle": "--", "hatch": "///"},
         OTHER: {"facecolor": "0.88", "edgecolor": "white"},
     }
     look = looks.get(kind, {"facecolor": kind, "edgecolor": "white"})
     ax.add_patch(patches.Rectangle((x + 0.04, y), 0.92, height, linewidth=1, **look))
     color = "white" if kind not in looks else "black"
     ax.text(x + 0.5, y + height / 2, text, ha="center", va="center", color=color, fontsize=11)
+
+
+def _kind(inside: bool, read: bool) -> str:
+    """How a cell of the padded input looks, as ``_cell`` takes it."""
+    if inside:
+        return ACTIVATIONS if read else UNREAD
+    return PADDING if read else UNREAD_PADDING
 
 
 def _taps(first: int, f: int, d: int) -> range:
@@ -69,8 +77,7 @@ def draw_sliding(
     figure, ax = _canvas(-p - 0.2, end + 5, out + 1.6)
     for x in range(-p, n + p):
         inside = 0 <= x < n
-        kind = PADDING if not inside else ACTIVATIONS if x in read else UNREAD
-        _cell(ax, x, 0, str(x) if inside else "p", kind)
+        _cell(ax, x, 0, str(x) if inside else "p", _kind(inside, x in read))
     ax.text(n / 2, -0.35, f"input, n = {n}", ha="center", va="bottom", fontsize=12)
     ax.text(end + 3, -0.35, f"output, {out}", ha="center", va="bottom", fontsize=12)
     for i, window in enumerate(windows):
@@ -165,10 +172,15 @@ def draw_grids(height: int, width: int, f: tuple[int, int], s: int = 1, p: int =
     """
     rows, columns = conv_size(height, f[0], p, s), conv_size(width, f[1], p, s)
     figure, ax = _canvas(-p - 0.2, width + p + 3 + columns, height + 2 * p + 0.2)
+    read_rows, read_columns = (
+        {i * s - p + k for i in range(out) for k in range(size)}
+        for out, size in zip((rows, columns), f, strict=True)
+    )
     for y in range(-p, height + p):
         for x in range(-p, width + p):
             inside = 0 <= y < height and 0 <= x < width
-            _cell(ax, x, y + p + 0.04, "" if inside else "p", ACTIVATIONS if inside else PADDING, 0.92)
+            kind = _kind(inside, y in read_rows and x in read_columns)
+            _cell(ax, x, y + p + 0.04, "" if inside else "p", kind, 0.92)
     corners = [(0, 0, "-"), ((rows - 1) * s, (columns - 1) * s, "--")]
     for top, left, style in corners:
         ax.add_patch(

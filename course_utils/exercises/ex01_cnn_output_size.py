@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from course_utils.exercises.engine import Exercise, Misconception
+from course_utils.exercises.stack_mistakes import PLACE_MISTAKES, SIZE_MISTAKES
 
 __all__ = ["clipped_window", "output_size", "receptive_field", "same_padding"]
 
@@ -46,6 +45,16 @@ output_size = Exercise(
         Misconception(
             lambda n, f, p, s: -(-(n + 2 * p - f) // s) + 1,
             "You rounded up: the formula floors. A last step that is too short for s leads to no window.",
+        ),
+        Misconception(
+            lambda n, f, p, s: round((n + 2 * p - f) / s) + 1,
+            "You rounded to the nearest whole number. A step that is too short for s leads to no window, "
+            "however little is missing: round down.",
+        ),
+        Misconception(
+            lambda n, f, p, s: round((n + 2 * p - f) / s + 1),
+            "round() goes to the nearest whole number (and from halves to the even one). The formula rounds "
+            "down: use // for the division.",
         ),
         Misconception(
             lambda n, f, p, s: (n + 2 * p - f) // s,
@@ -141,22 +150,6 @@ def _draw_layers(rng):
     return [(layers,) for layers in lists]
 
 
-def _own_stride_first(layers):
-    size, stride = 1, 1
-    for f, s in layers:
-        stride = stride * s
-        size = size + (f - 1) * stride
-    return size
-
-
-def _f_without_minus_one(layers):
-    size, stride = 1, 1
-    for f, s in layers:
-        size = size + f * stride
-        stride = stride * s
-    return size
-
-
 receptive_field = Exercise(
     "Return how many pixels wide one cell's window is after a list of layers (f, s), the first layer first.",
     solution=_receptive_field,
@@ -168,27 +161,7 @@ receptive_field = Exercise(
         "this layer reads?",
         "size = size + (f - 1) * stride, and only then stride = stride * s.",
     ],
-    misconceptions=[
-        Misconception(
-            lambda layers: 1 + sum(f - 1 for f, _ in layers),
-            "You added up the windows as if neighboring cells were always one pixel apart. After a layer with "
-            "stride s they are s times as far apart.",
-        ),
-        Misconception(
-            _own_stride_first,
-            "You multiplied by the layer's own stride too early. Its window lies on the map below, whose cells "
-            "are as far apart as the strides before it say; change the stride after the size.",
-        ),
-        Misconception(
-            lambda layers: math.prod(f for f, _ in layers),
-            "You multiplied the windows as if they did not overlap. Two windows of 3 with stride 1 see 5 "
-            "pixels, not 9: draw them.",
-        ),
-        Misconception(
-            _f_without_minus_one,
-            "You added f gaps for each layer. From the first to the last of f cells there are f - 1.",
-        ),
-    ],
+    misconceptions=SIZE_MISTAKES,
 )
 
 
@@ -215,42 +188,14 @@ def _window_in_gradient(layers, i, n):
 
 
 def _draw_cells(rng):
-    """Layers whose last window ends exactly at the end of the padded row: no pixel is skipped."""
+    """Layers whose last window ends exactly at the end of the padded row: no pixel is skipped.
+
+    The first are small enough to be worked by hand, should an answer fail on them.
+    """
+    by_hand = [([(3, 1, 1)], i, 5) for i in (0, 2, 4)] + [([(2, 2, 0)], 1, 6), ([(3, 2, 1)], 1, 5)]
     net = [(3, 1, 1), (2, 2, 0), (3, 1, 1), (2, 2, 0), (3, 1, 1)]
     cells = [(net, i, 32) for i in range(8)]
-    return cells + [([(3, 1, 1), (5, 2, 2), (3, 1, 1)], i, 17) for i in (0, 1, 4, 8)]
-
-
-def _not_clipped(layers, i, n):
-    size, stride, start = 1, 1, 0
-    for f, s, p in layers:
-        size = size + (f - 1) * stride
-        start = start - p * stride
-        stride = stride * s
-    return start + i * stride, start + i * stride + size
-
-
-def _padding_forgotten(layers, i, n):
-    first, stop = _not_clipped([(f, s, 0) for f, s, _ in layers], i, n)
-    return max(first, 0), min(stop, n)
-
-
-def _padding_in_pixels(layers, i, n):
-    first, stop = _not_clipped(layers, i, n)
-    shift = _not_clipped(layers, 0, n)[0] + sum(p for _, _, p in layers)
-    return max(first - shift, 0), min(stop - shift, n)
-
-
-def _own_patch(layers, i, n):
-    stride = 1
-    for _, s, _ in layers:
-        stride = stride * s
-    return i * stride, min((i + 1) * stride, n)
-
-
-def _last_pixel_included(layers, i, n):
-    first, stop = _clipped_window(layers, i, n)
-    return first, stop - 1
+    return by_hand + cells + [([(3, 1, 1), (5, 2, 2), (3, 1, 1)], i, 17) for i in (0, 1, 4, 8)]
 
 
 clipped_window = Exercise(
@@ -259,34 +204,11 @@ clipped_window = Exercise(
     reference=_window_in_gradient,
     inputs=_draw_cells,
     hints=[
-        "Begin as in exercise 3, with a third number: the first pixel of cell 0's window, at first 0.",
+        "Begin as in exercise 3, with a third number: the first pixel of cell 0's window, at first 0. What does "
+        "padding do to it?",
         "Padding of p cells moves the first pixel to the left by p gaps: by p times the stride so far.",
         "Cell i's window begins i strides further on. At the end, cut both numbers to the row: max with 0, "
         "min with n.",
     ],
-    misconceptions=[
-        Misconception(
-            _not_clipped,
-            "You returned the whole window. Near the border part of it lies in the padding: cut it to 0 ... n.",
-        ),
-        Misconception(
-            _padding_forgotten,
-            "You left the padding out. It moves every window to the left, by p times the stride so far.",
-        ),
-        Misconception(
-            _padding_in_pixels,
-            "You subtracted p pixels for each layer. p counts cells of the map that the layer reads, and these "
-            "are as many pixels apart as the strides before it say.",
-        ),
-        Misconception(
-            _own_patch,
-            "That is the patch of the image under which the cell is drawn. The window that it sees is wider: "
-            "neighboring windows overlap.",
-        ),
-        Misconception(
-            _last_pixel_included,
-            "Your second number is the last pixel itself. In row[first:stop], as in every Python slice, "
-            "stop is one further.",
-        ),
-    ],
+    misconceptions=PLACE_MISTAKES,
 )

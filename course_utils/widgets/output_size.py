@@ -36,4 +36,9 @@ def _draw(n: int, f: int, p: int, s: int, d: int) -> tuple[Figure, str]:
     missed = [str(x) for x in range(n) if x not in read]
     if missed:
         words += f" No window reads {'cell' if len(missed) == 1 else 'cells'} {', '.join(missed)}."
+    unused = sum(x not in read for x in (*range(-p, 0), *range(n, n + p)))
+    if unused:
+        words += (
+            f" {unused} of the {2 * p} cells of padding are read by no window{' either' if missed else ''}."
+        )
     return draw_sliding(n, f, p, s, d), words

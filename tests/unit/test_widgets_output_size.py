@@ -41,15 +41,20 @@ def test_every_value_of_every_slider(name):
         {"n": 10, "f": 2, "s": 4, "d": 3},
         {"n": 7, "f": 7, "p": 3, "s": 5},
         {"n": 6, "f": 1, "p": 2, "s": 5},
+        {"n": 14, "f": 3, "p": 3, "s": 3},
     ],
 )
 def test_the_cells_that_no_window_reads_are_named(setting):
     explorer = output_size_explorer()
     explorer.set(**setting)
     at = explorer.values
-    row = ones(1, 1, at["n"], requires_grad=True)
-    conv1d(row, ones(1, 1, at["f"]), padding=at["p"], stride=at["s"], dilation=at["d"]).sum().backward()
-    unread = (row.grad[0, 0] == 0).nonzero().flatten().tolist()
+    row = ones(1, 1, at["n"] + 2 * at["p"], requires_grad=True)  # with its padding
+    conv1d(row, ones(1, 1, at["f"]), stride=at["s"], dilation=at["d"]).sum().backward()
+    positions = [x - at["p"] for x in (row.grad[0, 0] == 0).nonzero().flatten().tolist()]
+    unread = [x for x in positions if 0 <= x < at["n"]]
+    padding = len(positions) - len(unread)
+    told = re.search(r"(\d+) of the (\d+) cells of padding are read by no window", explorer.html)
+    assert (int(told[1]), int(told[2])) == (padding, 2 * at["p"]) if told else padding == 0
     found = re.search(r"No window reads cells? ([\d, ]+)\.", without_picture(explorer.html))
     assert [int(x) for x in found[1].split(",")] if found else not unread
     assert not found or [int(x) for x in found[1].split(",")] == unread

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.patches import Rectangle
 from torch import ones
-from torch.nn.functional import conv1d, conv_transpose1d, max_pool1d
+from torch.nn.functional import conv1d, conv2d, conv_transpose1d, max_pool1d, pad
 
 from course_utils.plots import ACTIVATIONS, WEIGHTS
 from course_utils.window_diagrams import draw_grids, draw_pyramid, draw_sliding, draw_transposed
@@ -26,6 +26,12 @@ def cells(figure, color):
     ]
 
 
+def hatched(figure):
+    """(column, line) of all hatched cells, the line rounded down."""
+    patches = [p for p in figure.axes[0].patches if isinstance(p, Rectangle) and p.get_hatch()]
+    return {(round(p.get_x() - 0.04), int(p.get_y())) for p in patches}
+
+
 def lines_of(figure, color):
     """The columns of the cells of a color, line by line from the top."""
     found = {}
@@ -40,7 +46,15 @@ def texts(figure):
 
 @pytest.mark.parametrize(
     ("n", "f", "p", "s", "d"),
-    [(7, 3, 0, 1, 1), (8, 3, 0, 2, 1), (5, 3, 1, 1, 1), (9, 3, 1, 2, 2), (4, 1, 3, 2, 1), (5, 5, 0, 1, 1)],
+    [
+        (7, 3, 0, 1, 1),
+        (8, 3, 0, 2, 1),
+        (5, 3, 1, 1, 1),
+        (9, 3, 1, 2, 2),
+        (4, 1, 3, 2, 1),
+        (5, 5, 0, 1, 1),
+        (14, 3, 3, 3, 1),
+    ],
 )
 def test_sliding_windows_are_where_the_gradient_is(n, f, p, s, d):
     figure = draw_sliding(n, f, p, s, d)
@@ -57,6 +71,7 @@ def test_sliding_windows_are_where_the_gradient_is(n, f, p, s, d):
     read = {x for window in drawn for x in window}
     blue = {column for column, line in cells(figure, ACTIVATIONS) if line == 0}
     assert blue == read & set(range(n))
+    assert hatched(figure) == {(x, 0) for x in range(-p, n + p) if x not in read}
 
 
 def test_pooling_windows_may_hang_over():
@@ -101,6 +116,15 @@ def test_the_grid_shows_each_axis():
     assert "output, 3 × 4" in texts(figure)
     assert {"0,0", "2,3"} <= set(texts(figure))
     assert "3,0" not in texts(figure)
+
+
+@pytest.mark.parametrize(("height", "width", "f", "s", "p"), [(5, 7, (3, 2), 2, 1), (6, 5, (2, 1), 3, 2)])
+def test_the_grid_hatches_what_no_window_reads(height, width, f, s, p):
+    padded = pad(ones(1, 1, height, width), (p, p, p, p)).requires_grad_()
+    conv2d(padded, ones(1, 1, *f), stride=s).sum().backward()
+    unread = (padded.grad[0, 0] == 0).nonzero().tolist()
+    assert unread
+    assert hatched(draw_grids(height, width, f, s, p)) == {(x - p, y) for y, x in unread}
 
 
 @pytest.mark.parametrize("n", [1, 7, 14, 40])
