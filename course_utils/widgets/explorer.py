@@ -18,6 +18,7 @@ from course_utils.plots import figure_html
 __all__ = ["Explorer", "check_box", "choice", "slider", "typed"]
 
 MARKER = "course-explorer"  # a CSS class on every explorer, by which tests in a browser find them
+SLOW = "course-explorer-slow"  # add it to the box of one that attacks or trains: it may take seconds to answer
 _STYLE = {"description_width": "11em"}
 _LAYOUT = {"width": "28em"}
 _HINT = "[Interactive explorer: run this cell to use it. The figure below shows some of its settings.]"
@@ -31,7 +32,7 @@ def slider(label: str, low: float, high: float, value: float, step: float = 1) -
 
 
 def choice(label: str, options: Sequence, value: object = None) -> ipywidgets.Widget:
-    """Return a drop-down list."""
+    """Return a drop-down list. From the keyboard: Space opens it; a closed one leaves arrows to JupyterLab."""
     value = options[0] if value is None else value
     return ipywidgets.Dropdown(
         description=label, options=list(options), value=value, style=_STYLE, layout=_LAYOUT

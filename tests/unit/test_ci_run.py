@@ -1,6 +1,7 @@
 """The logic of .ci/run, with a stub in place of Python, pip and pytest: nothing is installed here."""
 
 import os
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -24,26 +25,54 @@ echo "$name($*) in $(pwd), CI=$CI, PYTHONPATH=$PYTHONPATH, input: $(cat)"
 if [ "$name" = pip ]; then exit $PIP; fi
 exit $PYTEST
 """
+# Programs that .ci/run and the stubs call; no other is on their PATH, least of all the real apt-get.
+PROGRAMS = (
+    "bash",
+    "basename",
+    "cat",
+    "cp",
+    "dirname",
+    "env",
+    "mkdir",
+    "mktemp",
+    "rm",
+    "sh",
+    "touch",
+    "chmod",
+)
+APT_GET = """#!/bin/sh
+echo "apt-get($*)"
+if [ "$1" = install ]; then
+    for name in $APT_BRINGS; do touch "$STUBS/$name"; chmod +x "$STUBS/$name"; done
+fi
+"""
 
 
 @pytest.fixture
 def run(tmp_path):
     """Call .ci/run with stubs; returns the finished process and whether the temporary folder is clean."""
-    stubs, scratch = tmp_path / "stubs", tmp_path / "scratch"
-    stubs.mkdir()
-    scratch.mkdir()
+    stubs, scratch, programs = (tmp_path / name for name in ("stubs", "scratch", "programs"))
+    for folder in (stubs, scratch, programs):
+        folder.mkdir()
     for name in ("python3", "python3.10", "python3.11", "python3.12", "python3.13"):
         (stubs / name).write_text(PYTHON)
     (stubs / "tool").write_text(TOOL)
+    (stubs / "apt-get").write_text(APT_GET)
+    (stubs / "id").write_text("#!/bin/sh\necho $USER_ID\n")
+    for name in PROGRAMS:
+        (programs / name).symlink_to(shutil.which(name))
     for file in stubs.iterdir():
         file.chmod(file.stat().st_mode | stat.S_IEXEC)
 
-    def call(pip=0, pytest=0, old=0, no_venv=0):
+    def call(pip=0, pytest=0, old=0, no_venv=0, there=("chromium", "npm"), user=0, apt_brings=""):
+        for name in there:
+            (stubs / name).touch(0o755)
         environ = {
             **os.environ,
             **{"PIP": str(pip), "PYTEST": str(pytest), "OLD": str(old), "NO_VENV": str(no_venv)},
             **{"STUBS": str(stubs), "TMPDIR": str(scratch), "PYTHONPATH": "/leaks"},
-            "PATH": f"{stubs}{os.pathsep}{os.environ['PATH']}",
+            **{"USER_ID": str(user), "APT_BRINGS": apt_brings},
+            "PATH": f"{stubs}{os.pathsep}{programs}",
         }
         done = subprocess.run(
             [ROOT / ".ci" / "run"],
@@ -95,6 +124,35 @@ def test_a_python_without_venv_is_explained(run):
     done = run(no_venv=1)
     assert done.returncode == 1
     assert "python3-venv" in done.stderr
+
+
+def test_chromium_and_npm_are_installed_where_missing(run):
+    done = run(there=(), apt_brings="chromium npm")
+    assert done.returncode == 0, done.stderr
+    assert "apt-get(install --yes --no-install-recommends chromium npm)" in done.stdout
+    assert "pytest()" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["chromium", "chromium-browser", "google-chrome"])
+def test_nothing_is_installed_where_a_browser_is_there(run, name):
+    done = run(there=(name, "npm"))
+    assert done.returncode == 0, done.stderr
+    assert "apt-get" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("there", "user", "brings", "named"),
+    [
+        (("npm",), 1000, "chromium", "chromium"),  # not root: nothing is installed
+        (("chromium",), 1000, "npm", "npm"),
+        (("npm",), 0, "", "chromium"),  # apt-get could not
+    ],
+)
+def test_a_missing_browser_fails_before_anything_is_installed(run, there, user, brings, named):
+    done = run(there=there, user=user, apt_brings=brings)
+    assert done.returncode == 1
+    assert f"need {named} on PATH" in done.stderr
+    assert "pip(" not in done.stdout
 
 
 def test_the_command_is_the_one_in_the_readme():

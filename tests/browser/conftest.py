@@ -1,0 +1,61 @@
+"""What the tests in a browser share: Chromium, a JupyterLab server, pages; screenshots of what failed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from lab import NOTEBOOKS, Lab, Notebook, lab_server, left_out
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium. A module has its own, since a running Playwright is in the way of other tests' event loops."""
+    program = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if program is None:
+        left_out("Chromium on PATH", "Install it (Debian, Ubuntu: `apt install chromium`)")
+    with sync_playwright() as playwright:
+        # Chromium refuses to sandbox itself for root, as whom containers run tests.
+        yield playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+
+
+@pytest.fixture
+def context(browser: Browser, request, tmp_path) -> Iterator[BrowserContext]:
+    """A browser window of its own for a test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(30_000)
+    request.node.browser_context = context
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory) -> Iterator[Lab]:
+    """A JupyterLab server with copies of all notebooks."""
+    with lab_server(NOTEBOOKS, tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
+
+
+@pytest.fixture
+def open_notebook(context, lab):
+    """Open a notebook, by its file name."""
+
+    return lambda name: Notebook(context, lab, name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
+    report = yield
+    context = getattr(item, "browser_context", None)
+    if report.when == "call" and report.failed and context and context.pages:
+        path = item.funcargs["tmp_path"] / "screenshot.png"
+        try:
+            context.pages[-1].screenshot(path=path)
+            report.sections.append(("Screenshot", str(path)))
+        except Exception as error:
+            report.sections.append(("Screenshot", f"could not be taken: {error}"))
+    return report

@@ -1,0 +1,73 @@
+"""axe-core over each notebook as exported HTML, and over what the course displays in JupyterLab; light and dark."""
+
+import pytest
+from axe import MissingAxe, fetch_axe, violations
+from lab import NOTEBOOKS, left_out
+from nbconvert import HTMLExporter
+from test_exercise_and_quiz import first_task
+
+# Faults that are not the course's, and cannot be mended in a notebook.
+TEMPLATE_PARTS = {
+    ".highlight": "nbconvert's colors of code: comments and some keywords have contrasts of 3.4 to 4.4",
+    ".jp-InputPrompt": "nbconvert's gray of In [1], contrast 2.2",
+    ".jp-OutputPrompt": "nbconvert's gray of Out[1]",
+}
+TEMPLATE_RULES = {"link-in-text-block": "nbconvert shows links by color alone, without a line below"}
+LAB_RULES = {
+    "aria-input-field-name": "ipywidgets 8 does not tie a slider's label to its handle",
+}
+
+
+@pytest.fixture(scope="module")
+def axe(request, tmp_path_factory) -> str:
+    try:
+        return fetch_axe(request.config.cache.mkdir("axe-core"), tmp_path_factory.mktemp("npm"))
+    except MissingAxe as error:
+        left_out(f"axe-core: {error}", "Install npm (Debian, Ubuntu: `apt install npm`) and be online once")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_exported_notebook(path, theme, context, axe, tmp_path):
+    file = tmp_path / "page.html"
+    file.write_text(HTMLExporter(theme=theme).from_filename(path)[0], encoding="utf-8")
+    context.route("http*://**", lambda route: route.abort())
+    page = context.new_page()
+    page.goto(file.as_uri())
+    found = violations(page, axe, "body", TEMPLATE_PARTS, TEMPLATE_RULES)
+    assert not found, "\n".join(found)
+
+
+def test_what_is_displayed_in_lab(open_notebook, axe):
+    """Explorer, exercise and answered quiz of one notebook: all come from the same few functions."""
+    task = first_task()
+    notebook = open_notebook(task.path.name)
+    notebook.run_all()
+    page = notebook.page
+    page.locator(".Quiz .MCButton[data-correct=true]").first.click()
+    page.locator(".Quiz .MCButton[data-correct=false]").last.click()
+    page.wait_for_timeout(1000)  # the buttons fade to their colors
+    for theme in ("JupyterLab Light", "JupyterLab Dark"):
+        page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+        page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
+        for part in (".course-explorer", ".Quiz", "[data-mime-type='text/html'] [role=status]"):
+            assert page.locator(part).count()
+            found = violations(page, axe, part, {}, LAB_RULES)
+            assert not found, f"{part} in {theme}:\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("html", "fault"),
+    [
+        ("<img src='data:,'>", "image-alt"),
+        ("<p style='color: #aaa'>Words that are hard to read.</p>", "color-contrast"),
+        ("<input type='text'>", "label"),
+        ("<img src='data:,' alt='a cat'><p>Words.</p>", ""),
+    ],
+)
+def test_axe_finds_what_it_should(context, axe, html, fault):
+    page = context.new_page()
+    page.set_content(f"<html lang='en'><title>t</title><main>{html}</main></html>")
+    found = " ".join(violations(page, axe, "body", {}, {}))
+    assert (fault in found) if fault else not found
+    assert not violations(page, axe, "body", {"main > *": "all of it"}, {})

@@ -1,0 +1,37 @@
+"""Each notebook in JupyterLab: it opens, runs without a fault, and each explorer answers, from the keyboard alone."""
+
+import pytest
+from answer_times import PROPERTY, Row, too_slow
+from driving import Explorer, find_explorers
+from lab import NOTEBOOKS
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook(path, open_notebook, request):
+    notebook = open_notebook(path.name)
+    assert not notebook.failures(), "when it was opened"
+    import time
+
+    t = time.time()
+    notebook.run_all()
+    print("RAN", time.time() - t)
+    assert not notebook.failures(), "when all cells had run"
+
+    boxes = find_explorers(notebook.page)
+    assert boxes, "there is no explorer."
+    faults, rows = [], []
+    for number, box in enumerate(boxes, 1):
+        explorer = Explorer(notebook.page, box)
+        faults += [f"the Tab key does not reach {label!r}." for label in explorer.reached_by_tab()]
+        explorer.drive()
+        faults += explorer.faults
+        number_of_it = f"{number}: " if len(boxes) > 1 else ""
+        rows += [
+            Row(path.stem, number_of_it + control.label, control.times, explorer.target)
+            for control in explorer.controls
+            if control.times
+        ]
+    print("DROVE", time.time() - t)
+    request.node.user_properties.append((PROPERTY, [str(row) for row in rows]))
+    faults += too_slow(rows) + notebook.failures()
+    assert not faults, "\n".join(faults)
