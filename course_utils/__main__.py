@@ -1,12 +1,15 @@
-"""``python -m course_utils notebooks`` and ``publish``: what authors run; readers never need them."""
+"""``python -m course_utils notebooks``, ``publish`` and ``slides``: for authors and lecturers, not for readers."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
+from .assets import AssetError
 from .authoring import ROOT, refresh_notebooks
 from .publishing import publish
+from .slides import build_decks
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,6 +34,14 @@ def main(arguments: list[str] | None = None) -> int:
     )
     publishing.add_argument("repository", metavar="OWNER/REPO")
     publishing.set_defaults(run=_publish)
+    decks = commands.add_parser(
+        "slides", help="make a lecture of each notebook: one HTML file, for any browser"
+    )
+    decks.add_argument("names", nargs="*", metavar="NAME", help='such as "03"; default: all of notebooks/')
+    decks.add_argument(
+        "--to", type=Path, default=Path("build/slides"), metavar="FOLDER", help="default: build/slides"
+    )
+    decks.set_defaults(run=_slides)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
@@ -47,6 +58,19 @@ def _notebooks(options: argparse.Namespace) -> int:
 def _publish(options: argparse.Namespace) -> int:
     changed = publish(ROOT, options.repository)
     print(f"changed: {', '.join(changed)}" if changed else "nothing to change")
+    return 0
+
+
+def _slides(options: argparse.Namespace) -> int:
+    if options.to.exists() and not options.to.is_dir():
+        raise ValueError(f"--to names a folder, but {options.to} is a file.")
+    try:
+        decks = build_decks(ROOT, options.names, options.to)
+    except AssetError as error:
+        print(f"No deck was built: {error}", file=sys.stderr)
+        return 1
+    for deck in decks:
+        print(f"{deck}: {deck.stat().st_size / 1e6:.1f} MB")
     return 0
 
 

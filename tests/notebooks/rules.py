@@ -227,6 +227,22 @@ def slides(page: Page) -> list[str]:
     ]
 
 
+def lecture_notes(page: Page) -> list[str]:
+    """At least three cells for lecturers, one line each, with how many minutes they take."""
+    notes = [
+        (index, cell)
+        for index, cell in enumerate(page.cells)
+        if cell.metadata.get("slideshow", {}).get("slide_type") == "notes"
+    ]
+    faults = [] if len(notes) >= 3 else [f"{len(notes)} cells are notes for lecturers; there must be three."]
+    for index, cell in notes:
+        if not re.fullmatch(r"> \*For lecturers\.\* .+", cell.source.strip()):
+            faults.append(f'{page.where(index)} must be one line that begins with "> *For lecturers.* ".')
+        if not re.search(r"\b\d+ minutes?\b", cell.source):
+            faults.append(f"{page.where(index)} does not say how many minutes it takes.")
+    return faults
+
+
 # --- pictures, links, words
 
 
@@ -293,6 +309,7 @@ RULES: list[Callable[[Page], list[str]]] = [
     executed_in_order,
     nothing_is_excused,
     slides,
+    lecture_notes,
     pictures_have_words,
     sizes,
     relative_links_resolve,

@@ -40,12 +40,13 @@ Selvaraju et al., arXiv 1610.02391.
 
 [The next one](./01_next.ipynb#top)
 """
+NOTE = '> *For lecturers.* Ask the room: "{n} or more?" ({n} minutes.)'
 PIXELS = base64.b64encode(b"0" * 300).decode()
 FIGURE = f'<figure><img src="data:image/jpeg;base64,{PIXELS}" alt="A cat"></figure>'
 
 
 def good_cells() -> list:
-    """Cells by place: 0 header, 1 set-up, 2 text, 3 explorer, 4 figure, 5-10 exercises, 11 quiz, 12 ending."""
+    """Cells by place: 0 header, 1 set-up, 2 text, 3 explorer, 4 figure, 5-10 exercises, 11 quiz, 12 end, 13+ notes."""
     cells = [
         new_markdown_cell(HEADER),
         new_code_cell("import torch\nfrom course_utils.widgets import Explorer\n\ntorch.manual_seed(0)"),
@@ -56,6 +57,7 @@ def good_cells() -> list:
     for n in (1, 2, 3):
         cells += [new_markdown_cell(EXERCISE.format(n=n)), new_code_cell(f"answer = ...\ne{n}.check(answer)")]
     cells += [new_code_cell('quiz("00_good")'), new_markdown_cell(ENDING)]
+    cells += [new_markdown_cell(NOTE.format(n=n)) for n in (1, 2, 3)]
     cells[1].metadata.tags = ["setup"]
     cells[4].outputs = [
         new_output("display_data", {"text/html": FIGURE, "text/plain": "<IPython.core.display.HTML>"})
@@ -64,6 +66,8 @@ def good_cells() -> list:
         cell.execution_count = count
     for cell in cells:
         cell.metadata.slideshow = {"slide_type": "slide"}
+    for cell in cells[13:]:
+        cell.metadata.slideshow.slide_type = "notes"
     return cells
 
 
@@ -123,6 +127,10 @@ def no_slide_type(cells, questions):
     del cells[2].metadata["slideshow"]
 
 
+def two_notes(cells, questions):
+    cells[13].metadata.slideshow.slide_type = "skip"
+
+
 def count(cells, questions):
     cells[3].execution_count = 7
 
@@ -148,8 +156,8 @@ def question_without_answers(cells, questions):
 
 
 def sources_elsewhere(cells, questions):
-    cells[-1].source = (
-        cells[-1].source.replace("arXiv 1610.02391", "a paper").replace("Much.", "arXiv 1610.02391")
+    cells[12].source = (
+        cells[12].source.replace("arXiv 1610.02391", "a paper").replace("Much.", "arXiv 1610.02391")
     )
 
 
@@ -198,6 +206,10 @@ BROKEN = [
     (rules.nothing_is_excused, tag(4, "raises-exception"), "let it fail"),
     (rules.nothing_is_excused, edit(4, "# NBVAL_CHECK_OUTPUT", "# NBVAL_SKIP"), "tests skip it"),
     (rules.slides, no_slide_type, "no slide type"),
+    (rules.lecture_notes, two_notes, "2 cells are notes"),
+    (rules.lecture_notes, edit(14, "(2 minutes.)", ""), "how many minutes"),
+    (rules.lecture_notes, edit(14, "> *For lecturers.*", "Here,"), "cell 14"),
+    (rules.lecture_notes, edit(14, "Ask", "\n\nAsk"), "one line"),
     (rules.pictures_have_words, output(4, {"image/png": PIXELS}), "cell 4"),
     (rules.pictures_have_words, output(4, {"text/html": "<img src='x'>"}), "cell 4"),
     (rules.pictures_have_words, output(4, {"text/html": "<img alt='' src='x'>"}), "cell 4"),
@@ -244,9 +256,9 @@ def test_the_last_notebook_needs_a_link_back_only(tmp_path):
 
 def test_the_first_notebooks_cite_documentation(tmp_path):
     page = store(tmp_path, good_cells(), good_quiz(), name="02_last")
-    page.cells[-1].source = ENDING.replace("arXiv 1610.02391", "https://docs.pytorch.org/docs/stable/nn.html")
+    page.cells[12].source = ENDING.replace("arXiv 1610.02391", "https://docs.pytorch.org/docs/stable/nn.html")
     assert rules.sections(page) == []
-    page.cells[-1].source = ENDING.replace("arXiv 1610.02391", "a book")
+    page.cells[12].source = ENDING.replace("arXiv 1610.02391", "a book")
     assert "no documentation" in rules.sections(page)[0]
 
 

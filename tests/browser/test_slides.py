@@ -1,0 +1,139 @@
+"""Every deck in Chromium at 1280 x 720, without network: all of it shown, nothing cut off; the notes."""
+
+import re
+import shutil
+import subprocess
+
+import nbformat
+import pytest
+from lab import NOTEBOOKS, ROOT, left_out
+
+from course_utils.assets import cache_folder
+from course_utils.slides import LIBRARIES, build_decks, deck_cells
+
+WIDTH, HEIGHT = 1280, 720
+SMALLEST = 0.7  # of the intended size: text of 18 pixels on a page of 720
+
+# Goes through a deck as a lecturer does, key press by key press, and tells of each page what there is to see.
+WALK = """async () => {
+    const pages = [];
+    const seen = new Map();
+    for (let more = true; more; ) {
+        const page = Reveal.getCurrentSlide();
+        if (!seen.has(page)) { seen.set(page, {}); pages.push(page); }
+        const out = [...page.querySelectorAll('.content *')].filter(part => {
+            if (part.closest('mjx-assistive-mml')) return false; // for screen readers, seen by nobody
+            const scrolled = part.parentElement.closest('.jp-OutputArea-output');
+            if (scrolled && scrolled.scrollHeight > scrolled.clientHeight) return false;
+            const place = part.getBoundingClientRect();
+            return place.width && (place.right > innerWidth + 1 || place.bottom > innerHeight + 1);
+        });
+        seen.set(page, {
+            cells: [...page.querySelectorAll('.content [id^="cell-id="]')]
+                .filter(cell => !cell.closest('aside')).map(cell => cell.id.slice(8)),
+            scale: Number(page.dataset.scale),
+            out: out.slice(0, 3).map(part => `${part.tagName} ${part.textContent.slice(0, 40)}`),
+            unseen: [...page.querySelectorAll('img')].filter(image => !image.naturalWidth).length,
+            fragments: page.querySelectorAll('.fragment:not(.visible)').length,
+        });
+        const before = JSON.stringify(Reveal.getState());
+        Reveal.next();
+        more = JSON.stringify(Reveal.getState()) !== before;
+    }
+    return pages.map(page => seen.get(page));
+}"""
+
+
+def fetch_libraries(scratch):
+    """Put reveal.js and MathJax into the cache, where they are looked for first: the tests' own Python may not.
+
+    ``npm pack`` brings the very archives, and their hashes are checked when they are used.
+    """
+    for address in LIBRARIES:
+        package, version = re.search(r"/([\w.]+)/-/\1-([\d.]+)\.tgz$", address).groups()
+        archive = f"{package}-{version}.tgz"
+        if (cache_folder() / archive).is_file():
+            continue
+        npm = shutil.which("npm")
+        if npm is None:
+            left_out("npm, which fetches reveal.js and MathJax for the decks", "Install it")
+        done = subprocess.run(
+            [npm, "pack", f"{package}@{version}", "--pack-destination", str(scratch)],
+            cwd=scratch, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            left_out(
+                f"way to fetch {package} with npm ({done.stderr.strip()[-200:]})", "Connect to the network"
+            )
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        shutil.move(scratch / archive, cache_folder() / archive)
+
+
+@pytest.fixture(scope="module")
+def decks(tmp_path_factory):
+    """The decks of all notebooks, by the notebooks' names."""
+    fetch_libraries(tmp_path_factory.mktemp("npm"))
+    written = build_decks(ROOT, [], tmp_path_factory.mktemp("slides"))
+    return {deck.name.split(".")[0]: deck for deck in written}
+
+
+@pytest.fixture
+def deck_page(browser, decks):
+    """Open a deck where there is no network; gives the page, and a list of requests that would have left."""
+    context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, offline=True)
+    context.set_default_timeout(60_000)
+    left, errors = [], []
+
+    def open_it(name):
+        page = context.new_page()
+        context.on("request", lambda request: left.append(request.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(decks[name].as_uri())
+        page.wait_for_function("document.documentElement.dataset.ready === 'true'")
+        return page
+
+    yield open_it, left, errors
+    context.close()
+
+
+@pytest.mark.parametrize("name", [path.stem for path in NOTEBOOKS])
+def test_a_deck_shows_everything_and_cuts_nothing_off(deck_page, name):
+    open_it, left, errors = deck_page
+    page = open_it(name)
+    shown = page.evaluate(WALK)
+    small = [
+        f"the page that begins with cell {seen['cells'][0]} would be shown at {seen['scale']:.0%} of its size: "
+        f"make one of its cells {seen['cells'][1:]} a subslide, or shorten it"
+        for seen in shown
+        if seen["scale"] < SMALLEST
+    ]
+    assert not small, "\n".join(small)
+    assert not [seen for seen in shown if seen["out"] or seen["unseen"] or seen["fragments"]]
+    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+    types = [(cell.id, cell.metadata.slideshow.slide_type) for cell in deck_cells(notebook.cells)]
+    # In order, all but what is skipped or a note; and a page begins where the metadata says so, only there.
+    expected = [cell for cell, kind in types if kind not in ("skip", "notes")]
+    assert [cell for seen in shown for cell in seen["cells"]] == expected
+    begun = [cell for cell, kind in types if kind in ("slide", "subslide")]
+    assert [seen["cells"][0] for seen in shown] == sorted({expected[0], *begun}, key=expected.index)
+    assert page.locator("mjx-container").count() > 0 and page.locator("mjx-merror").count() == 0
+    assert "$" not in page.locator(".slides .jp-MarkdownOutput").first.inner_text()
+    assert not errors
+    assert not [url for url in left if not url.startswith(("file:", "data:"))]
+
+
+def test_the_key_s_opens_the_notes(deck_page):
+    open_it, left, _ = deck_page
+    page = open_it(NOTEBOOKS[0].stem)
+    note = page.evaluate("""() => {
+        const aside = document.querySelector('aside.notes');
+        const { h, v } = Reveal.getIndices(aside.closest('section'));
+        Reveal.slide(h, v);
+        return aside.textContent.trim();
+    }""")
+    with page.context.expect_page() as opened:
+        page.keyboard.press("s")
+    notes = opened.value.locator(".speaker-controls-notes .value")
+    notes.wait_for()
+    assert note.split("\n")[0] in notes.inner_text()
+    assert not [url for url in left if not url.startswith(("file:", "data:", "about:"))]
