@@ -29,6 +29,10 @@ def _class_map(activations, weights):
     return (weights[:, None, None] * activations).sum(0)
 
 
+def _at_most_one(values: Tensor) -> Tensor:
+    return values / values.max()
+
+
 def _class_map_reference(activations: Tensor, weights: Tensor) -> Tensor:
     c, h, w = activations.shape
     rows = [
@@ -43,9 +47,25 @@ class_map = Exercise(
     solution=_class_map,
     reference=_class_map_reference,
     inputs=lambda rng: [
-        (_channels(rng, c, h, w), _weights(rng, c)) for c, h, w in [(2, 2, 2), (5, 3, 4), (9, 7, 7)]
+        # Only the second has C = w: there, weights of shape (C,) are multiplied along the wrong axis in silence.
+        (_channels(rng, c, h, w), _weights(rng, c))
+        for c, h, w in [(3, 2, 2), (4, 3, 4), (9, 7, 7)]
     ],
     misconceptions=[
+        Misconception(
+            lambda a, w: (w * a).sum(0),
+            "The weights lie along the wrong axis: PyTorch lines up (C,) with the last axis of (C, h, w), the columns, "
+            "which fails, or runs in silence and is wrong where C equals w. Give the weights the shape (C, 1, 1).",
+        ),
+        Misconception(
+            lambda a, w: _at_most_one((w[:, None, None] * a).sum(0)),
+            "You divided by the maximum. That is done for the picture only; asked for is the raw map.",
+        ),
+        Misconception(
+            lambda a, w: _at_most_one((w[:, None, None] * a).sum(0).relu()),
+            "That is the heat-map as it is drawn, after ReLU and division by the maximum. Asked for is the raw, signed "
+            "map before both.",
+        ),
         Misconception(
             lambda a, w: a.sum(0),
             "The weights are missing: this adds up the channels as they are, so every class would get the same map.",
@@ -89,7 +109,15 @@ missing_constant = Exercise(
     solution=196,
     reference=lambda: sum(1 for _ in range(14) for _ in range(14)),
     misconceptions=[
+        Misconception(
+            49,
+            "49 belongs to a map of 7 x 7 cells, such as EfficientNet-Lite0's. This map has 14 x 14 cells.",
+        ),
         Misconception(14, "14 is the side of the map. Z counts its cells."),
+        Misconception(
+            14 * 14 * 512,
+            "You counted the cells of all 512 channels. Each is averaged by itself: Z counts the cells of one.",
+        ),
         Misconception(
             1 / 196, "That is the way from CAM to raw Grad-CAM. Here the way goes from Grad-CAM to CAM."
         ),
@@ -214,6 +242,11 @@ map_for_pooling = Exercise(
             "The two poolings are the wrong way round: it is the mean that brings the 1 / Z.",
         ),
         Misconception(
+            lambda a, w, pooling: _scaled_map(a, w, 1 / a.numel() if pooling == "mean" else 1),
+            "You divided by all C h w numbers, as activations.numel() counts them. Z counts the cells of one channel: "
+            "each channel is averaged by itself.",
+        ),
+        Misconception(
             lambda a, w, pooling: _map_for_pooling(a, w, pooling).relu(),
             "Asked for is the raw, signed map: leave out the ReLU.",
         ),
@@ -283,6 +316,19 @@ share_of_strongest = Exercise(
             ),
             "You ranked the cells by their absolute value, so a strongly negative one counts among the strongest. "
             "Rank the signed values.",
+        ),
+        Misconception(
+            lambda m, bias, n: m.abs().flatten().topk(n).values.sum() / m.numel() / (m.mean() + bias),
+            "You took absolute values, so a strongly negative cell counts as evidence for the class. Rank and add the "
+            "signed values.",
+        ),
+        Misconception(
+            lambda m, bias, n: 100 * _share_of_strongest(m, bias, n),
+            "Right in percent; asked for is a share, in which 1.0 is all of the logit.",
+        ),
+        Misconception(
+            lambda m, bias, n: (m.flatten().topk(n).values.sum() / m.numel() + bias) / (m.mean() + bias),
+            "You added the bias to what the cells carry. It is part of the logit, but it belongs to no cell.",
         ),
     ],
     hints=[

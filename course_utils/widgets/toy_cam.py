@@ -84,7 +84,7 @@ def toy_maps(activations: Tensor, weights: Tensor, bias: float = BIAS, pooling: 
 
 
 def toy_cam_explorer() -> Explorer:
-    """Return an explorer: move one activation, both weights, the pooling and the size of the maps.
+    """Return an explorer: move one activation, both weights, the bias, the pooling and the size of the maps.
 
     Shown are the two channels, CAM and raw Grad-CAM as numbers in cells (one color scale for both), the
     two heat-maps, each divided by its own maximum, and, in words, how the map adds up to the logit.
@@ -94,17 +94,18 @@ def toy_cam_explorer() -> Explorer:
         cell=slider("A¹, top left cell", 0, 8, 4),
         w1=slider("weight w₁", -3, 3, 3, 0.5),
         w2=slider("weight w₂", -3, 3, -1, 0.5),
+        bias=slider("bias b", -3, 3, BIAS),
         pooling=choice("pooling", ["mean", "sum"]),
         size=choice("cells of each map", ["2 x 2", "3 x 3"]),
     )
 
 
-def _draw(cell: float, w1: float, w2: float, pooling: str, size: str) -> tuple[Figure, str]:
+def _draw(cell: float, w1: float, w2: float, bias: float, pooling: str, size: str) -> tuple[Figure, str]:
     side = int(size[0])
     activations = torch.stack([_A1[:side, :side], _A2[:side, :side]])
     activations[0, 0, 0] = float(cell)
     weights = torch.tensor([w1, w2], dtype=torch.float32)
-    maps = toy_maps(activations, weights, BIAS, pooling)
+    maps = toy_maps(activations, weights, bias, pooling)
 
     # Everything in one pair of axes: six of them would take three times as long to draw.
     figure, ax = plt.subplots(figsize=(7.5, 5.2), gridspec_kw={"left": 0, "right": 1, "bottom": 0, "top": 1})
@@ -125,18 +126,19 @@ def _draw(cell: float, w1: float, w2: float, pooling: str, size: str) -> tuple[F
             ax.text(2.5, row + 0.6, "no positive evidence\nfor the class", ha="center", va="center")
     ax.set(xlim=(0, 3), ylim=(2, 0))
     ax.set_axis_off()
-    return figure, _words(maps, pooling, side * side)
+    return figure, _words(maps, bias, pooling, side * side)
 
 
-def _words(maps: ToyMaps, pooling: str, z: int) -> str:
+def _words(maps: ToyMaps, bias: float, pooling: str, z: int) -> str:
     total = maps.cam.sum().item()
+    added = f"{'-' if bias < 0 else '+'} {_short(abs(bias))}"
     if pooling == "mean":
         sizes = f"Mean pooling over Z = {z} cells: every cell of CAM is {z} times that of raw Grad-CAM."
-        addition = f"CAM's sum / Z + bias = {_short(total)} / {z} + {_short(BIAS)}"
+        addition = f"CAM's sum / Z + bias = {_short(total)} / {z} {added}"
     else:
         sizes = "Sum pooling: CAM and raw Grad-CAM are the same numbers."
-        addition = f"CAM's sum + bias = {_short(total)} + {_short(BIAS)}"
-    sums = f"Grad-CAM's sum + bias = {_short(maps.grad_cam.sum())} + {_short(BIAS)}"
+        addition = f"CAM's sum + bias = {_short(total)} {added}"
+    sums = f"Grad-CAM's sum + bias = {_short(maps.grad_cam.sum())} {added}"
     heat = "The two heat-maps are equal."
     if (maps.cam <= 0).all():
         heat = "No cell speaks for the class, so both heat-maps are empty."

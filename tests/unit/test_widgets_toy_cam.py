@@ -17,7 +17,7 @@ A1 = [[4, 0, 1], [2, 2, 0], [0, 3, 1]]
 A2 = [[0, 4, 0], [0, 8, 2], [1, 0, 5]]
 
 
-def by_hand(cell, w1, w2, pooling, size):
+def by_hand(cell, w1, w2, pooling, size, bias=1):
     """Logit, CAM and Grad-CAM as nested lists, from the formulas alone: no torch, no gradient."""
     side = int(size[0])
     z = side * side
@@ -25,7 +25,7 @@ def by_hand(cell, w1, w2, pooling, size):
     cam = [[w1 * first[i][j] + w2 * A2[i][j] for j in range(side)] for i in range(side)]
     divisor = z if pooling == "mean" else 1
     pooled = [sum(map(sum, first)) / divisor, sum(sum(row[:side]) for row in A2[:side]) / divisor]
-    logit = w1 * pooled[0] + w2 * pooled[1] + 1
+    logit = w1 * pooled[0] + w2 * pooled[1] + bias
     return logit, cam, [[value / divisor for value in row] for row in cam]
 
 
@@ -55,7 +55,7 @@ def explorer() -> Explorer:
     return toy_cam_explorer()
 
 
-@pytest.mark.parametrize("name", ["cell", "w1", "w2", "pooling", "size"])
+@pytest.mark.parametrize("name", ["cell", "w1", "w2", "bias", "pooling", "size"])
 def test_every_value_of_every_control_changes_picture_and_words(explorer, name):
     start = dict(explorer.values)
     seen = set()
@@ -107,6 +107,21 @@ def test_the_numbers_shown_are_those_computed_by_hand(explorer, setting):
     alphas = [float(value) for text in texts for value in re.findall(r"α. = (\S+)", text)]
     divisor = len(cam) ** 2 if named["pooling"] == "mean" else 1
     assert alphas == pytest.approx([named["w1"] / divisor, named["w2"] / divisor], abs=6e-4)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "sum"])
+@pytest.mark.parametrize("bias", [-3, 0, 2])
+def test_the_bias_moves_the_logit_and_neither_map(explorer, bias, pooling):
+    named = {"cell": 5, "w1": 1.5, "w2": -1, "pooling": pooling, "size": "3 x 3"}
+    logit, _, grad_cam = by_hand(**named, bias=bias)
+    words = words_of(explorer, **named, bias=bias)
+    found = re.search(
+        r"The logit is (\S+) = .* ([+-]) (\d) = Grad-CAM's sum \+ bias = (\S+) ([+-]) (\d)\.", words
+    )
+    assert float(found[1]) == pytest.approx(logit, abs=6e-4)
+    assert int(found[2] + found[3]) == int(found[5] + found[6]) == bias
+    assert float(found[4]) == pytest.approx(sum(map(sum, grad_cam)), abs=6e-4)
+    assert texts_of(explorer, **named, bias=bias) == texts_of(explorer, **named)
 
 
 def test_the_words_say_which_factor_lies_between_the_maps(explorer):
