@@ -106,7 +106,9 @@ def _encoded(figure: Figure) -> tuple[str, bytes]:
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     buffer = io.BytesIO()
     drawing = picture.getcolors(MOST_COLORS) is not None  # lines, cells and letters, no photograph
-    (picture.quantize(256, dither=Image.Dither.NONE) if drawing else picture).save(buffer, "png", optimize=True)
+    (picture.quantize(256, dither=Image.Dither.NONE) if drawing else picture).save(
+        buffer, "png", optimize=True
+    )
     if buffer.tell() <= LARGEST_PNG:
         return "png", buffer.getvalue()
     buffer = io.BytesIO()
@@ -234,13 +236,29 @@ def draw_signed(
         ax.figure.colorbar(picture, ax=ax, shrink=0.7)
 
 
-def draw_numbers(ax: Axes, values: Tensor | np.ndarray, title: str = "", color: str = ACTIVATIONS) -> None:
-    """Draw a small matrix (h, w) as numbers in cells, shaded in one color by their size."""
+def draw_numbers(
+    ax: Axes,
+    values: Tensor | np.ndarray,
+    title: str = "",
+    color: str = ACTIVATIONS,
+    largest: float | None = None,
+) -> None:
+    """Draw a small matrix (h, w) as numbers in cells, shaded by their size: in one color, negative ones in gray.
+
+    Args:
+        ax: where to draw.
+        values: the matrix.
+        title: what it is.
+        color: of the positive numbers.
+        largest: the size that gets the full shade; give the same to matrices that are to be compared. By
+            default the largest in this one.
+    """
     array = np.atleast_2d(np.asarray(values, dtype=float))
-    largest = np.abs(array).max() or 1.0
+    largest = largest or np.abs(array).max() or 1.0
     for (row, column), value in np.ndenumerate(array):
-        shade = 0.75 * abs(value) / largest
-        ax.add_patch(patches.Rectangle((column, row), 1, 1, facecolor=color, alpha=shade, edgecolor="none"))
+        shade = 0.75 * min(abs(value) / largest, 1)
+        face = color if value >= 0 else "0.4"
+        ax.add_patch(patches.Rectangle((column, row), 1, 1, facecolor=face, alpha=shade, edgecolor="none"))
         ax.add_patch(patches.Rectangle((column, row), 1, 1, fill=False, edgecolor="0.5"))
         ax.text(column + 0.5, row + 0.5, f"{value:g}", ha="center", va="center")
     ax.set(xlim=(0, array.shape[1]), ylim=(array.shape[0], 0), aspect="equal")

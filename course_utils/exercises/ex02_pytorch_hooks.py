@@ -18,9 +18,19 @@ def _store_output(module, inputs, output):
     module.seen = output.detach().clone()
 
 
+def _store_and_return(module, inputs, output):
+    module.seen = output.detach().clone()
+    return module.seen
+
+
+def _store_and_return_output(module, inputs, output):
+    module.seen = output.detach().clone()
+    return output
+
+
 store_output = Exercise(
     "Write a forward hook that keeps the module's output in module.seen: values that nothing changes later, "
-    "and no graph.",
+    "and no graph. It returns nothing.",
     solution=_store_output,
     reference=trials.store_reference,
     inputs=trials.store_cases,
@@ -51,6 +61,16 @@ store_output = Exercise(
             lambda module, inputs, output: setattr(module, "seen", inputs[0].detach().clone()),
             "That is what went into the module: inputs is a tuple of its arguments. The third argument, output, "
             "is what came out.",
+        ),
+        Misconception(
+            _store_and_return,
+            "You stored a copy and then returned it: what a hook returns takes the output's place, so the in-place "
+            "ReLU wrote over your copy after all, and the gradient stops here. Return nothing.",
+        ),
+        Misconception(
+            _store_and_return_output,
+            "The stored values are right, but the hook returns the output: what a hook returns takes the output's "
+            "place. A hook that only looks returns nothing.",
         ),
     ],
 )
@@ -86,11 +106,19 @@ def _gradient_of(score):
     return answer
 
 
+def _gradient_without_backward(trunk, head, image, c):
+    activations, found = trunk(image), {}
+    activations.register_hook(lambda gradient: found.update(g=gradient))
+    head(activations)
+    return found["g"]
+
+
 gradient_at = Exercise(
-    "Return the gradient of the logit of class c with respect to A = trunk(image), by a tensor hook on A.",
+    "Return the gradient of the logit of class c of the first image with respect to A = trunk(image).",
     solution=_gradient_at,
     reference=trials.gradient_reference,
     inputs=trials.gradient_cases,
+    run=trials.try_gradient,
     hints=[
         "Run the two halves one after the other, so that you hold A in your hand before the head runs.",
         "A.register_hook(f) calls f with the gradient during backward. f can put it into a list.",
@@ -113,6 +141,16 @@ gradient_at = Exercise(
         Misconception(
             _gradient_of(lambda logits, c: logits.softmax(1)[0, c]),
             "That is the gradient of a probability: the softmax mixes in all other classes. Start from the logit.",
+        ),
+        Misconception(
+            _gradient_of(lambda logits, c: logits[:, c].sum()),
+            "You summed the logit over all images of the batch, so A of the second image gets a gradient, too. "
+            "Wanted is the first image's logit, [0, c].",
+        ),
+        Misconception(
+            _gradient_without_backward,
+            "The hook never ran: registering only asks for the gradient. A backward pass from the logit of class "
+            "c calls it.",
         ),
     ],
 )
@@ -140,6 +178,15 @@ def _silence_in_place(k):
     def hook(module, inputs, output):
         output[:, k] = 0
         return output
+
+    return hook
+
+
+def _silence_and_cut(k):
+    def hook(module, inputs, output):
+        silenced = output.detach().clone()
+        silenced[:, k] = 0
+        return silenced
 
     return hook
 
@@ -178,6 +225,11 @@ silence = Exercise(
         Misconception(
             _silence_an_image,
             "You silenced image k of the batch: the output has shape (N, C, h, w), and channels are its second axis.",
+        ),
+        Misconception(
+            _silence_and_cut,
+            "The numbers are right, but detach() cut the graph: no gradient reaches what lies before the module. "
+            "What stays in the network is cloned, not detached.",
         ),
         Misconception(
             _silence_the_others, "You silenced all channels but k. It is k that should become zero."
@@ -236,12 +288,46 @@ def _emptied(model, names):
 
 @contextmanager
 def _last_name(model, names):
-    with _stored_outputs(model, names) as found:
+    found, handles = {}, []
+    for name in names:
+
+        def hook(module, inputs, output):
+            found[name] = output.detach().clone()  # noqa: B023
+
+        handles.append(model.get_submodule(name).register_forward_hook(hook))
+    try:
         yield found
-    in_order = [name for name in ("stem.conv", "conv") if name in found]  # as the network runs
-    kept = found[in_order[-1]]
-    found.clear()
-    found[names[-1]] = kept
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def _registers_outside_try(model, names):
+    found, handles = {}, []
+    for name in names:
+        store = partial(_store_under, found, name)
+        handles.append(model.get_submodule(name).register_forward_hook(store))
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def _not_empty(model, names):
+    with _stored_outputs(model, names) as found:
+        found.update(dict.fromkeys(names))
+        yield found
+
+
+@contextmanager
+def _filled_late(model, names):
+    found = {}
+    with _stored_outputs(model, names) as kept:
+        yield found
+    found.update(kept)
 
 
 @contextmanager
@@ -290,6 +376,21 @@ stored_outputs = Exercise(
         Misconception(
             _emptied,
             "After the block the dictionary is empty. Remove the hooks at the end, but keep what they stored.",
+        ),
+        Misconception(
+            _registers_outside_try,
+            "If one of the names does not exist, the hooks registered before it are left on the model: the error "
+            "comes before the try. Register inside it.",
+        ),
+        Misconception(
+            _not_empty,
+            "The dictionary has entries before anything has run. Begin with an empty one, so that a name in it "
+            "means: this module has run.",
+        ),
+        Misconception(
+            _filled_late,
+            "Inside the block the dictionary is still empty after the forward pass: it is filled only when the "
+            "block ends. Let the hooks write into the dictionary that you yield.",
         ),
     ],
 )

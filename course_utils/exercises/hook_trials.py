@@ -6,14 +6,19 @@ leaves there is compared. The references compute with sums, without modules and 
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import suppress
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from course_utils.exercises.compare import same
+
 __all__ = [
+    "HookNeverRan",
     "gradient_cases",
     "gradient_reference",
     "silence_cases",
@@ -22,10 +27,15 @@ __all__ = [
     "store_reference",
     "stored_cases",
     "stored_reference",
+    "try_gradient",
     "try_silence",
     "try_store",
     "try_stored",
 ]
+
+
+class HookNeverRan(Exception):
+    """The answer looked for a gradient before any backward pass had called its hook."""
 
 
 def _values(rng: np.random.Generator, *shape: int) -> Tensor:
@@ -52,12 +62,13 @@ def store_cases(rng: np.random.Generator) -> list[tuple]:
 
 def try_store(answer: Callable, weight: Tensor, image: Tensor) -> object:
     """Hook a convolution that an in-place ReLU follows; return what the hook left in ``module.seen``."""
-    conv = _conv(weight)
+    conv, returned = _conv(weight), []
 
     def hook(module: nn.Module, inputs: tuple, output: Tensor) -> object:
         result = answer(module, inputs, output)
         if result is ...:
             raise NotImplementedError
+        returned.append(result)
         return result
 
     conv.register_forward_hook(hook)
@@ -71,6 +82,7 @@ def try_store(answer: Callable, weight: Tensor, image: Tensor) -> object:
         "stored values": seen,
         "the stored tensor belongs to a graph": seen.requires_grad,
         "result of the network": result,
+        "the hook returned something": returned[0] is not None,
     }
 
 
@@ -81,11 +93,12 @@ def store_reference(weight: Tensor, image: Tensor) -> dict:
         "stored values": output,
         "the stored tensor belongs to a graph": False,
         "result of the network": output.clamp(min=0),
+        "the hook returned something": False,
     }
 
 
 def gradient_cases(rng: np.random.Generator) -> list[tuple]:
-    """A trunk, a head that is not linear, an image, and a class."""
+    """A trunk, a head that is not linear, two images (2, 1, 3, 3), and a class."""
     cases = []
     for c in (0, 2, 1):
         trunk = nn.Sequential(_conv(_values(rng, 2, 1)), nn.ReLU())
@@ -95,12 +108,35 @@ def gradient_cases(rng: np.random.Generator) -> list[tuple]:
         head = nn.Sequential(
             _conv(_values(rng, 4, 2)), nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear
         )
-        cases.append((trunk, head, _values(rng, 1, 1, 3, 3), c))
+        cases.append((trunk, head, _values(rng, 2, 1, 3, 3), c))
     return cases
 
 
+def try_gradient(answer: Callable, trunk: nn.Module, head: nn.Module, image: Tensor, c: int) -> object:
+    """Return the answer's gradient; say so if it looked for one that no backward pass had brought yet."""
+    passed = []
+
+    def watch(module: nn.Module, inputs: tuple, output: Tensor) -> None:
+        if output.requires_grad:
+            output.register_hook(lambda gradient: passed.append(True))
+
+    handle = trunk.register_forward_hook(watch)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # PyTorch's on .grad of a tensor in the middle; ours says it better
+            return answer(trunk, head, image, c)
+    except LookupError as error:
+        if passed:
+            raise
+        raise HookNeverRan("the hook was never called: it is backward() that calls it.") from error
+    finally:
+        handle.remove()
+
+
 def gradient_reference(trunk: nn.Module, head: nn.Module, image: Tensor, c: int) -> Tensor:
-    """Return dy^c/dA by the chain rule, written out for this head.
+    """Return dy^c/dA of the first image by the chain rule, written out for this head; 0 for the others.
 
     With u = V A, F = mean of tanh(u) over the Z cells and y = W F:
     dy^c/dA = (1/Z) sum_j W_cj (1 - tanh(u_j)^2) V_ji.
@@ -109,6 +145,7 @@ def gradient_reference(trunk: nn.Module, head: nn.Module, image: Tensor, c: int)
     v, w = head[0].weight.detach()[:, :, 0, 0], head[4].weight.detach()
     u = _mix(v, _mix(weight, image).clamp(min=0))
     slope = w[c].view(1, -1, 1, 1) * (1 - u.tanh() ** 2)
+    slope[1:] = 0
     return _mix(v.T, slope) / (u.shape[2] * u.shape[3])
 
 
@@ -118,7 +155,9 @@ def silence_cases(rng: np.random.Generator) -> list[tuple]:
 
 
 def try_silence(answer: Callable, k: int, weight: Tensor, images: Tensor) -> object:
-    """Hook a convolution; return what comes out behind the hook, and what the module itself had put out."""
+    """Hook a convolution; return what comes out behind the hook, what the module itself had put out, and the
+    gradient of the sum of what comes out with respect to the convolution's weights (C_out, C_in).
+    """
     hook = answer(k)
     if hook is ...:
         return ...
@@ -127,7 +166,16 @@ def try_silence(answer: Callable, k: int, weight: Tensor, images: Tensor) -> obj
     conv, own = _conv(weight), []
     conv.register_forward_hook(lambda module, inputs, output: own.append(output))
     conv.register_forward_hook(hook)
-    return {"what the next module gets": conv(images), "the module's own output": own[0]}
+    behind = conv(images)
+    gradient = torch.zeros_like(weight)
+    if isinstance(behind, Tensor) and behind.requires_grad:
+        (found,) = torch.autograd.grad(behind.sum(), conv.weight, allow_unused=True)
+        gradient = gradient if found is None else found[:, :, 0, 0]
+    return {
+        "what the next module gets": behind,
+        "the module's own output": own[0],
+        "the gradient that reaches the weights before": gradient,
+    }
 
 
 def silence_reference(k: int, weight: Tensor, images: Tensor) -> dict:
@@ -138,6 +186,7 @@ def silence_reference(k: int, weight: Tensor, images: Tensor) -> dict:
     return {
         "what the next module gets": output * keep.view(1, -1, 1, 1),
         "the module's own output": output,
+        "the gradient that reaches the weights before": torch.outer(keep, images.sum((0, 2, 3))),
     }
 
 
@@ -150,7 +199,10 @@ def stored_cases(rng: np.random.Generator) -> Iterator[tuple]:
 
 
 def try_stored(answer: Callable, model: nn.Module, names: list[str], image: Tensor) -> object:
-    """Use a context manager twice, the second time with an exception in the block; return what is left."""
+    """Use a context manager for a pass, then with an exception in its block, then with a name too many.
+
+    Each part is tried only if the one before went well, so that one mistake gives one message.
+    """
     manager = answer(model, names)
     if manager is ...:
         return ...
@@ -161,21 +213,42 @@ def try_stored(answer: Callable, model: nn.Module, names: list[str], image: Tens
     with manager as found:
         if found is ...:
             return ...
+        if not isinstance(found, MutableMapping):
+            raise TypeError(f"what stands behind `as` must be a dictionary, not {type(found).__name__}.")
+        at_first = len(found)
         model(image)
-    left = _hooks_left(model)
-    came_out = False
+        inside = sorted(found)
+    result = {
+        "entries before the forward pass": at_first,
+        "names stored when the block ends": inside,
+        "stored outputs": dict(found),
+        "stored tensors that belong to a graph": sum(
+            getattr(v, "requires_grad", False) for v in found.values()
+        ),
+        "hooks left at the end": _hooks_left(model),
+        **_AFTER_ERRORS,
+    }
+    if not same(result, stored_reference(model, names, image), 1e-4):
+        return result
+    result[_CAME_OUT] = False
     try:
         with answer(model, names):
             raise RuntimeError("in the middle")
     except RuntimeError:
-        came_out = True
-    return {
-        "stored outputs": dict(found),
-        "stored tensors that belong to a graph": sum(value.requires_grad for value in found.values()),
-        "hooks left at the end": left,
-        "hooks left after an exception": _hooks_left(model),
-        "the exception came out of the block": came_out,
-    }
+        result[_CAME_OUT] = True
+    result[_LEFT] = _hooks_left(model)
+    if result[_LEFT] or not result[_CAME_OUT]:
+        return result
+    # Whether an unknown name raises, and what, is the answer's own affair.
+    with suppress(Exception), answer(model, [*names, "no such module"]):
+        pass
+    result[_LEFT_BY_NAME] = _hooks_left(model)
+    return result
+
+
+_CAME_OUT, _LEFT = "the exception came out of the block", "hooks left after an exception"
+_LEFT_BY_NAME = "hooks left after a name that does not exist"
+_AFTER_ERRORS = {_CAME_OUT: True, _LEFT: 0, _LEFT_BY_NAME: 0}  # as it should be
 
 
 def stored_reference(model: nn.Module, names: list[str], image: Tensor) -> dict:
@@ -184,11 +257,12 @@ def stored_reference(model: nn.Module, names: list[str], image: Tensor) -> dict:
     first = _mix(stem, image)
     outputs = {"stem.conv": first, "conv": _mix(last, first.clamp(min=0))}
     return {
+        "entries before the forward pass": 0,
+        "names stored when the block ends": sorted(names),
         "stored outputs": {name: outputs[name] for name in names},
         "stored tensors that belong to a graph": 0,
         "hooks left at the end": 0,
-        "hooks left after an exception": 0,
-        "the exception came out of the block": True,
+        **_AFTER_ERRORS,
     }
 
 

@@ -1,6 +1,7 @@
 """The references of notebook 02's exercises, and its context manager written wrong in full, as a learner would."""
 
-from contextlib import contextmanager
+import warnings
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ def test_the_gradient_by_the_chain_rule_is_autograds():
     for trunk, head, image, c in trials.gradient_cases(np.random.default_rng(3)):
         activations = trunk(image).detach()
         jacobian = torch.autograd.functional.jacobian(lambda a, head=head, c=c: head(a)[0, c], activations)
+        assert not jacobian[1].any()  # a second image is there, and gets nothing
         torch.testing.assert_close(trials.gradient_reference(trunk, head, image, c), jacobian)
 
 
@@ -93,6 +95,7 @@ def careless(keep, swallow=False):
         (careless(lambda t: t.detach()), "Store a clone"),
         (careless(lambda t: t.detach().clone(), swallow=True), "never came out"),
         (never_removed, "hooks left at the end"),
+        (careless(lambda t: t.detach().clone()), "Register inside it"),
         (careless(lambda t: t.clone()), "belong to a graph"),
         (lambda model, names: {}, "keep the line @contextmanager"),
     ],
@@ -103,8 +106,30 @@ def test_a_wrong_context_manager_is_named(answer, words):
     assert words in feedback.message
 
 
+class OnEntering:
+    """A right answer without @contextmanager."""
+
+    def __init__(self, model, names):
+        self.model, self.names, self.stack = model, names, ExitStack()
+
+    def __enter__(self):
+        found = {}
+        with self.stack as stack:
+            for name in self.names:
+
+                def hook(module, inputs, output, name=name):
+                    found[name] = output.clone().detach()
+
+                stack.callback(self.model.get_submodule(name).register_forward_hook(hook).remove)
+            self.stack = stack.pop_all()
+        return found
+
+    def __exit__(self, *exception):
+        self.stack.close()
+
+
 def test_other_right_answers_pass():
-    assert exercises.stored_outputs.check(careless(lambda t: t.clone().detach())).state == "correct"
+    assert exercises.stored_outputs.check(OnEntering).state == "correct"
     assert exercises.silence.check(
         lambda k: lambda module, inputs, output: output.index_fill(1, torch.tensor(k), 0)
     ).state == ("correct")
@@ -127,3 +152,47 @@ def test_answers_that_store_nothing_or_no_hook_are_told_so():
 @pytest.mark.parametrize("name", exercises.__all__)
 def test_a_stub_that_only_passes_is_not_correct(name):
     assert getattr(exercises, name).check(lambda *arguments: None).state == "not yet"
+
+
+def test_a_hook_that_never_ran_is_told_so_but_another_lookup_error_is_not():
+    def into_a_list(trunk, head, image, c):
+        activations, found = trunk(image), []
+        activations.register_hook(found.append)
+        return found[0]
+
+    def wrong_key(trunk, head, image, c):
+        activations, found = trunk(image), {}
+        activations.register_hook(lambda gradient: found.update(g=gradient))
+        head(activations)[0, c].backward()
+        return found["gradient"]
+
+    assert "The hook never ran" in exercises.gradient_at.check(into_a_list).message
+    assert "KeyError" in exercises.gradient_at.check(wrong_key).message
+
+
+def test_wrong_answers_print_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for misconception in exercises.gradient_at.misconceptions:
+            exercises.gradient_at.check(misconception.answer)
+
+
+def test_a_silenced_channel_has_to_let_gradients_through():
+    def under_no_grad(k):
+        def hook(module, inputs, output):
+            with torch.no_grad():
+                return output.index_fill(1, torch.tensor(k), 0)
+
+        return hook
+
+    assert "cut the graph" in exercises.silence.check(under_no_grad).message
+
+
+def test_the_gradient_behind_a_silenced_channel_is_autograds():
+    for k, weight, images in trials.silence_cases(np.random.default_rng(3)):
+        expected = trials.silence_reference(k, weight, images)
+        leaf = weight.clone().requires_grad_()
+        maps = torch.einsum("oc,nchw->nohw", leaf, images)
+        kept = [channel for channel in range(len(weight)) if channel != k]
+        (gradient,) = torch.autograd.grad(maps[:, kept].sum(), leaf)
+        torch.testing.assert_close(expected["the gradient that reaches the weights before"], gradient)

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_rgb
 from PIL import Image
 
 from course_utils import plots
@@ -54,6 +55,15 @@ def test_photographs_become_jpeg_and_drawings_png():
     html = plots.figure_html(figure, "numbers")
     data = base64.b64decode(re.search(r"data:image/png;base64,([^\"]+)", html).group(1))
     assert Image.open(io.BytesIO(data)).size == (300, 330)
+
+
+def test_numbers_are_shaded_by_size_and_negative_ones_are_gray():
+    _, (ax,) = plots.panels(1)
+    plots.draw_numbers(ax, [[-2.0, 2.0, 8.0]], largest=4)
+    faces = [patch.get_facecolor() for patch in ax.patches[::2]]
+    assert [face[3] for face in faces] == pytest.approx([0.375, 0.375, 0.75])
+    assert len(set(faces[0][:3])) == 1
+    assert faces[1][:3] == faces[2][:3] == to_rgb(plots.ACTIVATIONS)
 
 
 def test_dpi_changes_the_size_of_the_stored_picture():
