@@ -18,7 +18,9 @@ from course_utils.plots import figure_html
 __all__ = ["Explorer", "check_box", "choice", "slider", "typed"]
 
 MARKER = "course-explorer"  # a CSS class on every explorer, by which tests in a browser find them
-SLOW = "course-explorer-slow"  # add it to the box of one that attacks or trains: it may take seconds to answer
+SLOW = (
+    "course-explorer-slow"  # add it to the box of one that attacks or trains: it may take seconds to answer
+)
 _STYLE = {"description_width": "11em"}
 _LAYOUT = {"width": "28em"}
 _HINT = "[Interactive explorer: run this cell to use it. The figure below shows some of its settings.]"
