@@ -189,14 +189,11 @@ class Notebook(Visit):
         self._wait_for_answers(done + 1)
 
     def _wait_for_answers(self, number: int) -> None:
-        over = (
-            "number => courseWatch.replies >= number && courseWatch.cells().every(cell => !cell.busy)"
-            " && courseWatch.settled()"
-        )
-        self.page.wait_for_function(over, arg=number, timeout=1000 * RUN)
+        over = "number => courseWatch.replies >= number && courseWatch.idle() && courseWatch.settled()"
+        self.page.wait_for_function(over, arg=number, timeout=1000 * RUN, polling=100)
 
     def cells(self) -> list[dict]:
-        """For each cell: whether it has code, is busy, which errors it shows, its source."""
+        """For each cell: whether it has code, which errors it shows, its source."""
         return self.page.evaluate("courseWatch.cells()")
 
     def cell(self, index: int) -> Locator:

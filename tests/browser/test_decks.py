@@ -21,7 +21,7 @@ WALK = """async () => {
     for (let more = true; more; ) {
         const page = Reveal.getCurrentSlide();
         if (!seen.has(page)) { seen.set(page, {}); pages.push(page); }
-        const out = [...page.querySelectorAll('.content *')].filter(part => {
+        const out = [...page.querySelectorAll('.content :not(svg *)')].filter(part => {
             if (part.closest('mjx-assistive-mml')) return false; // for screen readers, seen by nobody
             const scrolled = part.parentElement.closest('.jp-OutputArea-output');
             if (scrolled && scrolled.scrollHeight > scrolled.clientHeight) return false;

@@ -46,10 +46,10 @@
   watch.settled = () =>
     watch.unanswered.size === 0 && performance.now() - watch.latest > (watch.moved ? 60 : 400);
 
+  watch.idle = () => [...panel.content.model.cells].every(cell => (cell.executionState ?? 'idle') === 'idle');
   watch.cells = () =>
     [...panel.content.model.cells].map(cell => ({
       code: cell.type === 'code' && cell.sharedModel.source.trim() !== '',
-      busy: cell.type === 'code' && cell.executionState !== 'idle',
       errors: (cell.toJSON().outputs || [])
         .filter(output => output.output_type === 'error')
         .map(output => `${output.ename}: ${output.evalue}`),
