@@ -51,6 +51,7 @@ LONG_CODE = 5  # lines; a figure behind longer code gets a page of its own
 MARKS = re.compile(r"(?m)^# NBVAL_\w+\n")
 NOTEBOOK_LINK = re.compile(r"(\]\((?:\./)?\d\d_\w+)\.ipynb(?=[)#])")
 REMOTE_PICTURE = re.compile(r"\[!\[[^\]]*\]\(https?://[^)]*\)\]\([^)]*\)\n*")  # a badge
+FOLDED = re.compile(r"<details\b.*?</details>", re.DOTALL)
 STILLS = re.compile(r"\w+\.stills\(")
 PICTURE = re.compile(r"<img\b")
 
@@ -73,22 +74,26 @@ def library_files() -> dict[str, str]:
 def deck_cells(cells: list[NotebookNode]) -> list[NotebookNode]:
     """Return the cells as a deck shows them; those given stay as they are.
 
-    Left out are badges (pictures on the network), marks for the tests, captions in the code, and scripts. Links
-    between notebooks lead from deck to deck. What is too much for one page in nearly every case is divided: a
-    text before each further heading of the second level (but for "Next"), and long code from its figure.
+    Left out are badges (pictures on the network), solutions that are folded away, marks for the tests, captions in
+    the code, and scripts. Links between notebooks lead from deck to deck. What is too much for one page in nearly
+    every case is divided: a text before each further heading of the second level (but for "Next"), and long code
+    from its figure.
     """
     shown = []
     for original in cells:
         cell = deepcopy(original)
-        cell.metadata.setdefault("slideshow", {}).setdefault("slide_type", "-")
-        hidden = cell.metadata.slideshow.slide_type in ("skip", "notes")
+        slideshow = cell.metadata.setdefault("slideshow", NotebookNode(slide_type="-"))
+        divide = {"markdown": _pages_of_text, "code": _pages_of_code}.get(cell.cell_type)
         if cell.cell_type == "markdown":
-            cell.source = NOTEBOOK_LINK.sub(r"\1.slides.html", REMOTE_PICTURE.sub("", cell.source))
-            shown += [cell] if hidden else _pages_of_text(cell)
+            text = FOLDED.sub("", REMOTE_PICTURE.sub("", cell.source)).strip()
+            cell.source = NOTEBOOK_LINK.sub(r"\1.slides.html", text)
+            if not text:
+                slideshow.slide_type = "skip"
         elif cell.cell_type == "code":
             cell.source = _without_captions(MARKS.sub("", cell.source))
             cell.outputs = [o for o in cell.outputs if "application/javascript" not in o.get("data", {})]
-            shown += [cell] if hidden else _pages_of_code(cell)
+        hidden = slideshow.get("slide_type") in ("skip", "notes")
+        shown += [cell] if hidden or divide is None else divide(cell)
     return shown
 
 

@@ -150,6 +150,13 @@ def test_scripts_among_the_outputs_are_left_out(tmp_path):
     assert "quiz()" not in deck(tmp_path, text("# Why?"), code("x", outputs=[script])).decode()
 
 
+def test_solutions_that_are_folded_away_are_left_out():
+    folded = "<details><summary>Solution</summary>\n\n42\n\n</details>"
+    first, second = deck_cells([text(f"Which?\n\n{folded}"), text(folded, "-")])
+    assert first.source == "Which?" and first.metadata.slideshow.slide_type == "slide"
+    assert second.metadata.slideshow.slide_type == "skip"
+
+
 def test_formulas_reach_mathjax_as_written(tmp_path):
     source = (
         r"# Why?" + "\n\n" + r"$$\alpha_k^c = \frac{1}{Z} \sum_{i,j} a_{ij} \tag{4}$$ and $a_1 * b_2 * c$"
