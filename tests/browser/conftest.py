@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from lab import NOTEBOOKS, Lab, Notebook, lab_server, left_out
@@ -41,10 +41,17 @@ def lab(tmp_path_factory) -> Iterator[Lab]:
 
 
 @pytest.fixture
-def open_notebook(context, lab):
+def open_notebook(context: BrowserContext, lab: Lab) -> Iterator[Callable[[str], Notebook]]:
     """Open a notebook, by its file name."""
+    opened = []
 
-    return lambda name: Notebook(context, lab, name)
+    def open_it(name: str) -> Notebook:
+        opened.append(Notebook(context, lab, name))
+        return opened[-1]
+
+    yield open_it
+    for notebook in opened:
+        notebook.shut_down()
 
 
 @pytest.hookimpl(wrapper=True)

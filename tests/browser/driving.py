@@ -242,6 +242,7 @@ class Explorer:
             for what in ("picture", "words", "alert"):
                 if seen[what] != first[what]:
                     self.faults.append(f"with all controls back at the start the {what} is another.")
+        self.faults = list(dict.fromkeys(self.faults))
 
     def sweep(self, control: Control) -> None:
         """Move a control over its values and back."""

@@ -37,6 +37,10 @@ ARGUMENTS = [
     "--ip=127.0.0.1",
     "--ServerApp.port=0",  # any that is free
     "--expose-app-in-browser",
+    # Should the tests be killed, kernels and server end by themselves.
+    "--MappingKernelManager.cull_idle_timeout=900",
+    "--MappingKernelManager.cull_interval=60",
+    "--ServerApp.shutdown_no_activity_timeout=900",
     "--LabApp.news_url=None",
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
 ]
@@ -173,6 +177,10 @@ class Notebook(Visit):
     def _dialog(self) -> str:
         dialogs = self.page.locator(".jp-Dialog")
         return f"A dialog stands in the way: {dialogs.first.inner_text()!r}." if dialogs.count() else ""
+
+    def shut_down(self) -> None:
+        """End the kernel, which has a network in memory."""
+        self.page.evaluate("jupyterapp.shell.currentWidget.sessionContext.shutdown()")
 
     def run_all(self) -> None:
         """Choose Run > Run All Cells, and wait for the last answer."""

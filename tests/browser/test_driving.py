@@ -1,5 +1,7 @@
 """What drives the explorers sees what is wrong with them: explorers of its own, each broken in one way."""
 
+from collections.abc import Iterator
+
 import nbformat
 import pytest
 from answer_times import Row, too_slow
@@ -88,7 +90,7 @@ BROKEN = {
 
 
 @pytest.fixture(scope="module")
-def notebook(browser, lab) -> Notebook:
+def notebook(browser, lab) -> Iterator[Notebook]:
     """A notebook with the good explorer, and one of each bad kind, all run."""
     cells = [IMPORTS, GOOD, *(code for code, _ in BROKEN.values())]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
@@ -97,7 +99,8 @@ def notebook(browser, lab) -> Notebook:
     notebook = Notebook(browser.new_context(viewport={"width": 1280, "height": 900}), lab, "explorers.ipynb")
     notebook.run_all()
     assert not notebook.failures()
-    return notebook
+    yield notebook
+    notebook.shut_down()
 
 
 def test_a_good_explorer_has_no_fault(notebook, tmp_path):

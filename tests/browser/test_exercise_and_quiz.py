@@ -99,7 +99,9 @@ def check_quiz(output, name: str) -> None:
         if question["type"] != "multiple_choice":
             continue
         for correct in (False, True):
-            answer = next(a for a in question["answers"] if bool(a.get("correct")) is correct)
+            answers = [a for a in question["answers"] if bool(a.get("correct")) is correct]
+            assert answers, f"question {number + 1} has no answer that is {'right' if correct else 'wrong'}."
+            answer = answers[0]
             box = shown.nth(number)
             button = box.locator(f".MCButton[data-correct={str(correct).lower()}]", has_text=answer["answer"])
             # From the keyboard: the button's own input has the focus.

@@ -11,9 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "course_utils"
 MAX_LINES = 300
-MAX_EXERCISES = (
-    400  # exercises are a list: tasks, and a message for each likely mistake
-)
+MAX_EXERCISES = 400  # exercises are a list: tasks, and a message for each likely mistake
 
 # A module imports only from lower floors. A new module needs a floor here.
 FLOORS = {
