@@ -1,6 +1,7 @@
 """Settings for all tests. What keeps them off the network and on one thread is course_utils.sandbox (see pyproject)."""
 
 import os
+from collections import Counter
 
 import pytest
 from hypothesis import settings
@@ -16,6 +17,8 @@ settings.load_profile("course")
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what tests left to be read at the end: properties of their reports, ("summary: TITLE", [lines]).
 
+    And in a line for each reason, how many tests were left out.
+
     Here, because with xdist the process that prints the summary reads no conftest.py in subfolders.
     """
     titles: dict[str, dict[str, None]] = {}
@@ -28,3 +31,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section(title)
         for line in lines:
             terminalreporter.write_line(line)
+    skipped = [report.longrepr for report in terminalreporter.stats.get("skipped", ())]
+    reasons = Counter(why[2].removeprefix("Skipped: ") for why in skipped if isinstance(why, tuple))
+    for reason, number in reasons.items():
+        terminalreporter.write_line(f"Left out, {number} tests: {reason}")

@@ -121,9 +121,7 @@ def _address(server: subprocess.Popen, runtime: Path, log: Path) -> str:
 
 def left_out(what: str, remedy: str) -> None:
     """Skip a test for want of a program; where everything must be there (CI), fail."""
-    sentence = (
-        f"tests in a browser were left out: found no {what}. {remedy}, then run `pytest tests/browser`."
-    )
+    sentence = f"found no {what}. {remedy}, then run `pytest tests/browser`."
     if os.environ.get("CI") == "true":
         pytest.fail(sentence)
     pytest.skip(sentence)
