@@ -150,6 +150,7 @@ def test_confine_leaves_the_rest_and_may_be_repeated():
         "HOME": "/h",
         "GIT_ALLOW_PROTOCOL": "file",
         "OMP_NUM_THREADS": "3",
+        "OMP_WAIT_POLICY": "passive",
     }
 
 
