@@ -43,7 +43,14 @@ def fetch_axe(cache: Path, scratch: Path) -> str:
     return script.decode()
 
 
-def violations(page: Page, axe: str, include: str, exclude: dict[str, str], off: dict[str, str]) -> list[str]:
+def violations(
+    page: Page,
+    axe: str,
+    include: str,
+    exclude: dict[str, str],
+    off: dict[str, str],
+    only: tuple[str, ...] = (),
+) -> list[str]:
     """Sentences about serious and critical faults in the parts of a page that match ``include``.
 
     Args:
@@ -52,9 +59,12 @@ def violations(page: Page, axe: str, include: str, exclude: dict[str, str], off:
         include: a CSS selector.
         exclude: selectors of parts left out, with the reason.
         off: rules left out, with the reason.
+        only: the rules asked for; none named: all.
     """
     page.evaluate(axe)
     options = {"resultTypes": ["violations"], "rules": {rule: {"enabled": False} for rule in off}}
+    if only:
+        options["runOnly"] = list(only)
     context = {"include": [include], "exclude": list(exclude)}
     found = page.evaluate("([context, options]) => axe.run(context, options)", [context, options])
     return [

@@ -34,7 +34,9 @@ def test_exported_notebook(path, theme, context, axe, tmp_path):
     context.route("http*://**", lambda route: route.abort())
     page = context.new_page()
     page.goto(file.as_uri())
-    found = violations(page, axe, "body", TEMPLATE_PARTS, TEMPLATE_RULES)
+    # In the dark the page is the same but for its colors.
+    only = ("color-contrast",) if theme == "dark" else ()
+    found = violations(page, axe, "body", TEMPLATE_PARTS, TEMPLATE_RULES, only)
     assert not found, "\n".join(found)
 
 
@@ -71,3 +73,4 @@ def test_axe_finds_what_it_should(context, axe, html, fault):
     found = " ".join(violations(page, axe, "body", {}, {}))
     assert (fault in found) if fault else not found
     assert not violations(page, axe, "body", {"main > *": "all of it"}, {})
+    assert bool(fault) == bool(violations(page, axe, "body", {}, {}, (fault or "label",)))
