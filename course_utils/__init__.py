@@ -5,7 +5,8 @@ The modules stand on floors; each imports only from lower ones:
 1. ``shapes``, ``hooks``, ``assets``
 2. ``models``, ``photos``
 3. ``cam``
-4. ``plots``, ``widgets``, ``exercises``
+4. ``backprop``
+5. ``plots``, then ``widgets`` and ``exercises``
 
 Importing ``course_utils`` alone loads no PyTorch, so that a set-up cell answers at once.
 """

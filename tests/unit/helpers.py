@@ -1,6 +1,9 @@
 """Tiny networks, and what the tests of several modules compare."""
 
+import math
+
 import torch
+import torchvision
 from torch import Tensor, nn
 
 torch.set_num_threads(1)
@@ -48,6 +51,29 @@ class Counter:
 
 def tiny_images(n: int = 2, size: int = 8, seed: int = 1) -> Tensor:
     return torch.rand(n, 3, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+def random_net(name):
+    """A network with random weights that keep the size of its activations from layer to layer.
+
+    The library's own initialization takes many seconds for VGG-16, and leaves maps near 1e-8, where the
+    constants that other libraries add to their denominators would count.
+    """
+    with torch.device("meta"):
+        options = {"init_weights": False} if name == "googlenet" else {}
+        net = torchvision.models.get_model(name, weights=None, **options)
+    net.to_empty(device="cpu").eval()
+    torch.manual_seed(0)
+    for part in net.modules():
+        if isinstance(part, nn.Conv2d | nn.Linear):
+            bound = math.sqrt(6 / part.weight[0].numel())
+            nn.init.uniform_(part.weight, -bound, bound)
+            if part.bias is not None:
+                nn.init.uniform_(part.bias, -0.1, 0.1)
+        elif isinstance(part, nn.BatchNorm2d):
+            part.reset_parameters()
+            part.reset_running_stats()
+    return net
 
 
 def reference_maps(model: nn.Module, layer: nn.Module, images: Tensor, class_index: int) -> Tensor:

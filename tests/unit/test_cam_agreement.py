@@ -1,13 +1,9 @@
 """grad_cam against captum, pytorch-grad-cam and torch-cam, on networks with random weights."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
-import torchvision
-from helpers import TinyNet, relative_error, tiny_images
-from torch import nn
+from helpers import TinyNet, random_net, relative_error, tiny_images
 
 from course_utils.cam import grad_cam, grad_cam_pp
 
@@ -17,29 +13,6 @@ LAYERS = {
     "googlenet": "inception5b",
     "mobilenet_v2": "features",
 }
-
-
-def random_net(name):
-    """A network with random weights that keep the size of its activations from layer to layer.
-
-    The library's own initialization takes many seconds for VGG-16, and leaves maps near 1e-8, where the
-    constants that other libraries add to their denominators would count.
-    """
-    with torch.device("meta"):
-        options = {"init_weights": False} if name == "googlenet" else {}
-        net = torchvision.models.get_model(name, weights=None, **options)
-    net.to_empty(device="cpu").eval()
-    torch.manual_seed(0)
-    for part in net.modules():
-        if isinstance(part, nn.Conv2d | nn.Linear):
-            bound = math.sqrt(6 / part.weight[0].numel())
-            nn.init.uniform_(part.weight, -bound, bound)
-            if part.bias is not None:
-                nn.init.uniform_(part.bias, -0.1, 0.1)
-        elif isinstance(part, nn.BatchNorm2d):
-            part.reset_parameters()
-            part.reset_running_stats()
-    return net
 
 
 @pytest.fixture(scope="module", params=LAYERS)

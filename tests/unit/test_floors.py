@@ -18,18 +18,20 @@ FLOORS = {
     0: ["sandbox"],
     1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files"],
     2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation"],
-    3: ["cam", "backprop", "attacks", "localization"],
-    4: ["plots"],
-    5: ["widgets", "exercises"],  # explorers and checks draw with plots
-    6: ["authoring", "publishing"],
-    7: ["slides"],
-    8: ["__main__"],
+    3: ["cam", "attacks", "localization", "perturbation"],
+    4: ["backprop"],  # Guided Grad-CAM multiplies by a map of cam
+    5: ["plots"],
+    6: ["widgets", "exercises"],  # explorers and checks draw with plots
+    7: ["authoring", "publishing"],
+    8: ["slides"],
+    9: ["__main__"],
 }
 # Modules split off from one that had grown too long: they stand on its floor, and import one another.
 PART_OF = {
     "shape_table": "shapes",
     "tracing": "shapes",
     "photo_files": "photos",
+    "relu_rules": "backprop",
     "figures": "plots",
 }  # and ..._diagrams: plots
 
