@@ -20,6 +20,7 @@ from torch import Tensor
 
 from course_utils.explanation import Explanation
 from course_utils.figures import figure_html, show
+from course_utils.gradient_images import draw_gradient, gradient_limit, gradient_picture
 
 __all__ = [
     "ACTIVATIONS",
@@ -29,11 +30,14 @@ __all__ = [
     "as_image",
     "compare_maps",
     "draw_box",
+    "draw_gradient",
     "draw_heatmap",
     "draw_numbers",
     "draw_photo",
     "draw_signed",
     "figure_html",
+    "gradient_limit",
+    "gradient_picture",
     "in_digits",
     "panels",
     "show",

@@ -2,6 +2,7 @@
 
 from course_utils.widgets.channels import channel_explorer
 from course_utils.widgets.explorer import Explorer, check_box, choice, slider, typed
+from course_utils.widgets.guided import guided_explorer
 from course_utils.widgets.heatmaps import any_class_explorer, layer_explorer
 from course_utils.widgets.output_size import output_size_explorer
 from course_utils.widgets.toy_cam import toy_cam_explorer
@@ -12,6 +13,7 @@ __all__ = [
     "channel_explorer",
     "check_box",
     "choice",
+    "guided_explorer",
     "layer_explorer",
     "output_size_explorer",
     "slider",

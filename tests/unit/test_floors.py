@@ -33,6 +33,7 @@ PART_OF = {
     "photo_files": "photos",
     "relu_rules": "backprop",
     "figures": "plots",
+    "gradient_images": "plots",
 }  # and ..._diagrams: plots
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)

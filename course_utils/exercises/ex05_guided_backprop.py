@@ -1,0 +1,358 @@
+"""Exercises of notebook 05: the guided rule, two layers of it, Guided Grad-CAM, and an honest picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from course_utils.exercises.engine import Exercise, Misconception
+
+
+def _guided_rule(z, g):
+    return g.relu() * (z > 0)
+
+
+def _guided_rule_by_loop(z, g):
+    handed_down = [b if a > 0 and b > 0 else 0.0 for a, b in zip(z.tolist(), g.tolist(), strict=True)]
+    return torch.tensor(handed_down, dtype=g.dtype)
+
+
+def _guided_rule_in_place(z, g):
+    g[(z <= 0) | (g < 0)] = 0
+    return g
+
+
+def _draw_signs(rng):
+    # Whole numbers, so that zeros occur on both sides.
+    return [
+        tuple(torch.tensor(rng.integers(-3, 4, size=n), dtype=torch.double) for _ in "zg") for n in (9, 16)
+    ]
+
+
+guided_rule = Exercise(
+    statement="What guided backpropagation hands down at one ReLU, from its input z and the gradient g from above.",
+    solution=_guided_rule,
+    reference=_guided_rule_by_loop,
+    inputs=_draw_signs,
+    misconceptions=[
+        Misconception(
+            lambda z, g: g * (z > 0),
+            "That is the plain gradient: it looks at the forward sign only. The guided rule stops negative gradients "
+            "as well.",
+        ),
+        Misconception(
+            lambda z, g: g.relu(),
+            "That is the deconvnet: it looks at the gradient's sign only. The guided rule also stops what did not "
+            "pass forward, where z is not positive.",
+        ),
+        Misconception(
+            lambda z, g: z.relu() * (g > 0),
+            "You swapped the two: this hands down the activation where the gradient is positive. Handed down is the "
+            "gradient; z decides only whether.",
+        ),
+        Misconception(
+            lambda z, g: g.abs() * (z > 0),
+            "You took the absolute value, so what would lower the score is handed down as if it raised it. Negative "
+            "gradients become zero.",
+        ),
+        Misconception(
+            lambda z, g: g.relu() * z.relu(),
+            "You multiplied by the activation itself. z only opens or closes the gate: 1 where z > 0, else 0.",
+        ),
+        Misconception(
+            lambda z, g: (z * g).relu(),
+            "A product of two negative numbers is positive, so your ReLU lets through what both signs should stop. "
+            "Look at each sign on its own.",
+        ),
+        Misconception(
+            lambda z, g: g.relu() * (z >= 0),
+            "At z = 0 nothing passed forward, and PyTorch's gradient is 0 there, too: the gate is z > 0.",
+        ),
+        Misconception(
+            _guided_rule_in_place,
+            "The numbers are right, but you wrote them into the g that you were given. Autograd may still need that "
+            "tensor: return a new one.",
+        ),
+    ],
+    hints=[
+        "Two conditions must hold for g to be handed down: one on z, one on g.",
+        "g.relu() takes care of one of them, a factor (z > 0) of the other.",
+    ],
+)
+
+
+def _guided_gradient(x, w1, w2, w3):
+    z1 = w1 @ x
+    z2 = w2 @ z1.relu()
+    g2 = w3.relu() * (z2 > 0)  # down through the second ReLU
+    g1 = (w2.T @ g2).relu() * (z1 > 0)  # through the linear layer, then the first ReLU
+    return w1.T @ g1
+
+
+class _GuidedReLU(torch.autograd.Function):
+    """The reference: autograd walks the layers, only the rule is ours."""
+
+    @staticmethod
+    def forward(ctx, z):
+        ctx.save_for_backward(z)
+        return z.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, g):
+        (z,) = ctx.saved_tensors
+        return torch.where((z > 0) & (g > 0), g, torch.zeros_like(g))
+
+
+def _guided_gradient_by_autograd(x, w1, w2, w3):
+    with torch.enable_grad():
+        leaf = x.clone().requires_grad_()
+        y = w3 @ _GuidedReLU.apply(w2 @ _GuidedReLU.apply(w1 @ leaf))
+        return torch.autograd.grad(y, leaf)[0]
+
+
+def _plain_gradient(x, w1, w2, w3):
+    z1 = w1 @ x
+    z2 = w2 @ z1.relu()
+    return w1.T @ ((w2.T @ (w3 * (z2 > 0))) * (z1 > 0))
+
+
+def _deconvnet_gradient(x, w1, w2, w3):
+    return w1.T @ (w2.T @ w3.relu()).relu()
+
+
+def _one_gate_only(x, w1, w2, w3):
+    z1 = w1 @ x
+    z2 = w2 @ z1.relu()
+    return w1.T @ ((w2.T @ (w3.relu() * (z2 > 0))) * (z1 > 0))
+
+
+def _without_forward_relu(x, w1, w2, w3):
+    z1 = w1 @ x
+    z2 = w2 @ z1
+    return w1.T @ ((w2.T @ (w3.relu() * (z2 > 0))).relu() * (z1 > 0))
+
+
+guided_gradient = Exercise(
+    statement="The guided gradient of y = w3 · ReLU(w2 ReLU(w1 x)) with respect to x, without autograd.",
+    solution=_guided_gradient,
+    reference=_guided_gradient_by_autograd,
+    inputs=lambda rng: [
+        tuple(torch.tensor(rng.normal(size=size)) for size in [n, (7, n), (6, 7), 6]) for n in (4, 5, 6)
+    ],
+    misconceptions=[
+        Misconception(
+            _plain_gradient,
+            "That is the plain gradient: nothing stops the negative values on the way down.",
+        ),
+        Misconception(
+            lambda *layers: _plain_gradient(*layers).relu(),
+            "You computed the plain gradient and cut off its negative values at the very end. The rule is applied at "
+            "each ReLU, and what it removes at the second never reaches the first.",
+        ),
+        Misconception(
+            lambda *layers: _guided_gradient(*layers).relu(),
+            "One ReLU too many: below the first linear layer there is no activation, so the gradient of x keeps both "
+            "signs.",
+        ),
+        Misconception(
+            _deconvnet_gradient,
+            "That is the deconvnet: the gates z1 > 0 and z2 > 0 are missing.",
+        ),
+        Misconception(
+            _one_gate_only,
+            "At the second ReLU you cut off negative gradients, at the first you did not: what comes down through w2 "
+            "has negative values again.",
+        ),
+        Misconception(
+            _without_forward_relu,
+            "On the way up you left out the first ReLU: z2 is w2 times ReLU(z1), so some of your gates are wrong.",
+        ),
+        Misconception(
+            lambda *layers: _guided_gradient(*layers).abs(),
+            "You took absolute values at the end. The guided gradient is signed: dark and bright are different things.",
+        ),
+    ],
+    hints=[
+        "Go up first and keep z1 = w1 x and z2 = w2 ReLU(z1): they are the gates.",
+        "From above, the second ReLU gets w3. Below it, a linear layer hands down its transposed weights times what "
+        "it gets: w2.T @ g2.",
+        "g1 = (w2.T @ g2).relu() * (z1 > 0), and then one more linear layer.",
+    ],
+)
+
+
+def _fuse(gradients, raw):
+    heat = F.interpolate(raw.relu()[None, None], gradients.shape[1:], mode="bilinear", align_corners=False)[0]
+    return gradients * heat / heat.max() if heat.max() > 0 else torch.zeros_like(gradients)
+
+
+def _enlarged_by_loop(cells, height, width):
+    """Bilinear enlargement from its definition: each pixel's center between the centers of the cells."""
+    cells = cells.double().numpy()
+    result = np.zeros((height, width))
+    for row in range(height):
+        for column in range(width):
+            corners = []
+            for place, size, count in ((row, height, cells.shape[0]), (column, width, cells.shape[1])):
+                at = min(max((place + 0.5) * count / size - 0.5, 0), count - 1)
+                first = min(int(at), max(count - 2, 0))
+                corners.append((first, min(first + 1, count - 1), at - first))
+            (y0, y1, v), (x0, x1, u) = corners
+            upper = (1 - u) * cells[y0, x0] + u * cells[y0, x1]
+            lower = (1 - u) * cells[y1, x0] + u * cells[y1, x1]
+            result[row, column] = (1 - v) * upper + v * lower
+    return result
+
+
+def _fuse_by_loop(gradients, raw):
+    heat = _enlarged_by_loop(raw.clamp(min=0), *gradients.shape[1:])
+    heat = torch.tensor(heat / heat.max() if heat.max() > 0 else heat, dtype=gradients.dtype)
+    return torch.stack([channel * heat for channel in gradients])
+
+
+def _fuse_with(raw_to_heat, gradients, raw, **options):
+    options = {"mode": "bilinear", "align_corners": False} | options
+    heat = F.interpolate(raw_to_heat(raw)[None, None], gradients.shape[1:], **options)[0]
+    return gradients * heat.relu() / heat.relu().max().clamp(min=1e-30)
+
+
+def _fuse_min_max(gradients, raw):
+    heat = F.interpolate(raw[None, None], gradients.shape[1:], mode="bilinear", align_corners=False)[0]
+    return gradients * (heat - heat.min()) / (heat.max() - heat.min())
+
+
+def _draw_pairs(rng):
+    cases = [
+        (torch.tensor(rng.normal(size=(3, 4 * h, 3 * w))), torch.tensor(rng.normal(size=(h, w))))
+        for h, w in [(2, 3), (3, 3), (4, 2)]
+    ]
+    nothing_positive = (torch.tensor(rng.normal(size=(3, 6, 6))), -torch.tensor(rng.random((2, 2))))
+    return [*cases, nothing_positive]
+
+
+fuse = Exercise(
+    statement="Guided Grad-CAM from the guided gradient (3, H, W) and the raw map (h, w) of Grad-CAM.",
+    solution=_fuse,
+    reference=_fuse_by_loop,
+    inputs=_draw_pairs,
+    misconceptions=[
+        Misconception(
+            lambda gradients, raw: _fuse_with(torch.relu, gradients, raw, align_corners=True),
+            "You aligned the corners: then the border cells shrink to half their share of the image and all others "
+            "are shifted. Use align_corners=False.",
+        ),
+        Misconception(
+            lambda gradients, raw: _fuse_with(torch.relu, gradients, raw, mode="nearest", align_corners=None),
+            "You enlarged without interpolation: the product would have the cells' edges in it. Use mode='bilinear'.",
+        ),
+        Misconception(
+            lambda gradients, raw: _fuse_with(lambda cells: cells, gradients, raw),
+            "You enlarged the signed map and took the ReLU afterwards, so negative cells eat into their positive "
+            "neighbors. Grad-CAM takes the ReLU on the cells, then enlarges.",
+        ),
+        Misconception(
+            lambda gradients, raw: (
+                gradients * F.interpolate(raw.relu()[None, None], gradients.shape[1:], mode="bilinear")[0]
+            ),
+            "The product is right, but the heat-map was not divided by its maximum.",
+        ),
+        Misconception(
+            lambda gradients, raw: _fuse_with(torch.abs, gradients, raw),
+            "You took |L| instead of ReLU(L): what speaks against the class is shown as speaking for it.",
+        ),
+        Misconception(
+            lambda gradients, raw: _fuse(gradients.relu(), raw),
+            "The ReLU belongs to the map, not to the gradient image, which keeps its sign.",
+        ),
+        Misconception(
+            lambda gradients, raw: (
+                gradients
+                * F.interpolate(raw.relu()[None, None], gradients.shape[1:], mode="bilinear")[0]
+                / F.interpolate(raw.relu()[None, None], gradients.shape[1:], mode="bilinear").max()
+            ),
+            "Right except where no cell is positive: there you divide 0 by 0 and get NaN. Return zeros in that case.",
+        ),
+        Misconception(
+            _fuse_min_max,
+            "You stretched the map from its minimum to its maximum: cells that speak against the class get a positive "
+            "factor. Take the ReLU, then divide by the maximum.",
+        ),
+    ],
+    hints=[
+        "F.interpolate wants four dimensions: raw.relu()[None, None] has shape (1, 1, h, w).",
+        "Order: ReLU on the cells, bilinear enlargement to gradients.shape[1:], division by the maximum, product.",
+        "If the largest value is 0, return torch.zeros_like(gradients).",
+    ],
+)
+
+
+def _picture(v):
+    limit = v.abs().flatten().quantile(0.99)
+    return (0.5 + v / (2 * limit)).clip(0, 1)
+
+
+def _picture_by_loop(v):
+    sizes = sorted(abs(value) for value in v.flatten().tolist())
+    place = 0.99 * (len(sizes) - 1)
+    low = int(place)
+    limit = sizes[low] + (place - low) * (sizes[low + 1] - sizes[low])
+    shown = [min(max(0.5 + value / (2 * limit), 0.0), 1.0) for value in v.flatten().tolist()]
+    return torch.tensor(shown, dtype=v.dtype).view_as(v)
+
+
+def _stretched(v):
+    return (v - v.min()) / (v.max() - v.min())
+
+
+picture = Exercise(
+    statement="A gradient image as a picture in [0, 1]: zero is 0.5, one limit on both sides, the 99% quantile of |v|.",
+    solution=_picture,
+    reference=_picture_by_loop,
+    inputs=lambda rng: [
+        (torch.tensor(rng.standard_t(3, size=(3, h, w)) * scale + shift),)
+        for h, w, scale, shift in [(12, 12, 1.0, 0.0), (9, 15, 0.01, 0.005), (20, 8, 3.0, -1.0)]
+    ],
+    misconceptions=[
+        Misconception(
+            _stretched,
+            "You stretched from the minimum to the maximum: zero lands wherever these two happen to put it, and two "
+            "pictures cannot be compared.",
+        ),
+        Misconception(
+            lambda v: (0.5 + v / (2 * v.abs().max())).clip(0, 1),
+            "Zero is 0.5, as it should be, but the limit is the maximum: one extreme pixel leaves all others gray. "
+            "Take the 99% quantile of |v| and cut off what lies beyond.",
+        ),
+        Misconception(
+            lambda v: (v.abs() / v.abs().flatten().quantile(0.99)).clip(0, 1),
+            "You dropped the sign: zero is black here, and raising a color looks the same as lowering it.",
+        ),
+        Misconception(
+            lambda v: (v.relu() / v.abs().flatten().quantile(0.99)).clip(0, 1),
+            "You cut off the negative half before drawing: what would raise the score by getting darker is lost.",
+        ),
+        Misconception(
+            lambda v: (0.5 + v / (2 * v.flatten().quantile(0.99))).clip(0, 1),
+            "Your limit is the 99% quantile of v, which sees the positive side only. Take that of |v|.",
+        ),
+        Misconception(
+            lambda v: (0.5 + v / (2 * v.abs().flatten(1).quantile(0.99, dim=1)[:, None, None])).clip(0, 1),
+            "You took a limit for each color: that changes the colors' balance, and gray tones turn colored. One "
+            "limit for all three.",
+        ),
+        Misconception(
+            lambda v: 0.5 + v / (2 * v.abs().flatten().quantile(0.99)),
+            "One value in a hundred lies beyond the limit, and so outside [0, 1]: clip it, it cannot be drawn.",
+        ),
+        Misconception(
+            lambda v: (0.5 + v / v.abs().flatten().quantile(0.99)).clip(0, 1),
+            "Your colors end at half the limit. From 0.5 there is only 0.5 to go: divide by twice the limit.",
+        ),
+    ],
+    hints=[
+        "limit = v.abs().flatten().quantile(0.99)",
+        "v / (2 * limit) lies between -1/2 and 1/2 for 99% of the values.",
+        "Add 0.5, then .clip(0, 1).",
+    ],
+)
