@@ -32,6 +32,7 @@ PART_OF = {
     "tracing": "shapes",
     "photo_files": "photos",
     "relu_rules": "backprop",
+    "excitation": "backprop",
     "figures": "plots",
 }  # and ..._diagrams: plots
 
