@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.cam import grad_cam
+from course_utils.excitation import excitation_backprop
 from course_utils.hooks import evaluation_mode
 from course_utils.inputs import Classes, check_logits, class_matrix, prepare, run
 from course_utils.relu_rules import ActivationError, activations_used, refuse_by_name, relu_rule
@@ -19,6 +20,7 @@ __all__ = [
     "ActivationError",
     "activations_used",
     "deconvnet",
+    "excitation_backprop",
     "guided_backprop",
     "guided_grad_cam",
     "relu_rule",

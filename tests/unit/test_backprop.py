@@ -345,6 +345,14 @@ def test_frozen_weights_and_wrappers(method):
     assert torch.equal(method(net.requires_grad_(False), images, 2), expected)
 
 
+@each_method
+def test_a_network_that_begins_in_place(method):
+    net, images = nn.Sequential(nn.ReLU(inplace=True), TinyNet()), tiny_images() - 0.5
+    given = images.clone()
+    assert torch.equal(method(net, images, 2), method(nn.Sequential(nn.ReLU(), net[1]), images, 2))
+    assert torch.equal(images, given)
+
+
 def test_the_values_of_the_forward_pass_stay_the_same():
     net, images = random_net("mobilenet_v2"), tiny_images(1, size=64).requires_grad_()
     with torch.no_grad():

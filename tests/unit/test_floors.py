@@ -32,6 +32,7 @@ PART_OF = {
     "tracing": "shapes",
     "photo_files": "photos",
     "relu_rules": "backprop",
+    "excitation": "backprop",
     "figures": "plots",
     "gradient_images": "plots",
 }  # and ..._diagrams: plots

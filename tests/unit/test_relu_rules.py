@@ -91,6 +91,10 @@ def test_at_zero_nothing_passes_as_in_pytorch(z):
         assert passed_back("guided", function, torch.tensor([z]), torch.ones(1))[1] == [0]
 
 
+def test_at_six_nothing_passes_as_in_pytorch():
+    assert passed_back("guided", F.relu6, torch.tensor([6.0]), torch.ones(1))[1] == [0]
+
+
 def test_the_rule_is_applied_to_the_whole_gradient_of_a_value_used_twice():
     # From the two uses arrive +3 and -1: relu(3 - 1), not relu(3) + relu(-1).
     def both(z):
@@ -112,11 +116,15 @@ def test_the_graph_keeps_its_rule_after_the_block():
 def test_what_is_no_activation_is_left_alone():
     z = Z.clone().requires_grad_()
     with relu_rule("guided") as rewritten:
-        guard = z.clamp(min=1e-6) + z.clamp(-1, 1) + z.clamp(max=0) + z.clamp(min=torch.zeros(4))
+        guard = (
+            z.clamp(min=1e-6) + z.clamp(-1, 1) + z.clamp(max=0) + z.clamp(0, 0) + z.clamp(min=torch.zeros(4))
+        )
         labels = torch.arange(4).clamp(min=0) + torch.rand(4).relu()  # not on the way from the image
         gate = z.sigmoid() * z.softmax(0)
     assert rewritten.total == 0
-    expected = z.clamp(min=1e-6) + z.clamp(-1, 1) + z.clamp(max=0) + z.clamp(min=torch.zeros(4))
+    expected = (
+        z.clamp(min=1e-6) + z.clamp(-1, 1) + z.clamp(max=0) + z.clamp(0, 0) + z.clamp(min=torch.zeros(4))
+    )
     found = torch.autograd.grad((guard + 0 * labels).sum(), z)[0]
     assert torch.equal(found, torch.autograd.grad(expected.sum(), z)[0])
     assert gate.requires_grad
