@@ -12,6 +12,7 @@ from torch import Tensor
 from course_utils.backprop import deconvnet, guided_backprop, saliency
 from course_utils.cam import grad_cam
 from course_utils.gradient_images import draw_gradient
+from course_utils.hooks import evaluation_mode
 from course_utils.models import Classifier
 from course_utils.plots import draw_heatmap, draw_photo, in_digits, panels
 from course_utils.widgets.explorer import Explorer, choice
@@ -38,15 +39,19 @@ def guided_explorer(
         layers: what to call each layer in the list, and its dotted name; the last is shown first.
 
     Raises:
-        ValueError: not one image, sides that are not even, an unknown class.
+        ValueError: not one image, sides that are not even, an unknown class, no class or no layer.
         course_utils.backprop.ActivationError: the network has no ReLU, or smooth activations.
     """
     if image.ndim != 4 or len(image) != 1 or image.shape[2] % 2 or image.shape[3] % 2:
         raise ValueError(
             f"the explorer takes one image (1, 3, H, W) with even sides, got shape {tuple(image.shape)}."
         )
+    if not classes or not layers:
+        raise ValueError(
+            f"the explorer needs at least one class and one layer, got {len(classes)} and {len(layers)}."
+        )
     numbers = {name: classifier.class_index(name) for name in classes}
-    with torch.no_grad():
+    with torch.no_grad(), evaluation_mode(classifier):
         probabilities = classifier(image).softmax(1)[0].cpu()
 
     @lru_cache(maxsize=len(METHODS) * len(numbers))
