@@ -17,10 +17,10 @@ MAX_EXERCISES = 400  # exercises are a list: tasks, and a message for each likel
 FLOORS = {
     0: ["sandbox"],
     1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files"],
-    2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation"],
-    3: ["cam", "attacks", "localization", "perturbation"],
+    2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation", "ilsvrc"],
+    3: ["cam", "attacks", "perturbation"],
     4: ["backprop"],  # Guided Grad-CAM multiplies by a map of cam
-    5: ["plots"],
+    5: ["plots", "localization"],  # localization measures the maps of cam and of backprop
     6: ["widgets", "exercises"],  # explorers and checks draw with plots
     7: ["authoring", "publishing"],
     8: ["slides"],
