@@ -32,6 +32,7 @@ PART_OF = {
     "tracing": "shapes",
     "photo_files": "photos",
     "composites": "photos",
+    "scene_shapes": "scenes",
     "relu_rules": "backprop",
     "figures": "plots",
 }  # and ..._diagrams: plots
