@@ -16,7 +16,7 @@ MAX_EXERCISES = 400  # exercises are a list: tasks, and a message for each likel
 # A module imports only from lower floors. A new module needs a floor here.
 FLOORS = {
     0: ["sandbox"],
-    1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files"],
+    1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files", "arguments"],
     2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation", "ilsvrc"],
     3: ["cam", "attacks", "perturbation"],
     4: ["backprop"],  # Guided Grad-CAM multiplies by a map of cam
@@ -31,6 +31,8 @@ PART_OF = {
     "shape_table": "shapes",
     "tracing": "shapes",
     "photo_files": "photos",
+    "composites": "photos",
+    "scene_shapes": "scenes",
     "relu_rules": "backprop",
     "excitation": "backprop",
     "figures": "plots",
