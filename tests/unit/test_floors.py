@@ -36,6 +36,12 @@ PART_OF = {
     "relu_rules": "backprop",
     "excitation": "backprop",
     "figures": "plots",
+    "xray_anatomy": "xray",
+    "xray_bones": "xray",
+    "xray_findings": "xray",
+    "xray_markers": "xray",
+    "xray_patient": "xray",
+    "xray_physics": "xray",
 }  # and ..._diagrams: plots
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
