@@ -3,10 +3,10 @@
 The modules stand on floors; each imports only from lower ones:
 
 1. ``shapes``, ``hooks``, ``assets``
-2. ``models``, ``photos``
+2. ``models``, ``photos``, ``ilsvrc``
 3. ``cam``
 4. ``backprop``
-5. ``plots``, then ``widgets`` and ``exercises``
+5. ``plots``, ``localization``, then ``widgets`` and ``exercises``
 
 Importing ``course_utils`` alone loads no PyTorch, so that a set-up cell answers at once.
 """

@@ -5,13 +5,26 @@ from __future__ import annotations
 import json
 from difflib import get_close_matches
 from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from course_utils.assets import AssetError, data_file, package_file
 
-__all__ = ["box_around", "fill_polygon", "object_mask", "pixels", "read_only", "record", "records"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "box_around",
+    "fill_polygon",
+    "object_mask",
+    "pixels",
+    "read_only",
+    "record",
+    "records",
+    "to_tensor",
+]
 
 Box = tuple[int, int, int, int]
 """``(x0, y0, x1, y1)`` in pixels, half-open: x0 and y0 lie inside, x1 and y1 are the first outside."""
@@ -104,3 +117,12 @@ def read_only(array: np.ndarray) -> np.ndarray:
     """Return the array itself, from now on protected against writing."""
     array.flags.writeable = False
     return array
+
+
+def to_tensor(image: Image.Image) -> torch.Tensor:
+    """Return an RGB image as a (1, 3, H, W) float32 tensor in [0, 1]."""
+    # Imported here: listing and looking at photographs needs no torch.
+    import torch
+
+    values = torch.from_numpy(np.array(image, dtype=np.float32) / 255)
+    return values.permute(2, 0, 1)[None].contiguous()

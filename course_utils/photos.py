@@ -1,4 +1,4 @@
-"""Real photographs with class names, exact object masks and boxes, and 2x2 mosaics of them.
+"""Real photographs with class names, exact object masks and boxes, 2x2 mosaics, composites.
 
 The pixels come from the installed packages scikit-image and scikit-learn, so nothing is downloaded.
 What the course adds (class names, outlines drawn by hand, square crops) lies in ``data/photos.json``.
@@ -14,12 +14,34 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from course_utils.photo_files import Box, box_around, object_mask, pixels, read_only, record, records
+from course_utils.arguments import positive_int
+from course_utils.composites import Composite, PastedObject, composites
+from course_utils.photo_files import (
+    Box,
+    box_around,
+    object_mask,
+    pixels,
+    read_only,
+    record,
+    records,
+    to_tensor,
+)
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Box", "Mosaic", "Photo", "list_photos", "list_textures", "load_photo", "mosaic"]
+__all__ = [
+    "Box",
+    "Composite",
+    "Mosaic",
+    "PastedObject",
+    "Photo",
+    "composites",
+    "list_photos",
+    "list_textures",
+    "load_photo",
+    "mosaic",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +81,7 @@ class Photo:
         Raises:
             TypeError, ValueError: ``size`` is not a positive whole number.
         """
-        size = _positive_int(size, "size")
+        size = positive_int(size, "size")
         x0, y0, x1, y1 = self.crop
         image = self.image.crop(self.crop).resize((size, size), Image.Resampling.BICUBIC)
         # Center of new pixel i, in old pixels: (i + 1/2) * side / size. In whole numbers, free of rounding.
@@ -72,7 +94,7 @@ class Photo:
 
     def tensor(self, size: int = 224) -> torch.Tensor:
         """Return the square as a (1, 3, size, size) float32 tensor, RGB in [0, 1]."""
-        return _to_tensor(self.square(size).image)
+        return to_tensor(self.square(size).image)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +116,7 @@ class Mosaic:
 
     def tensor(self) -> torch.Tensor:
         """Return the mosaic as a (1, 3, size, size) float32 tensor, RGB in [0, 1]."""
-        return _to_tensor(self.image)
+        return to_tensor(self.image)
 
     def box(self, name: str | int) -> Box:
         """Return the quarter of a photograph as a half-open box in the mosaic's pixels."""
@@ -188,7 +210,7 @@ def mosaic(names: Sequence[str | Photo], size: int = 224, seed: int | None = Non
     chosen = list(names)
     if len(chosen) != 4:
         raise ValueError(f"a mosaic takes exactly four photographs, but {len(chosen)} were given.")
-    size = _positive_int(size, "size")
+    size = positive_int(size, "size")
     if size % 2:
         raise ValueError(
             f"size {size} is odd, so the four quarters would differ: use {size - 1 or 2} or {size + 1}."
@@ -202,21 +224,3 @@ def mosaic(names: Sequence[str | Photo], size: int = 224, seed: int | None = Non
         row, column = divmod(place, 2)
         image.paste(photo.image, (column * half, row * half))
     return Mosaic(image=image, photos=photos)
-
-
-def _positive_int(value: int, name: str) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} is a whole number of pixels, not {value!r}.") from None
-    if number < 1:
-        raise ValueError(f"{name} must be at least 1 pixel, not {number}.")
-    return number
-
-
-def _to_tensor(image: Image.Image) -> torch.Tensor:
-    # Imported here: listing and looking at photographs needs no torch.
-    import torch
-
-    pixels = torch.from_numpy(np.array(image, dtype=np.float32) / 255)
-    return pixels.permute(2, 0, 1)[None].contiguous()

@@ -16,11 +16,11 @@ MAX_EXERCISES = 400  # exercises are a list: tasks, and a message for each likel
 # A module imports only from lower floors. A new module needs a floor here.
 FLOORS = {
     0: ["sandbox"],
-    1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files"],
-    2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation"],
-    3: ["cam", "attacks", "localization", "perturbation"],
+    1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files", "arguments"],
+    2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation", "ilsvrc"],
+    3: ["cam", "attacks", "perturbation"],
     4: ["backprop"],  # Guided Grad-CAM multiplies by a map of cam
-    5: ["plots"],
+    5: ["plots", "localization"],  # localization measures the maps of cam and of backprop
     6: ["widgets", "exercises"],  # explorers and checks draw with plots
     7: ["authoring", "publishing"],
     8: ["slides"],
@@ -31,10 +31,18 @@ PART_OF = {
     "shape_table": "shapes",
     "tracing": "shapes",
     "photo_files": "photos",
+    "composites": "photos",
+    "scene_shapes": "scenes",
     "relu_rules": "backprop",
     "excitation": "backprop",
     "figures": "plots",
     "gradient_images": "plots",
+    "xray_anatomy": "xray",
+    "xray_bones": "xray",
+    "xray_findings": "xray",
+    "xray_markers": "xray",
+    "xray_patient": "xray",
+    "xray_physics": "xray",
 }  # and ..._diagrams: plots
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)

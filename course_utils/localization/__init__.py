@@ -1,0 +1,25 @@
+"""Localization without boxes in training: from heat-maps to boxes, and the measures of ILSVRC and others.
+
+``python -m course_utils.localization --help`` evaluates a folder in ImageNet's layout; in Python that is
+:func:`course_utils.localization.runner.evaluate`.
+"""
+
+from course_utils.localization.measures import (
+    box_from_heatmap,
+    classification_error,
+    energy_inside,
+    iou,
+    localization_error,
+    mask_iou,
+    pointing_game,
+)
+
+__all__ = [
+    "box_from_heatmap",
+    "classification_error",
+    "energy_inside",
+    "iou",
+    "localization_error",
+    "mask_iou",
+    "pointing_game",
+]
