@@ -249,8 +249,10 @@ def test_an_interrupted_run_goes_on(folder, tmp_path, monkeypatch, after, capsys
     # a batch is written when the one behind it has been through the network
     assert there == 2 * max(0, after - 1)
     if there:
-        with open(broken, "a") as file:
-            file.write("ILSVRC2012_val_0000000")  # the power went
+        broken.write_bytes(
+            broken.read_bytes()[:-3]
+        )  # the power went: the last box of the last row is cut short
+        there -= 2  # its batch is computed again
     monkeypatch.setitem(METHODS, "grad-cam", lambda *given: batches.append(len(given[1])) or method(*given))
     batches.clear()
     assert run(folder, "--out", broken, "--threshold", 0.2, 0.4) == 0
