@@ -253,7 +253,7 @@ def write_ilsvrc(
             )
         truth.check_inside(*image.size)
         rgb = image.convert("RGB")
-        rgb.info.clear()  # a rotation noted in EXIF, say, would turn the picture but not the boxes
+        rgb.info.clear()  # older Pillows keep a rotation noted in EXIF: it would turn the picture, not the boxes
         rgb.save(data / (stem + SUFFIXES[image_format]), format=image_format, quality=95)  # PNG has none
         (annotations / f"{stem}.xml").write_text(_as_xml(stem, split, rgb.size, truth), encoding="utf-8")
     return read_ilsvrc(root, split)

@@ -56,13 +56,11 @@ def _gradient(
 def _c_mwp(clf: Classifier, images: Tensor, layer: nn.Module | str | None, top: int) -> tuple[Tensor, Tensor]:
     """Contrastive excitation backprop (c-MWP), arXiv 1608.00507."""
     guesses = _guesses(clf, images, top)
-    maps = backprop.excitation_backprop(clf, images, guesses, layer or clf.target_layer, contrastive=True)
+    maps = backprop.excitation_backprop(clf, images, guesses, layer, contrastive=True)
     return guesses, _enlarged(maps, images)
 
 
-METHODS: dict[str, Method] = {"grad-cam": _grad_cam, "cam": _cam, "gradient": _gradient}
-if hasattr(backprop, "excitation_backprop"):
-    METHODS["c-mwp"] = _c_mwp
+METHODS: dict[str, Method] = {"grad-cam": _grad_cam, "cam": _cam, "gradient": _gradient, "c-mwp": _c_mwp}
 
 
 def _guesses(clf: Classifier, images: Tensor, top: int) -> Tensor:

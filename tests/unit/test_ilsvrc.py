@@ -134,14 +134,14 @@ def test_images_sorted_into_folders_and_the_inner_folder(tmp_path):
     assert read_ilsvrc(tmp_path / "ILSVRC").images == folder.images
 
 
-def test_exif_does_not_turn_what_is_written(tmp_path):
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
+def test_exif_does_not_turn_what_is_written(tmp_path, image_format):
     image = picture(40, 30)
     exif = image.getexif()
     exif[0x0112] = 6  # "turn by 90 degrees"
     image.save(tmp_path / "turned.jpg", exif=exif)
-    folder = write_ilsvrc(
-        tmp_path / "x", [(Image.open(tmp_path / "turned.jpg"), 0, [(30, 0, 40, 30)])], ["a"]
-    )
+    items = [(Image.open(tmp_path / "turned.jpg"), 0, [(30, 0, 40, 30)])]
+    folder = write_ilsvrc(tmp_path / "x", items, ["a"], image_format)
     written = Image.open(folder.images[0])
     assert written.size == (40, 30) and not written.getexif()
 
