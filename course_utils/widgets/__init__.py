@@ -1,6 +1,7 @@
 """Interactive explorers: a few controls, one picture, and words that say what the picture shows."""
 
 from course_utils.widgets.channels import channel_explorer
+from course_utils.widgets.counterfactual import counterfactual_explorer
 from course_utils.widgets.explorer import Explorer, check_box, choice, slider, typed
 from course_utils.widgets.heatmaps import any_class_explorer, layer_explorer
 from course_utils.widgets.output_size import output_size_explorer
@@ -12,6 +13,7 @@ __all__ = [
     "channel_explorer",
     "check_box",
     "choice",
+    "counterfactual_explorer",
     "layer_explorer",
     "output_size_explorer",
     "slider",
