@@ -108,5 +108,4 @@ def _draw_changes(ax: Axes, changes: list[Tensor], names: list[str]) -> None:
     ax.axhline(0, color="black", linewidth=1)
     # Small changes are to look small: the axis spans at least two units.
     reach = max(1.0, *(float(change.abs().max()) for change in changes)) * 1.1
-    ax.set(xticks=[], xlim=(-0.6, 1.6), ylim=(-reach, reach), xlabel="by the map | pale: at random")
-    ax.set_ylabel("change of the logit")
+    ax.set(xticks=[], xlim=(-0.6, 1.6), ylim=(-reach, reach), xlabel="change of logit (pale: random)")
