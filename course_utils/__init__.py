@@ -4,7 +4,7 @@ The modules stand on floors; each imports only from lower ones:
 
 1. ``shapes``, ``hooks``, ``assets``
 2. ``models``, ``photos``, ``ilsvrc``
-3. ``cam``
+3. ``cam``, ``perturbation``
 4. ``backprop``
 5. ``plots``, ``localization``, then ``widgets`` and ``exercises``
 

@@ -1,6 +1,7 @@
 """Interactive explorers: a few controls, one picture, and words that say what the picture shows."""
 
 from course_utils.widgets.channels import channel_explorer
+from course_utils.widgets.counterfactual import counterfactual_explorer
 from course_utils.widgets.explorer import Explorer, check_box, choice, slider, typed
 from course_utils.widgets.guided import guided_explorer
 from course_utils.widgets.heatmaps import any_class_explorer, layer_explorer
@@ -13,6 +14,7 @@ __all__ = [
     "channel_explorer",
     "check_box",
     "choice",
+    "counterfactual_explorer",
     "guided_explorer",
     "layer_explorer",
     "output_size_explorer",

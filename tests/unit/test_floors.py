@@ -35,6 +35,7 @@ PART_OF = {
     "scene_shapes": "scenes",
     "relu_rules": "backprop",
     "excitation": "backprop",
+    "covering": "perturbation",
     "figures": "plots",
     "gradient_images": "plots",
     "xray_anatomy": "xray",

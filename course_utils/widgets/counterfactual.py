@@ -1,0 +1,111 @@
+"""The explorer of notebook 06: cover what a map marks, and see two classes' scores move."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from course_utils.cam import grad_cam
+from course_utils.models import Classifier
+from course_utils.perturbation import FILLS, batched_logits, cover, top_share_mask
+from course_utils.plots import PALETTE, draw_photo, draw_signed
+from course_utils.widgets.explorer import Explorer, choice, slider, typed
+
+__all__ = ["counterfactual_explorer"]
+
+AGAINST, FOR, RATHER = "against the first class", "for the first class", "for the first, not the second"
+DRAWS = 3  # covers of random cells to compare with
+_PLACES = {
+    "left": 0.01,
+    "right": 0.99,
+    "bottom": 0.09,
+    "top": 0.86,
+    "wspace": 0.22,
+    "width_ratios": (1, 1, 0.9),
+}
+COLORS = PALETTE[3], PALETTE[5]  # of the two classes
+
+
+def counterfactual_explorer(classifier: Classifier, image: Tensor, first: str, second: str) -> Explorer:
+    """Explore an intervention: two classes, which cells to cover, how many, and with what.
+
+    Args:
+        classifier: the network.
+        image: (1, 3, H, W) in [0, 1].
+        first: the class whose map ranks the cells, at the start.
+        second: the class to watch beside it.
+    """
+    if len(image) != 1:
+        raise ValueError(f"the explorer takes one image (1, 3, H, W), got {tuple(image.shape)}.")
+    before = batched_logits(classifier, image)[0].cpu()
+
+    @lru_cache(maxsize=256)
+    def raw_map(index: int) -> Tensor:
+        return grad_cam(classifier, image, index).maps[0, 0].cpu()
+
+    h, w = raw_map(int(before.argmax())).shape
+    drawn = torch.rand(DRAWS, h, w, generator=torch.Generator().manual_seed(0))
+
+    def covered_logits(masks: Tensor, fill: str) -> tuple[Tensor, Tensor]:
+        pictures = cover(image, masks, fill)
+        return pictures[:1], batched_logits(classifier, pictures).cpu()
+
+    @lru_cache(maxsize=128)
+    def at_random(cells: int, fill: str) -> Tensor:
+        return covered_logits(top_share_mask(drawn, cells / (h * w)), fill)[1].mean(0)
+
+    def draw(first: str, second: str, which: str, cells: int, fill: str) -> tuple[Figure, str]:
+        pair = [classifier.class_index(name) for name in (first, second)]
+        if pair[0] == pair[1]:
+            raise ValueError("the two classes are the same: type another name into one of the fields.")
+        names = [classifier.classes[index] for index in pair]
+        raw = raw_map(pair[0]) - (raw_map(pair[1]) if which == RATHER else 0)
+        mask = top_share_mask(-raw if which == AGAINST else raw, cells / (h * w))
+        picture, after = covered_logits(mask[None], fill)
+        after, random = after[0], at_random(cells, fill)
+
+        # Fixed places: letting matplotlib find them takes as long as drawing the rest.
+        figure, axes = plt.subplots(1, 3, figsize=(10, 3.9), gridspec_kw=_PLACES)
+        title = f"{names[0]} - {names[1]}" if which == RATHER else names[0]
+        draw_signed(axes[0], raw, f"raw map\n{title}", bar=False)
+        draw_photo(axes[1], picture, f"{cells} cells covered\n{fill}")
+        changes = [(after - before)[pair], (random - before)[pair]]
+        _draw_changes(axes[2], changes, names)
+        against = "below" if which == AGAINST else "above"
+        count = int((raw < 0).sum() if which == AGAINST else (raw > 0).sum())
+        words = [f"Of {h * w} cells, {count} are {against} zero; the {cells} that are most so are covered."]
+        p, q = before.softmax(0), after.softmax(0)
+        words += [
+            f"{name}: logit {before[i]:.2f} to {after[i]:.2f}, probability {p[i]:.3f} to {q[i]:.3f}; with as many "
+            f"cells at random the logit changes by {random[i] - before[i]:+.2f} (mean of {DRAWS} draws)."
+            for name, i in zip(names, pair, strict=True)
+        ]
+        words += [f"Prediction: {classifier.classes[p.argmax()]} to {classifier.classes[q.argmax()]}."]
+        return figure, " ".join(words)
+
+    everything = sorted(set(classifier.classes))
+    return Explorer(
+        draw,
+        first=typed("first class", everything, first),
+        second=typed("second class", everything, second),
+        which=choice("cells that speak", [AGAINST, FOR, RATHER]),
+        cells=slider("how many cells", 0, min(24, h * w), min(5, h * w)),
+        fill=choice("cover with", FILLS),
+    )
+
+
+def _draw_changes(ax: Axes, changes: list[Tensor], names: list[str]) -> None:
+    """Bars: how far both logits moved, by the map (full color) and by random cells (pale)."""
+    for k, name in enumerate(names):
+        for offset, change, alpha in ((-0.2, changes[0][k], 1.0), (0.2, changes[1][k], 0.4)):
+            ax.bar(k + offset, float(change), 0.4, color=COLORS[k], alpha=alpha, edgecolor="black")
+        ax.text(k, 1.02, name, transform=ax.get_xaxis_transform(), ha="center", va="bottom")
+    ax.axhline(0, color="black", linewidth=1)
+    # Small changes are to look small: the axis spans at least two units.
+    reach = max(1.0, *(float(change.abs().max()) for change in changes)) * 1.1
+    ax.set(xticks=[], xlim=(-0.6, 1.6), ylim=(-reach, reach), xlabel="change of logit (pale: random)")
