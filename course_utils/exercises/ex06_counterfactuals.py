@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
 
+from course_utils.exercises import square_searches as searches
 from course_utils.exercises.engine import Exercise, Misconception
 
 __all__ = ["area_under", "counterfactual", "fewest_squares", "rather_than"]
@@ -42,14 +41,26 @@ def _heat(raw: Tensor) -> Tensor:
     return positive / positive.max().clamp(min=1e-12)
 
 
+def _draw_layers(rng: np.random.Generator) -> list[tuple]:
+    # The first in whole numbers, so that a message can show the whole map and a learner can check it by hand.
+    small = (
+        torch.tensor([[[1.0, 2], [0, 4]], [[2, 1], [3, 0]]]),
+        torch.tensor([[[3.0, -1], [2, 0]], [[-4, 2], [-2, -4]]]),
+    )
+    shapes = [(5, 3, 4), (8, 7, 7)]
+    return [small, *((torch.tensor(rng.random(x)), torch.tensor(rng.normal(size=x))) for x in shapes)]
+
+
+def _weighted(alpha: Tensor, activations: Tensor) -> Tensor:
+    """Equation (2) with other weights than (1): numbers, or anything that broadcasts."""
+    return (alpha * activations).sum(0).relu()
+
+
 counterfactual = Exercise(
     statement="The counterfactual map from activations and gradient: equations (1) and (2).",
     solution=_counterfactual,
     reference=_counterfactual_by_loop,
-    inputs=lambda rng: [
-        (torch.tensor(rng.random((c, h, w))), torch.tensor(rng.normal(size=(c, h, w))))
-        for c, h, w in [(2, 2, 2), (5, 3, 4), (8, 7, 7)]
-    ],
+    inputs=_draw_layers,
     misconceptions=[
         Misconception(
             lambda activations, gradient: _raw(activations, gradient).abs(),
@@ -82,11 +93,11 @@ counterfactual = Exercise(
             "ReLU comes after the sum over the channels.",
         ),
         Misconception(
-            lambda activations, gradient: torch.einsum(
-                "k,khw->hw", (-gradient.mean((1, 2))).relu(), activations
+            lambda activations, gradient: _weighted(
+                (-gradient.mean((1, 2), keepdim=True)).relu(), activations
             ),
-            "You cut off negative weights. A channel that speaks for the class must be subtracted from those "
-            "that speak against it before the ReLU.",
+            "You cut off what is negative before the sum over the channels, in the weights or in the products. A "
+            "channel that speaks for the class must be subtracted from those that speak against it before the ReLU.",
         ),
         Misconception(
             lambda activations, gradient: -_raw(activations, gradient),
@@ -95,6 +106,39 @@ counterfactual = Exercise(
         Misconception(
             lambda activations, gradient: -_raw(activations, gradient).clamp(max=0) * activations[0].numel(),
             "You added the gradients up instead of averaging them: Z times too large.",
+        ),
+        Misconception(
+            lambda activations, gradient: (-gradient.mean((1, 2)) @ activations).relu(),
+            "`alpha @ activations` sums over the rows of the map, not over its channels: use alpha[:, None, None].",
+        ),
+        Misconception(
+            lambda activations, gradient: _weighted(-gradient.mean((1, 2)), activations),
+            "`alpha * activations` lays the weights along the columns of the map: use alpha[:, None, None].",
+        ),
+        Misconception(
+            lambda activations, gradient: _weighted(-gradient, activations),
+            "There is no mean: you multiplied each activation by its own gradient. Equation (1) makes one weight for "
+            "each channel first.",
+        ),
+        Misconception(
+            lambda activations, gradient: _weighted(-gradient.mean(), activations),
+            "You took one mean over all channels. Each channel has its own weight: the mean over its cells.",
+        ),
+        Misconception(
+            lambda activations, gradient: _weighted(-gradient.mean(0), activations),
+            "You took the mean over the channels. It runs over the cells, so that each channel has one weight.",
+        ),
+        Misconception(
+            lambda activations, gradient: (-_raw(activations, gradient)).relu() / len(activations),
+            "You took the mean over the channels where equation (2) has their sum.",
+        ),
+        Misconception(
+            lambda activations, gradient: _heat(-_raw(activations, gradient)),
+            "You divided by the maximum: normalized. Equation (2) stops at the ReLU.",
+        ),
+        Misconception(
+            lambda activations, gradient: _raw(activations, gradient).clamp(max=0),
+            "You kept the negative part of the map, but did not negate it: change its sign.",
         ),
     ],
     hints=[
@@ -164,6 +208,10 @@ rather_than = Exercise(
             "You subtracted the mean over all classes, a among them. Only the classes in `others` count.",
         ),
         Misconception(
+            lambda maps, a, others: len(others) * maps[a] - maps[others].sum(0),
+            "You added up the differences from each of the others, without dividing by how many there are.",
+        ),
+        Misconception(
             lambda maps, a, others: maps[a],
             "That is the map of y_a alone. Each class that is subtracted from the score takes its map along.",
         ),
@@ -171,7 +219,7 @@ rather_than = Exercise(
     hints=[
         "The map is linear in the score: a difference of scores has the difference of their maps.",
         "maps[others] with a list of numbers has shape (len(others), h, w).",
-        "The mean of several scores has the mean of their maps: maps[others].mean(0).",
+        "The mean of several scores has the mean of their maps: over which dimension?",
     ],
 )
 
@@ -235,6 +283,11 @@ area_under = Exercise(
             "That is the area above the curve.",
         ),
         Misconception(
+            lambda values, shares: _area_under(shares, values),
+            "You swapped scores and shares: the widths are those of the shares, the heights are the scores. "
+            "torch.trapezoid takes the heights first.",
+        ),
+        Misconception(
             lambda values, shares: _area_under(values.sort(descending=True).values, shares),
             "You sorted the scores. A score may rise again while more is covered: keep the order of the steps.",
         ),
@@ -249,34 +302,6 @@ area_under = Exercise(
 # --- 4. the fewest squares
 
 
-class Picture:
-    """A stand-in for "cover these squares and run the network": logits for a collection of covered squares.
-
-    Squares carry evidence, partly in pairs: one of two is enough, so that the first to be covered changes nothing.
-    """
-
-    def __init__(self, rng: np.random.Generator, squares: int, classes: int, pairs: int) -> None:
-        self.squares = squares
-        self.single = rng.normal(0, 1, (squares, classes))
-        self.pairs = [tuple(rng.choice(squares, 2, replace=False)) for _ in range(pairs)]
-        self.evidence = rng.normal(0, 1.5, (pairs, classes))
-        winner = int(rng.integers(1, classes))  # never class 0, which careless code watches
-        self.single[:, winner] += 0.5
-        self.evidence[:, winner] = np.abs(self.evidence[:, winner]) + 1.5
-
-    def __call__(self, covered: object) -> Tensor:
-        hidden = {int(square) for square in covered}
-        logits = sum(self.single[i] for i in range(self.squares) if i not in hidden)
-        seen = [e for e, pair in zip(self.evidence, self.pairs, strict=True) if not set(pair) <= hidden]
-        return torch.tensor(logits + sum(seen) if seen else np.zeros(self.single.shape[1]) + logits)
-
-    def __repr__(self) -> str:
-        return f"a picture of {self.squares} squares"
-
-    def __deepcopy__(self, memo: dict) -> Picture:
-        return self  # it has no state that a call could change, and is to be found equal to itself
-
-
 def _fewest_squares(logits, squares):
     original = logits([]).argmax()
     covered = []
@@ -286,7 +311,7 @@ def _fewest_squares(logits, squares):
     return covered
 
 
-def _fewest_by_table(logits: Picture, squares: int) -> list[int]:
+def _fewest_by_table(logits: searches.Picture, squares: int) -> list[int]:
     c = int(np.argmax(logits(()).numpy()))
     chosen: list[int] = []
     for _ in range(squares):
@@ -297,88 +322,63 @@ def _fewest_by_table(logits: Picture, squares: int) -> list[int]:
     return chosen
 
 
-def _search(
-    choose: Callable, watched: Callable = lambda logits: int(logits([]).argmax()), late: int = 0
-) -> Callable:
-    """A search that covers what ``choose`` says and stops ``late`` squares after the prediction changed."""
-
-    def search(logits: Callable, squares: int) -> list[int]:
-        c, covered, extra = watched(logits), [], late
-        while len(covered) < squares:
-            if int(logits(covered).argmax()) != int(logits([]).argmax()):
-                if not extra:
-                    break
-                extra -= 1
-            left = [square for square in range(squares) if square not in covered]
-            covered.append(choose(logits, covered, left, c))
-        return covered
-
-    return search
-
-
-def _lowest(logits: Callable, covered: list, left: list, c: int) -> int:
-    return min(left, key=lambda square: float(logits([*covered, square])[c]))
-
-
-def _one_shot(logits: Callable, covered: list, left: list, c: int) -> int:
-    return min(left, key=lambda square: float(logits([square])[c]))
-
-
-def _highest(logits: Callable, covered: list, left: list, c: int) -> int:
-    return max(left, key=lambda square: float(logits([*covered, square])[c]))
-
-
-def _one_too_few(logits: Callable, squares: int) -> list[int]:
-    return _fewest_squares(logits, squares)[:-1]
-
-
-def _until_lower(logits: Callable, squares: int) -> list[int]:
-    return _fewest_squares(logits, squares)[:1]
-
-
-def _all_in_order(logits: Callable, squares: int) -> list[int]:
-    return _search(_lowest, late=squares)(logits, squares)
-
-
 fewest_squares = Exercise(
     statement="Cover squares one after the other, each time the one that lowers the score most, until the prediction "
     "changes; return the list of squares.",
     solution=_fewest_squares,
     reference=_fewest_by_table,
-    inputs=lambda rng: [
-        (Picture(rng, squares, classes, pairs), squares)
-        for squares, classes, pairs in [(4, 3, 2), (6, 4, 4), (9, 5, 6), (9, 3, 8), (16, 6, 12), (16, 4, 20)]
-    ],
+    inputs=searches.draw_pictures,
     misconceptions=[
         Misconception(
-            _search(_one_shot),
+            searches.search(searches.one_shot),
             "You ranked the squares once, by what each does alone, and covered them in that order. Where one of two "
             "squares is enough for the network, neither matters alone: score all that are left again after each cover.",
         ),
         Misconception(
-            _search(_highest),
+            searches.search(searches.highest),
             "You cover the square after which the score is largest, which helps the class. Take the one that leaves "
             "the lowest score.",
         ),
         Misconception(
-            _all_in_order,
+            searches.search(searches.lowest_probability),
+            "You lower the probability. A softmax also falls when a rival rises: lower the logit itself.",
+        ),
+        Misconception(
+            searches.search(searches.lowest_lead),
+            "You lower the lead over the best rival. That is a good search, but another one: lower the logit itself.",
+        ),
+        Misconception(
+            searches.search(searches.lowest_largest),
+            "You lower the largest logit, whichever class has it. Follow the class predicted for the whole picture.",
+        ),
+        Misconception(
+            searches.search(searches.last_of_equals),
+            "Of squares that leave the same score you take a later one. Take the first: compare with <, not <=.",
+        ),
+        Misconception(
+            searches.search(searches.lowest, again=True),
+            "Your search may take a square that is covered already. Where every new square raises the score it would "
+            "do so forever: choose among those that are left.",
+        ),
+        Misconception(
+            searches.search(searches.lowest, late=16),
             "You never look whether the prediction has changed, and cover everything. Check after each cover.",
         ),
         Misconception(
-            _search(_lowest, late=1),
+            searches.search(searches.lowest, late=1),
             "You cover one square too many: check right after each cover, before you choose the next.",
         ),
         Misconception(
-            _one_too_few,
+            lambda logits, squares: _fewest_squares(logits, squares)[:-1],
             "The last square is missing: the one that changed the prediction belongs to the list.",
         ),
         Misconception(
-            _until_lower,
+            lambda logits, squares: _fewest_squares(logits, squares)[:1],
             "You stop after the first square. A lower score is not yet another prediction: compare the argmax with "
             "that of the whole picture.",
         ),
         Misconception(
-            _search(_lowest, watched=lambda logits: 0),
+            searches.search(searches.lowest, watched=lambda logits: 0),
             "You lower the score of class 0. The class to lower is the one predicted for the whole picture.",
         ),
         Misconception(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from functools import lru_cache
 
 import matplotlib.pyplot as plt
@@ -19,12 +20,12 @@ from course_utils.widgets.explorer import Explorer, choice, slider, typed
 __all__ = ["counterfactual_explorer"]
 
 AGAINST, FOR, RATHER = "against the first class", "for the first class", "for the first, not the second"
-DRAWS = 3  # covers of random cells to compare with
+DRAWS = 3  # covers of random cells to compare with: rough, but more of them would take too long
 _PLACES = {
     "left": 0.01,
     "right": 0.99,
     "bottom": 0.09,
-    "top": 0.86,
+    "top": 0.82,
     "wspace": 0.22,
     "width_ratios": (1, 1, 0.9),
 }
@@ -60,6 +61,8 @@ def counterfactual_explorer(classifier: Classifier, image: Tensor, first: str, s
         return covered_logits(top_share_mask(drawn, cells / (h * w)), fill)[1].mean(0)
 
     def draw(first: str, second: str, which: str, cells: int, fill: str) -> tuple[Figure, str]:
+        if not (first.strip() and second.strip()):
+            raise ValueError("a field for a class is empty: type the name of a class.")
         pair = [classifier.class_index(name) for name in (first, second)]
         if pair[0] == pair[1]:
             raise ValueError("the two classes are the same: type another name into one of the fields.")
@@ -71,18 +74,18 @@ def counterfactual_explorer(classifier: Classifier, image: Tensor, first: str, s
 
         # Fixed places: letting matplotlib find them takes as long as drawing the rest.
         figure, axes = plt.subplots(1, 3, figsize=(10, 3.9), gridspec_kw=_PLACES)
-        title = f"{names[0]} - {names[1]}" if which == RATHER else names[0]
+        title = f"{_wrapped(names[0])}\n- {_wrapped(names[1])}" if which == RATHER else _wrapped(names[0])
         draw_signed(axes[0], raw, f"raw map\n{title}", bar=False)
         draw_photo(axes[1], picture, f"{cells} cells covered\n{fill}")
         changes = [(after - before)[pair], (random - before)[pair]]
         _draw_changes(axes[2], changes, names)
         against = "below" if which == AGAINST else "above"
         count = int((raw < 0).sum() if which == AGAINST else (raw > 0).sum())
-        words = [f"Of {h * w} cells, {count} are {against} zero; the {cells} that are most so are covered."]
+        words = [f"Of {h * w} cells, {count} are {against} zero; {_covered(cells, count, which, against)}."]
         p, q = before.softmax(0), after.softmax(0)
         words += [
             f"{name}: logit {before[i]:.2f} to {after[i]:.2f}, probability {p[i]:.3f} to {q[i]:.3f}; with as many "
-            f"cells at random the logit changes by {random[i] - before[i]:+.2f} (mean of {DRAWS} draws)."
+            f"cells at random the logit changes by {_signed(random[i] - before[i])} (mean of {DRAWS} draws: rough)."
             for name, i in zip(names, pair, strict=True)
         ]
         words += [f"Prediction: {classifier.classes[p.argmax()]} to {classifier.classes[q.argmax()]}."]
@@ -99,12 +102,31 @@ def counterfactual_explorer(classifier: Classifier, image: Tensor, first: str, s
     )
 
 
+def _covered(cells: int, count: int, which: str, side: str) -> str:
+    """Say which cells are covered, and how many of them the map does not mean (not above, or not below, zero)."""
+    kind = "lowest" if which == AGAINST else "highest"
+    if cells < 2:
+        words = f"the {kind} cell is covered" if cells else "no cell is covered"
+    else:
+        words = f"the {cells} {kind} cells are covered"
+    return words + (f", {cells - count} of them not {side} zero" if cells > count else "")
+
+
+def _signed(value: Tensor) -> str:
+    """Two decimals with a sign, and never a negative zero."""
+    return f"{round(float(value), 2) + 0:+.2f}"
+
+
+def _wrapped(name: str) -> str:
+    return textwrap.fill(name, 18, break_long_words=False)
+
+
 def _draw_changes(ax: Axes, changes: list[Tensor], names: list[str]) -> None:
     """Bars: how far both logits moved, by the map (full color) and by random cells (pale)."""
     for k, name in enumerate(names):
         for offset, change, alpha in ((-0.2, changes[0][k], 1.0), (0.2, changes[1][k], 0.4)):
             ax.bar(k + offset, float(change), 0.4, color=COLORS[k], alpha=alpha, edgecolor="black")
-        ax.text(k, 1.02, name, transform=ax.get_xaxis_transform(), ha="center", va="bottom")
+        ax.text(k, 1.02, _wrapped(name), transform=ax.get_xaxis_transform(), ha="center", va="bottom")
     ax.axhline(0, color="black", linewidth=1)
     # Small changes are to look small: the axis spans at least two units.
     reach = max(1.0, *(float(change.abs().max()) for change in changes)) * 1.1

@@ -56,7 +56,17 @@ def test_every_setting_and_its_numbers(small):
                     assert list(map(float, found.groups()[:4])) == pytest.approx(
                         [float(value) for value in expected], abs=0.0051
                     )
-                assert f"Of 16 cells, {int((raw > 0).sum())} are" in words
+                count = int((raw > 0).sum())
+                assert f"Of 16 cells, {count} are" in words
+                kind, side = ("lowest", "below") if which == AGAINST else ("highest", "above")
+                if cells:
+                    told = (
+                        f"the {cells} {kind} cells are covered"
+                        if cells > 1
+                        else f"the {kind} cell is covered"
+                    )
+                    told += f", {cells - count} of them not {side} zero" if cells > count else ""
+                    assert f"{told}. " in words
                 assert f"{NAMES[before.argmax()]} to {NAMES[after.argmax()]}." in words
                 pictures.add(explorer.html)
                 settings += 1
@@ -66,10 +76,11 @@ def test_every_setting_and_its_numbers(small):
 def test_nothing_covered_changes_nothing_and_everything_is_the_fill(small):
     explorer = counterfactual_explorer(*small, "bee", "dog")
     explorer.set(cells=0)
-    assert explorer.html.count("changes by +0.00") >= 2 or explorer.html.count("changes by -0.00") >= 2
+    assert explorer.html.count("changes by +0.00") >= 2 and "-0.00" not in explorer.html
+    assert "no cell is covered." in explorer.html
     explorer.set(cells=16, fill="gray")
     expected = float((small[0](torch.full((1, 3, 8, 8), 0.5)) - small[0](small[1]))[0, 1].detach())
-    assert f"changes by {expected:+.2f} (mean of {DRAWS} draws)" in explorer.html
+    assert f"changes by {expected:+.2f} (mean of {DRAWS} draws: rough)" in explorer.html
 
 
 def test_every_class(small):
@@ -81,6 +92,12 @@ def test_every_class(small):
             assert ("<img" in explorer.html) == (first != second)
     explorer.set(first="beee")
     assert "Did you mean" in explorer.html and "<img" not in explorer.html
+
+
+def test_an_empty_field_asks_for_a_class(small):
+    explorer = counterfactual_explorer(*small, "bee", "dog")
+    explorer.set(second=" ")
+    assert "type the name of a class" in explorer.html and "<img" not in explorer.html
 
 
 def test_several_images_are_refused(small):
