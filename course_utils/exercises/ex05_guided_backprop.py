@@ -142,8 +142,7 @@ def _signed_at_the_top(x, w1, w2, w3):
 
 
 def _without_forward_relu(x, w1, w2, w3):
-    z1 = w1 @ x
-    z2 = w2 @ z1
+    z1, z2 = w1 @ x, w2 @ w1 @ x
     return w1.T @ ((w2.T @ (w3.relu() * (z2 > 0))).relu() * (z1 > 0))
 
 
