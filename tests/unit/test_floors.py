@@ -18,7 +18,7 @@ FLOORS = {
     0: ["sandbox"],
     1: ["arguments", "shapes", "hooks", "assets", "inputs", "installation", "notebook_files"],
     2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation"],
-    3: ["cam", "attacks", "localization", "perturbation"],
+    3: ["cam", "attacks", "localization", "perturbation", "trained"],
     4: ["backprop"],  # Guided Grad-CAM multiplies by a map of cam
     5: ["plots"],
     6: ["widgets", "exercises"],  # explorers and checks draw with plots
@@ -33,6 +33,8 @@ PART_OF = {
     "photo_files": "photos",
     "composites": "photos",
     "scene_shapes": "scenes",
+    "small_nets": "models",
+    "weights": "assets",
     "relu_rules": "backprop",
     "figures": "plots",
 }  # and ..._diagrams: plots
