@@ -78,6 +78,18 @@ def test_shapes_are_as_large_as_asked_and_whole():
         assert alpha[[0, -1]].max() == 0 and alpha[:, [0, -1]].max() == 0
 
 
+@pytest.mark.parametrize("stretch", [0.85, 1.18])
+def test_stretch_and_flip(stretch):
+    """The house's roof is 2 wide, and 1.84 from top to bottom; its chimney stands on the right."""
+    plain, flipped = (draw_shape("house", COLORS["blue"], Pose(60, 0, stretch, f)) for f in (False, True))
+    rows, columns = (np.flatnonzero((plain[1] >= 0.5).any(axis=axis)) for axis in (1, 0))
+    assert (np.ptp(columns) + 1) / (np.ptp(rows) + 1) == pytest.approx(2 / 1.84 * stretch, rel=0.04)
+    solid = plain[1] >= 0.5
+    assert np.abs(plain[1][:, columns] - flipped[1][:, columns[::-1]]).mean() < 0.03
+    top = solid[rows[: len(rows) // 4]]
+    assert top[:, columns[len(columns) // 2 :]].sum() > 1.3 * top[:, columns[: len(columns) // 2]].sum()
+
+
 def test_boxes_are_the_smallest_half_open_ones():
     made = scenes(40, objects=(1, 4), seed=2)
     for number, boxes in enumerate(made.boxes):

@@ -45,6 +45,7 @@ class Recorder(nn.Module):
         self.layer, self.seen = nn.Linear(3, 2), []
 
     def forward(self, images):
+        assert self.training
         self.seen.append(images.detach().clone())
         return self.layer(images.mean((2, 3)))
 
@@ -87,7 +88,7 @@ def test_one_step_of_adamw_by_hand():
 
 def test_each_image_is_shown_once_an_epoch_and_half_of_them_mirrored():
     images = torch.rand(50, 3, 4, 4)
-    net = Recorder()
+    net = Recorder().eval()
     fit(net, images, torch.zeros(50, dtype=torch.long), 4, batch=16, progress=False)
     assert [len(x) for x in net.seen] == [16, 16, 16, 2] * 4
     orders, mirrored = [], 0
