@@ -18,7 +18,7 @@ FLOORS = {
     0: ["sandbox"],
     1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files", "arguments"],
     2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation", "ilsvrc"],
-    3: ["cam", "attacks", "perturbation"],
+    3: ["cam", "attacks", "perturbation", "trained"],
     4: ["backprop"],  # Guided Grad-CAM multiplies by a map of cam
     5: ["plots", "localization"],  # localization measures the maps of cam and of backprop
     6: ["widgets", "exercises"],  # explorers and checks draw with plots
@@ -33,6 +33,8 @@ PART_OF = {
     "photo_files": "photos",
     "composites": "photos",
     "scene_shapes": "scenes",
+    "small_nets": "models",
+    "weights": "assets",
     "relu_rules": "backprop",
     "excitation": "backprop",
     "covering": "perturbation",
