@@ -19,7 +19,7 @@ from course_utils.small_nets import SMALL_NETS, small_net
 from course_utils.training import evaluate, fit, load_or_train, standardize
 from course_utils.weights import load_into, save_weights
 
-__all__ = ["RUNS", "list_topics", "scene_classifier", "train_topic", "unseen_scenes"]
+__all__ = ["RUNS", "TOPICS", "list_topics", "one_thread", "scene_classifier", "train_topic", "unseen_scenes"]
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "data" / "weights"
 RUNS = 3
@@ -67,7 +67,7 @@ def _train_on_scenes(net: Classifier, run: int, progress: bool) -> None:
 
 def list_topics() -> list[str]:
     """Return the numbers of the notebooks whose networks :func:`train_topic` can train."""
-    return list(_TOPICS)
+    return list(TOPICS)
 
 
 def train_topic(topic: str, folder: Path | None = None, progress: bool = True) -> Iterator[str]:
@@ -79,9 +79,9 @@ def train_topic(topic: str, folder: Path | None = None, progress: bool = True) -
     Raises:
         ValueError: no such notebook, or none that has trained networks.
     """
-    if topic not in _TOPICS:
-        raise ValueError(f"there is nothing to train for {topic!r}, only for {', '.join(_TOPICS)}.")
-    return _TOPICS[topic](Path(folder or WEIGHTS), progress)
+    if topic not in TOPICS:
+        raise ValueError(f"there is nothing to train for {topic!r}, only for {', '.join(TOPICS)}.")
+    return TOPICS[topic](Path(folder or WEIGHTS), progress)
 
 
 def _train_07(folder: Path, progress: bool) -> Iterator[str]:
@@ -89,7 +89,7 @@ def _train_07(folder: Path, progress: bool) -> Iterator[str]:
     for name in SMALL_NETS:
         for run in range(RUNS):
             start = time.perf_counter()
-            with _one_thread():
+            with one_thread():
                 net = scene_classifier(name, run, retrain=True, progress=progress)
             seconds = time.perf_counter() - start
             path = folder / f"07_{name}_{run}.pt"
@@ -100,7 +100,8 @@ def _train_07(folder: Path, progress: bool) -> Iterator[str]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Run what is inside with one thread of PyTorch's: how many there are decides about the last digits."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -109,4 +110,4 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-_TOPICS: dict[str, Callable[[Path, bool], Iterator[str]]] = {"07": _train_07}
+TOPICS: dict[str, Callable[[Path, bool], Iterator[str]]] = {"07": _train_07}

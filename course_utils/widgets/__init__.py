@@ -6,6 +6,7 @@ from course_utils.widgets.explorer import Explorer, check_box, choice, slider, t
 from course_utils.widgets.guided import guided_explorer
 from course_utils.widgets.heatmaps import any_class_explorer, layer_explorer
 from course_utils.widgets.output_size import output_size_explorer
+from course_utils.widgets.segmentation import segmentation_explorer
 from course_utils.widgets.toy_cam import toy_cam_explorer
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "guided_explorer",
     "layer_explorer",
     "output_size_explorer",
+    "segmentation_explorer",
     "slider",
     "toy_cam_explorer",
     "typed",

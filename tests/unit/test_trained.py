@@ -39,7 +39,7 @@ def brief(monkeypatch, tmp_path):
 def test_files():
     files = sorted(path.name for path in WEIGHTS.glob("07_*"))
     assert files == sorted(NAMES)
-    assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) <= 3_000_000
+    assert sum(path.stat().st_size for path in WEIGHTS.glob("07_*")) <= 3_000_000
     listed = [line.split() for line in (WEIGHTS / "SHA256SUMS").read_text().splitlines()]
     assert {name for _, name in listed} == {path.name for path in WEIGHTS.glob("*.pt")}
     assert all(len(digits) == 64 for digits, _ in listed)
