@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from pathlib import Path
 
@@ -58,10 +59,13 @@ def save_weights(net: nn.Module, path: Path) -> None:
                 "has probably diverged: lower the learning rate."
             )
     path.parent.mkdir(parents=True, exist_ok=True)
+    # torch.save writes a file's name into it; through a buffer, the same weights are the same bytes.
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
     # Complete or not at all: an interruption must not leave half a file under the final name.
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
     try:
-        torch.save(state, unfinished)
+        unfinished.write_bytes(buffer.getvalue())
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
