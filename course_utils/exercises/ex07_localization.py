@@ -237,7 +237,7 @@ largest_box = Exercise(
         ),
     ],
     hints=[
-        "labels, number = scipy.ndimage.label(mask, np.ones((3, 3))): 0 is the background, 1 to number the components.",
+        "labels, number = ndimage.label(mask, np.ones((3, 3))): 0 is the background, 1 to number the components.",
         "np.bincount(labels.ravel())[1:] counts the pixels of each component.",
         "rows, columns = np.nonzero(labels == largest); the box ends one beyond the last row and column.",
     ],

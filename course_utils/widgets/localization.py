@@ -63,7 +63,7 @@ def threshold_explorer(classifier: Classifier, names: Sequence[str] | None = Non
         overlap = iou(box, truth)
         gray = np.repeat(0.5 + 0.4 * _photo(image).mean(2, keepdims=True), 3, axis=2)
         draw_photo(
-            axes[1], np.where(marked[..., None], _photo(image), gray), f"{threshold}%: IoU {overlap:.2f}"
+            axes[1], np.where(marked[..., None], _photo(image), gray), f"{threshold}%: IoU {overlap:.3f}"
         )
         draw_box(axes[1], truth)
         draw_box(axes[1], box, found=True)
@@ -94,5 +94,5 @@ def _words(
     return (
         f"{share:.0%} of the picture reaches {threshold}% of the maximum of the map for {label}, {pieces}. The dashed "
         f"box is {box[2] - box[0]} x {box[3] - box[1]} pixels, the true one {truth[2] - truth[0]} x "
-        f"{truth[3] - truth[1]}; their IoU is {overlap:.2f}: {verdict}."
+        f"{truth[3] - truth[1]}; their IoU is {overlap:.3f}: {verdict}."
     )

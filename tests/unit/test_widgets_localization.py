@@ -81,7 +81,7 @@ def test_every_threshold_shows_the_box_and_the_iou_that_a_second_library_finds(e
         assert ("in one piece" in words) == (len(parts) == 1)
         assert f"in {len(parts)} pieces" in words or len(parts) == 1
         found = overlap(boxes[0], boxes[1])
-        assert f"IoU is {found:.2f}" in words
+        assert f"IoU is {found:.3f}" in words
         assert ("enough for a hit" in words) == (found >= 0.5)
         assert ("a miss" in words) == (found < 0.5)
 
