@@ -19,7 +19,7 @@ FLOORS = {
     1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files"],
     2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation"],
     3: ["cam", "attacks", "localization", "perturbation"],
-    4: ["backprop"],  # Guided Grad-CAM multiplies by a map of cam
+    4: ["backprop", "xray_study"],  # Guided Grad-CAM multiplies by a map of cam; the study measures one
     5: ["plots"],
     6: ["widgets", "exercises"],  # explorers and checks draw with plots
     7: ["authoring", "publishing"],
@@ -37,6 +37,7 @@ PART_OF = {
     "xray_bones": "xray",
     "xray_findings": "xray",
     "xray_markers": "xray",
+    "xray_nets": "models",
     "xray_patient": "xray",
     "xray_physics": "xray",
 }  # and ..._diagrams: plots
