@@ -19,10 +19,7 @@ FLOORS = {
     1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files", "arguments"],
     2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation", "ilsvrc"],
     3: ["cam", "attacks", "perturbation", "trained", "segmentation"],
-    4: [
-        "backprop",
-        "trained_segmentation",
-    ],  # Guided Grad-CAM multiplies by a map of cam; seeds are such maps
+    4: ["backprop", "trained_segmentation", "xray_study"],  # these take maps of cam
     5: ["plots", "localization"],  # localization measures the maps of cam and of backprop
     6: ["widgets", "exercises"],  # explorers and checks draw with plots
     7: ["authoring", "publishing"],
@@ -48,6 +45,7 @@ PART_OF = {
     "xray_bones": "xray",
     "xray_findings": "xray",
     "xray_markers": "xray",
+    "xray_nets": "models",
     "xray_patient": "xray",
     "xray_physics": "xray",
 }  # and ..._diagrams: plots
