@@ -1,4 +1,4 @@
-"""``python -m course_utils notebooks``, ``publish`` and ``slides``: for authors and lecturers, not for readers."""
+"""Commands for authors and lecturers, not for readers: ``python -m course_utils notebooks|publish|slides|train``."""
 
 from __future__ import annotations
 
@@ -42,6 +42,11 @@ def main(arguments: list[str] | None = None) -> int:
         "--to", type=Path, default=Path("build/slides"), metavar="FOLDER", help="default: build/slides"
     )
     decks.set_defaults(run=_slides)
+    training = commands.add_parser(
+        "train", help="train a notebook's small networks anew and write them to data/weights"
+    )
+    training.add_argument("topic", metavar="NN", help='number of the notebook, such as "07"')
+    training.set_defaults(run=_train)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
@@ -71,6 +76,14 @@ def _slides(options: argparse.Namespace) -> int:
         return 1
     for deck in decks:
         print(f"{deck}: {deck.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    from .trained_segmentation import train_topic  # loads PyTorch, which the other commands do without
+
+    for line in train_topic(options.topic, progress=sys.stderr.isatty()):
+        print(line, flush=True)
     return 0
 
 

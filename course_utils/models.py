@@ -25,6 +25,7 @@ from torchvision.transforms import functional as transforms
 from course_utils import assets
 from course_utils.hooks import evaluation_mode
 from course_utils.inputs import check_images
+from course_utils.weights import load_weights
 
 __all__ = [
     "Classifier",
@@ -224,27 +225,6 @@ def load_classifier(
     )
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return classifier.eval().to(device)
-
-
-def load_weights(path: Path) -> dict[str, Tensor]:
-    """Read a state dict from a file, without running any code that the file may carry.
-
-    Raises:
-        course_utils.assets.AssetError: the file cannot be read as one.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises half a dozen kinds for a damaged file
-        raise assets.AssetError(
-            f"{path} cannot be read as weights ({type(error).__name__}). It may be damaged: delete it "
-            "and fetch it again."
-        ) from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise assets.AssetError(
-            f"{path} holds no dictionary of tensors (it is a {type(state).__name__}), so it is no file of "
-            "weights. Delete it and fetch it again."
-        )
-    return state
 
 
 def _build_lite0(weights: str | None) -> nn.Module:

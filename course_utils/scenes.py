@@ -105,7 +105,7 @@ def scenes(
         seed: whole number; other seeds give other scenes.
         objects: how many objects on each, or (fewest, most). No object hides more than 30% of another.
         scale: range of the longer side of an object's box, as a share of ``size``, drawn uniformly; by default
-            (0.3, 0.7) for one object, (0.22, 0.4) for several.
+            (0.35, 0.75) for one object, (0.22, 0.4) for several.
         shapes: kinds to draw from; by default all ten of ``SHAPES``. The labels stay those of ``SHAPES``.
         colors: names of colors to draw from; by default all six of ``COLORS``.
         background: name of the background, one of ``BACKGROUNDS``; by default drawn.
@@ -123,7 +123,7 @@ def scenes(
     fewest, most = number_range(objects, "objects", whole=True)
     if fewest < 1 or most > 8:
         raise ValueError(f"objects must be between 1 and 8, got {objects!r}.")
-    low, high = number_range(scale or ((0.3, 0.7) if most == 1 else (0.22, 0.4)), "scale")
+    low, high = number_range(scale or ((0.35, 0.75) if most == 1 else (0.22, 0.4)), "scale")
     if low * size < 10 or high > 0.95:
         raise ValueError(
             f"scale is the longer side as a share of the scene's: between {10 / size:.2f} (10 pixels) and 0.95, got "

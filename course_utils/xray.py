@@ -24,7 +24,7 @@ from course_utils.xray_markers import lettering, print_over, stamp
 from course_utils.xray_patient import Frame, draw_patient
 from course_utils.xray_physics import Exposure, detect, display, transmission
 
-__all__ = ["Radiographs", "corner", "radiographs", "stamp"]
+__all__ = ["Radiographs", "corner", "radiographs", "stamp", "stamp_strip"]
 
 SMALLEST, LARGEST = 64, 224
 
@@ -134,6 +134,17 @@ def corner(size: int) -> Tensor:
     return mask
 
 
+def stamp_strip(size: int) -> Tensor:
+    """Return the strip at the upper left that holds every stamp, (size, size): half the width, a sixth of the height.
+
+    It covers shoulder and neck and hardly any lung, so that it can be blacked out.
+    """
+    size = _whole("size", size, 1)
+    mask = torch.zeros(size, size, dtype=torch.bool)
+    mask[: -(-size // 6), : -(-size // 2)] = True
+    return mask
+
+
 def _whole(name: str, value: int, least: int) -> int:
     try:
         number = operator.index(value)
@@ -160,7 +171,7 @@ def _radiograph(seed: int, i: int, size: int) -> tuple[np.ndarray, np.ndarray, d
     chest = build_chest(patient, frame, rng)
     kind, finding = "normal", np.zeros((size, size), bool)
     if (coin + i) % 2:
-        kind = "effusion" if draws[0] < 0.25 else "consolidation"
+        kind = "effusion" if draws[0] < 0.15 else "consolidation"
         add = add_effusion if kind == "effusion" else add_consolidation
         finding = add(chest, patient, frame, rng)
     exposure = _exposure(draws)
@@ -177,10 +188,10 @@ def _exposure(draws: list[float]) -> Exposure:
     return Exposure(
         photons=10 ** (4.8 + 0.9 * draws[1]),
         scatter=0.1 + 0.4 * draws[2],
-        equalize=0.65 * draws[3],
+        equalize=0.6 * draws[3],
         low=0.5 + 2 * draws[4],
         high=94 + 6 * draws[5],
-        latitude=0.05 + 0.5 * draws[6],
+        latitude=0.05 + 0.4 * draws[6],
         gamma=0.8 + 0.4 * draws[4],
         black=0.10 * draws[7] ** 2,
         white=0.7 + 0.3 * math.sqrt(draws[7]),

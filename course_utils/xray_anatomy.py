@@ -62,7 +62,7 @@ def build_chest(patient: Patient, frame: Frame, rng: np.random.Generator) -> Che
     lung_mask = (lung > LUNG_PATH) & (heart <= 0.5)
     drawn = _vessels(patient, frame, rng)
     lung = lung * np.clip(1 - 0.025 * grain, 0.5, 1.2)
-    lung = np.minimum(np.maximum(lung - 3.2 * patient.vessels * drawn, 0), 0.85 * tissue)
+    lung = np.minimum(np.maximum(lung - 3.6 * patient.vessels * drawn, 0), 0.85 * tissue)
     gas = _gas(patient, u, v)
     bone = bones(patient, frame, np.where(v > 0.0, wall, 0)) * (tissue > 0.5)
     solid = np.maximum(tissue * (1 + 0.02 * grain) - lung - np.minimum(gas, 0.6 * tissue) - bone, 0)
@@ -121,10 +121,10 @@ def _heart(patient: Patient, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, 
     height, u = patient.height, u - 0.8 * patient.turn
     width = 2 * patient.heart * patient.chest  # from the right border to the left one
     cos, sin = math.cos(patient.heart_tilt), math.sin(patient.heart_tilt)
-    x, y = u - 0.14 * width, v - height + 0.060
-    along, aside = (cos * x + sin * y) / (0.53 * width), (cos * y - sin * x) / (0.40 * width)
+    x, y = u - 0.13 * width, v - height + 0.035
+    along, aside = (cos * x + sin * y) / (0.58 * width), (cos * y - sin * x) / (0.37 * width)
     ventricle = np.maximum(1 - along * along - aside * aside, 0)
-    atrium = 1 - ((u + 0.06 * width) / (0.28 * width)) ** 2 - ((v - height + 0.075) / (0.44 * width)) ** 2
+    atrium = 1 - ((u + 0.05 * width) / (0.27 * width)) ** 2 - ((v - height + 0.045) / (0.50 * width)) ** 2
     heart = 0.62 * patient.depth * np.maximum(ventricle, 0.8 * atrium) ** 0.4
 
     def ball(u0: float, v0: float, ru: float, rv: float, depth: float) -> np.ndarray:

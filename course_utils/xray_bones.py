@@ -85,8 +85,8 @@ def _clavicles(patient: Patient, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     bow = np.sin(np.clip(a / 0.33, 0, 1) * 2 * np.pi)
     axis = patient.clavicle + 0.012 - slope * a - 0.014 * bow
     radius = 0.0155 + 0.008 * np.exp(-((a / 0.035) ** 2)) + 0.004 * np.clip((a - 0.2) / 0.1, 0, 1)
-    tube = _tube((v - axis) / radius / (1 + slope**2) ** 0.5, hollow=0.62)
-    return 0.95 * tube * np.clip(a / 0.012, 0, 1) * np.clip((0.335 - a) / 0.03, 0, 1)
+    tube = _tube((v - axis) / radius / (1 + slope**2) ** 0.5, hollow=0.5)
+    return 0.85 * tube * np.clip(a / 0.012, 0, 1) * np.clip((0.335 - a) / 0.03, 0, 1)
 
 
 def _arm_bones(patient: Patient, u: np.ndarray, v: np.ndarray) -> np.ndarray:

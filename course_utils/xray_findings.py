@@ -30,14 +30,16 @@ def add_consolidation(chest: Chest, patient: Patient, frame: Frame, rng: np.rand
     inner = 0.115 if side < 0 or level < 0.45 else 0.12 + 0.10 * (level - 0.45) / 0.4
     wall = patient.chest * (0.62 + 0.36 * min(level / 0.6, 1))
     a = inner + (wall - inner) * rng.uniform(0.12, 0.72)
-    radius, amount = rng.uniform(0.045, 0.080), rng.uniform(4.0, 8.5)
+    radius, amount = rng.uniform(0.052, 0.078), rng.uniform(10.0, 15.0)
     cloud = np.zeros_like(u)
     for _ in range(4):
         du, dv = rng.normal(0, 0.45 * radius, 2).tolist()
         ru, rv = (radius * rng.uniform(0.6, 1.0, 2)).tolist()
         x, y = (u - side * a - du) / ru, (v - level * height - dv) / rv
         cloud = np.maximum(cloud, np.exp(-0.5 * (x * x + y * y)))
-    cloud = cloud * np.clip(1 + 0.22 * texture(rng, frame), 0.3, 1.6)
+    # Air sacs are filled or not: a plateau with a soft border, and patches of air left in it.
+    cloud = cloud * np.clip(1 + 0.25 * texture(rng, frame), 0.3, 1.8)
+    cloud = 1 - np.exp(-2.0 * cloud * cloud)
     return _fill(chest, float(amount) * cloud)
 
 
@@ -49,10 +51,10 @@ def add_effusion(chest: Chest, patient: Patient, frame: Frame, rng: np.random.Ge
     """
     u, v = frame.grid
     side = -1 if rng.uniform() < 0.5 else 1
-    top, steep = rng.uniform(0.05, 0.13), rng.uniform(0.07, 0.13)
+    top, steep = rng.uniform(0.13, 0.25), rng.uniform(0.09, 0.14)
     inward = np.maximum(1 - side * u / np.maximum(chest.wall, 1e-3), 0)
     surface = patient.height - float(top) + float(steep) * (1 - np.exp(-inward / 0.22)) * 1.6
-    depth = np.clip((v - surface) / 0.05, 0, 1) * (side * u > 0)
+    depth = np.clip((v - surface) / 0.04, 0, 1) * (side * u > 0)
     return _fill(chest, 0.85 * depth * chest.lung)
 
 

@@ -15,11 +15,18 @@ def in_short(value: object) -> str:
     if isinstance(value, np.ndarray) and value.size > 6:
         return f"an array of shape {value.shape}"
     if isinstance(value, Tensor):
-        return str(value.tolist())
+        return _in_four_digits(value.tolist())
     if isinstance(value, nn.Module):
         return f"a {type(value).__name__}"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _in_four_digits(value: object) -> str:
+    """Numbers in (nested) lists; sixteen digits of each would hide what differs."""
+    if isinstance(value, list):
+        return "[" + ", ".join(_in_four_digits(item) for item in value) + "]"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _as_array(value: object) -> np.ndarray | None:

@@ -70,6 +70,14 @@ guided_rule = Exercise(
             "At z = 0 nothing passed forward, and PyTorch's gradient is 0 there, too: the gate is z > 0.",
         ),
         Misconception(
+            lambda z, g: g * ((z > 0) | (g > 0)),
+            "One of the two signs is enough for you; the guided rule asks for both.",
+        ),
+        Misconception(
+            lambda z, g: ((z > 0) & (g > 0)).to(g),
+            "You returned the gate, 0 or 1. Handed down is the gradient where the gate is open.",
+        ),
+        Misconception(
             _guided_rule_in_place,
             "The numbers are right, but you wrote them into the g that you were given. Autograd may still need that "
             "tensor: return a new one.",
@@ -77,7 +85,7 @@ guided_rule = Exercise(
     ],
     hints=[
         "Two conditions must hold for g to be handed down: one on z, one on g.",
-        "g.relu() takes care of one of them, a factor (z > 0) of the other.",
+        "A ReLU takes care of one of them; for the other multiply by a condition, which counts as 0 or 1.",
     ],
 )
 
@@ -127,9 +135,14 @@ def _one_gate_only(x, w1, w2, w3):
     return w1.T @ ((w2.T @ (w3.relu() * (z2 > 0))) * (z1 > 0))
 
 
-def _without_forward_relu(x, w1, w2, w3):
+def _signed_at_the_top(x, w1, w2, w3):
     z1 = w1 @ x
-    z2 = w2 @ z1
+    z2 = w2 @ z1.relu()
+    return w1.T @ ((w2.T @ (w3 * (z2 > 0))).relu() * (z1 > 0))
+
+
+def _without_forward_relu(x, w1, w2, w3):
+    z1, z2 = w1 @ x, w2 @ w1 @ x
     return w1.T @ ((w2.T @ (w3.relu() * (z2 > 0))).relu() * (z1 > 0))
 
 
@@ -165,6 +178,10 @@ guided_gradient = Exercise(
             "has negative values again.",
         ),
         Misconception(
+            _signed_at_the_top,
+            "At the second ReLU, negative values of w3 pass: the rule holds there, too, with g = w3.",
+        ),
+        Misconception(
             _without_forward_relu,
             "On the way up you left out the first ReLU: z2 is w2 times ReLU(z1), so some of your gates are wrong.",
         ),
@@ -177,7 +194,7 @@ guided_gradient = Exercise(
         "Go up first and keep z1 = w1 x and z2 = w2 ReLU(z1): they are the gates.",
         "From above, the second ReLU gets w3. Below it, a linear layer hands down its transposed weights times what "
         "it gets: w2.T @ g2.",
-        "g1 = (w2.T @ g2).relu() * (z1 > 0), and then one more linear layer.",
+        "The first ReLU does with w2.T @ g2 what the second did with w3; then comes one more linear layer.",
     ],
 )
 
@@ -215,6 +232,11 @@ def _fuse_with(raw_to_heat, gradients, raw, **options):
     options = {"mode": "bilinear", "align_corners": False} | options
     heat = F.interpolate(raw_to_heat(raw)[None, None], gradients.shape[1:], **options)[0]
     return gradients * heat.relu() / heat.relu().max().clamp(min=1e-30)
+
+
+def _divided_first(gradients, raw):
+    cells = raw.relu() / raw.relu().max().clamp(min=1e-30)
+    return gradients * F.interpolate(cells[None, None], gradients.shape[1:], mode="bilinear")[0]
 
 
 def _fuse_min_max(gradients, raw):
@@ -274,6 +296,11 @@ fuse = Exercise(
             "Right except where no cell is positive: there you divide 0 by 0 and get NaN. Return zeros in that case.",
         ),
         Misconception(
+            _divided_first,
+            "You divided by the largest cell and enlarged afterwards. Between cells' centers the enlarged map may "
+            "stay below its cells, so its maximum is a little smaller: enlarge first, then divide.",
+        ),
+        Misconception(
             _fuse_min_max,
             "You stretched the map from its minimum to its maximum: cells that speak against the class get a positive "
             "factor. Take the ReLU, then divide by the maximum.",
@@ -301,6 +328,11 @@ def _picture_by_loop(v):
     return torch.tensor(shown, dtype=v.dtype).view_as(v)
 
 
+def _cut_off_then_stretched(v):
+    limit = v.abs().flatten().quantile(0.99)
+    return _stretched(v.clip(-limit, limit))
+
+
 def _stretched(v):
     return (v - v.min()) / (v.max() - v.min())
 
@@ -311,7 +343,12 @@ picture = Exercise(
     reference=_picture_by_loop,
     inputs=lambda rng: [
         (torch.tensor(rng.standard_t(3, size=(3, h, w)) * scale + shift),)
-        for h, w, scale, shift in [(12, 12, 1.0, 0.0), (9, 15, 0.01, 0.005), (20, 8, 3.0, -1.0)]
+        for h, w, scale, shift in [
+            (12, 12, 1.0, 0.0),
+            (9, 15, 0.01, 0.005),
+            (20, 8, 3.0, -1.0),
+            (10, 10, 0.01, 0.05),
+        ]
     ],
     misconceptions=[
         Misconception(
@@ -320,17 +357,22 @@ picture = Exercise(
             "pictures cannot be compared.",
         ),
         Misconception(
+            _cut_off_then_stretched,
+            "You cut off at both limits and then stretched from the minimum to the maximum: where one side does not "
+            "reach its limit, zero moves away from 0.5.",
+        ),
+        Misconception(
             lambda v: (0.5 + v / (2 * v.abs().max())).clip(0, 1),
             "Zero is 0.5, as it should be, but the limit is the maximum: one extreme pixel leaves all others gray. "
             "Take the 99% quantile of |v| and cut off what lies beyond.",
         ),
         Misconception(
             lambda v: (v.abs() / v.abs().flatten().quantile(0.99)).clip(0, 1),
-            "You dropped the sign: zero is black here, and raising a color looks the same as lowering it.",
+            "You dropped the sign: zero is black here, and a negative value looks like a positive one.",
         ),
         Misconception(
             lambda v: (v.relu() / v.abs().flatten().quantile(0.99)).clip(0, 1),
-            "You cut off the negative half before drawing: what would raise the score by getting darker is lost.",
+            "You cut off the negative half before drawing: negative values, half of the picture, are lost.",
         ),
         Misconception(
             lambda v: (0.5 + v / (2 * v.flatten().quantile(0.99))).clip(0, 1),
@@ -351,8 +393,8 @@ picture = Exercise(
         ),
     ],
     hints=[
-        "limit = v.abs().flatten().quantile(0.99)",
-        "v / (2 * limit) lies between -1/2 and 1/2 for 99% of the values.",
-        "Add 0.5, then .clip(0, 1).",
+        "Which sign should the limit not see? Take its quantile of sizes.",
+        "Scale v so that the limit becomes 1/2 and minus the limit -1/2: then 0.5 more puts zero in the middle.",
+        "What lies beyond the limit must be cut off at 0 and 1: .clip.",
     ],
 )

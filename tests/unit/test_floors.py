@@ -18,8 +18,8 @@ FLOORS = {
     0: ["sandbox"],
     1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files", "arguments"],
     2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation", "ilsvrc"],
-    3: ["cam", "attacks", "perturbation"],
-    4: ["backprop"],  # Guided Grad-CAM multiplies by a map of cam
+    3: ["cam", "attacks", "perturbation", "trained", "segmentation"],
+    4: ["backprop", "trained_segmentation", "xray_study"],  # these take maps of cam
     5: ["plots", "localization"],  # localization measures the maps of cam and of backprop
     6: ["widgets", "exercises"],  # explorers and checks draw with plots
     7: ["authoring", "publishing"],
@@ -33,15 +33,19 @@ PART_OF = {
     "photo_files": "photos",
     "composites": "photos",
     "scene_shapes": "scenes",
+    "small_nets": "models",
+    "weights": "assets",
     "relu_rules": "backprop",
     "excitation": "backprop",
     "covering": "perturbation",
     "figures": "plots",
     "gradient_images": "plots",
+    "segmentation_nets": "segmentation",
     "xray_anatomy": "xray",
     "xray_bones": "xray",
     "xray_findings": "xray",
     "xray_markers": "xray",
+    "xray_nets": "models",
     "xray_patient": "xray",
     "xray_physics": "xray",
 }  # and ..._diagrams: plots

@@ -238,10 +238,10 @@ def test_a_finding_moves_path_from_lung_to_soft_tissue(add):
 
 def test_nothing_but_the_finding_tells_the_labels_apart():
     # Means over the picture outside the lung, and the letters in lead, must not know the label.
-    films = radiographs(200, size=64, seed=11)
+    films = radiographs(160, size=64, seed=11)
     outside = (films.clean[:, 0] * ~films.masks["lung"]).mean((1, 2))
     one, two = outside[films.has_finding], outside[~films.has_finding]
-    error = math.sqrt((one.var() + two.var()) / 100)
+    error = math.sqrt((one.var() + two.var()) / 80)
     assert abs(one.mean() - two.mean()) < 3.5 * error
 
 
@@ -249,13 +249,13 @@ def test_nothing_but_the_finding_tells_the_labels_apart():
 
 
 def test_biased_takes_the_right_twin_and_the_right_shares():
-    films = radiographs(400, size=64, seed=1)
+    films = radiographs(200, size=64, seed=1)
     images, labels, has_marker = films.biased()
     assert torch.equal(labels, films.has_finding.long())
     assert torch.equal(images[has_marker], films.stamped[has_marker])
     assert torch.equal(images[~has_marker], films.clean[~has_marker])
-    assert has_marker[labels == 1].float().mean() == pytest.approx(0.95, abs=0.05)
-    assert has_marker[labels == 0].float().mean() == pytest.approx(0.05, abs=0.05)
+    assert has_marker[labels == 1].float().mean() == pytest.approx(0.95, abs=0.06)
+    assert has_marker[labels == 0].float().mean() == pytest.approx(0.05, abs=0.06)
 
 
 def test_biased_at_the_ends_and_for_other_seeds(films):

@@ -1,0 +1,116 @@
+"""Files of weights: read without running code that they may carry, and the course's own, each with its SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from course_utils.assets import AssetError, verify
+
+__all__ = ["load_into", "load_weights", "save_weights"]
+
+SUMS = "SHA256SUMS"
+"""File beside the weights with a line for each, as ``sha256sum`` writes and checks it."""
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Read a state dict from a file, without running any code that the file may carry.
+
+    Raises:
+        AssetError: the file cannot be read as one.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises half a dozen kinds for a damaged file
+        raise AssetError(
+            f"{path} cannot be read as weights ({type(error).__name__}). It may be damaged: delete it "
+            "and fetch it again."
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise AssetError(
+            f"{path} holds no dictionary of tensors (it is a {type(state).__name__}), so it is no file of "
+            "weights. Delete it and fetch it again."
+        )
+    return state
+
+
+def save_weights(net: nn.Module, path: Path) -> None:
+    """Store a network's parameters as float16, half the bytes, and note the file's SHA-256 beside it.
+
+    The notes are one file in the same folder, ``SHA256SUMS``. Rounding to float16 changes a weight by at most
+    0.05%: judge the network by what :func:`load_into` brings back.
+
+    Raises:
+        ValueError: a value is not finite, or too large for float16 (more than 65504).
+    """
+    state = {
+        key: value.detach().cpu().contiguous().half() if value.is_floating_point() else value.detach().cpu()
+        for key, value in net.state_dict().items()
+    }
+    for key, value in state.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise ValueError(
+                f"{key} holds values that are not finite as float16, so {path.name} was not written. The training "
+                "has probably diverged: lower the learning rate."
+            )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # torch.save writes a file's name into it; through a buffer, the same weights are the same bytes.
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    # Complete or not at all: an interruption must not leave half a file under the final name.
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
+    try:
+        unfinished.write_bytes(buffer.getvalue())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    sums = _sums(path.parent) | {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
+    lines = [f"{digits}  {name}\n" for name, digits in sorted(sums.items())]
+    (path.parent / SUMS).write_text("".join(lines), encoding="utf-8")
+
+
+def load_into(net: nn.Module, path: Path) -> None:
+    """Put stored parameters into a network; the file must be the one whose SHA-256 was noted.
+
+    Raises:
+        AssetError: the file is missing, not noted, not the one that was noted, or holds the weights of
+            another network.
+    """
+    if not path.is_file():
+        raise AssetError(
+            f"the weights {path.name} are missing at {path}. Fetch the course again, or train the network anew: "
+            "`retrain=True`."
+        )
+    known = _sums(path.parent)
+    if path.name not in known:
+        raise AssetError(
+            f"{path.name} is not listed in {path.parent / SUMS}, so it cannot be told whether it is complete. Fetch "
+            "the course again, or write the file with `save_weights`."
+        )
+    verify(
+        path, known[path.name], remedy="Fetch the course again, or train the network anew: `retrain=True`."
+    )
+    state = load_weights(path)
+    expected = net.state_dict()
+    shapes, own = ({key: tuple(value.shape) for key, value in each.items()} for each in (state, expected))
+    if shapes != own:
+        differing = sorted(key for key in shapes.keys() | own.keys() if shapes.get(key) != own.get(key))
+        raise AssetError(
+            f"the weights in {path} belong to another network: {len(differing)} of their tensors are missing, new "
+            f"or of another shape, among them {differing[0]!r}."
+        )
+    net.load_state_dict(state)  # copies into the network's own float32 tensors
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    """Return the noted SHA-256 by file name; none if there is no such file."""
+    path = folder / SUMS
+    if not path.is_file():
+        return {}
+    pairs = (line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    return {name.strip().lstrip("*"): digits for digits, name in pairs}

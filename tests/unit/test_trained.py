@@ -1,0 +1,107 @@
+"""``trained``: the stored networks are whole, small, as good as said, and come out of the command that is named."""
+
+import shutil
+import subprocess
+
+import pytest
+import torch
+
+from course_utils import trained
+from course_utils.__main__ import main
+from course_utils.assets import AssetError
+from course_utils.small_nets import SMALL_NETS, small_net
+from course_utils.trained import RUNS, WEIGHTS, list_topics, scene_classifier, train_topic, unseen_scenes
+from course_utils.training import evaluate
+
+NAMES = [f"07_{name}_{run}.pt" for name in SMALL_NETS for run in range(RUNS)]
+
+
+@pytest.fixture(scope="module")
+def unseen():
+    return unseen_scenes(300)
+
+
+@pytest.fixture
+def brief(monkeypatch, tmp_path):
+    """A training of a second: few scenes, one network, a folder of its own."""
+    for name, value in {
+        "SCENES": 64,
+        "EPOCHS": 1,
+        "UNSEEN": 40,
+        "RUNS": 1,
+        "SMALL_NETS": ("googlenet",),
+        "WEIGHTS": tmp_path,
+    }.items():
+        monkeypatch.setattr(trained, name, value)
+    return tmp_path
+
+
+def test_files():
+    files = sorted(path.name for path in WEIGHTS.glob("07_*"))
+    assert files == sorted(NAMES)
+    assert sum(path.stat().st_size for path in WEIGHTS.glob("07_*")) <= 3_000_000
+    listed = [line.split() for line in (WEIGHTS / "SHA256SUMS").read_text().splitlines()]
+    assert {name for _, name in listed} == {path.name for path in WEIGHTS.glob("*.pt")}
+    assert all(len(digits) == 64 for digits, _ in listed)
+    if shutil.which("sha256sum"):
+        subprocess.run(["sha256sum", "--quiet", "-c", "SHA256SUMS"], cwd=WEIGHTS, check=True)
+
+
+@pytest.mark.parametrize("run", range(RUNS))
+@pytest.mark.parametrize("name", SMALL_NETS)
+def test_accuracy_on_unseen_scenes(name, run, unseen):
+    net = scene_classifier(name, run)
+    assert not net.training and net.classes == list(unseen.classes)
+    assert LOW <= evaluate(net, unseen.images, unseen.labels).accuracy < 1
+
+
+LOW = 0.9
+
+
+def test_runs_differ():
+    first = [next(scene_classifier("vgg", run).parameters()) for run in range(RUNS)]
+    assert not torch.equal(first[0], first[1]) and not torch.equal(first[1], first[2])
+
+
+def test_unseen_scenes_are_not_those_of_the_training():
+    shown = trained.scenes(20, seed=trained.TRAINING_SEED)
+    unseen = unseen_scenes(20)
+    assert (shown.images[:, None] - unseen.images[None]).abs().mean((2, 3, 4)).min() > 0.05
+    assert torch.equal(unseen_scenes(5, start=15).images, unseen.images[15:])
+
+
+def test_the_command_writes_what_is_loaded_and_the_same_again(brief, capsys):
+    threads = torch.get_num_threads()
+    assert main(["train", "07"]) == 0
+    assert torch.get_num_threads() == threads
+    out = capsys.readouterr().out
+    assert out.startswith("07_googlenet_0.pt: ") and "of 40 unseen scenes" in out
+    assert sorted(path.name for path in brief.iterdir()) == ["07_googlenet_0.pt", "SHA256SUMS"]
+    first = scene_classifier("googlenet").state_dict()
+    start = small_net("googlenet", trained.SHAPES).state_dict()
+    assert not torch.equal(first["net.head.2.weight"], start["net.head.2.weight"])
+    assert main(["train", "07"]) == 0
+    again = scene_classifier("googlenet").state_dict()
+    assert all(torch.equal(first[key], again[key]) for key in first)
+
+
+def test_retraining_leaves_the_stored_file_alone(brief):
+    with pytest.raises(AssetError, match="retrain=True"):
+        scene_classifier("googlenet")
+    scene_classifier("googlenet", retrain=True, progress=False)
+    assert not list(brief.iterdir())
+
+
+def test_bad_input(capsys):
+    assert list_topics()[0] == "07"
+    with pytest.raises(ValueError, match="no small network 'resnet', only vgg"):
+        scene_classifier("resnet")
+    with pytest.raises(ValueError, match="run must be at most 2, not 3"):
+        scene_classifier("vgg", 3)
+    with pytest.raises(TypeError, match="run is a whole number, not True"):
+        scene_classifier("vgg", True)
+    with pytest.raises(ValueError, match="nothing to train for '04', only for 07"):
+        train_topic("04")
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "4"])
+    assert stopped.value.code == 2 and "nothing to train for '4'" in capsys.readouterr().err
