@@ -53,6 +53,12 @@ iou = Exercise(
             "You divided by the true mask alone: that is recall, and a mask of the whole image would get 1.",
         ),
         Misconception(
+            lambda found, truth: (
+                float((found & truth).sum() / found.sum()) if (found | truth).any() else float("nan")
+            ),
+            "You divided by the found mask alone: that is precision; a mask of one right pixel would get 1.",
+        ),
+        Misconception(
             lambda found, truth: float((found & truth).sum() / (found | truth).sum().clamp(min=1)),
             "Two empty masks: you answered 0, which says that the masks disagree. Nothing was to be found and nothing "
             "was: that is no measurement. Return float('nan').",
@@ -111,20 +117,24 @@ seeds = Exercise(
     statement="Seeds from one heat-map: 1 + c at the top, 0 at the bottom, -1 in between.",
     solution=_seeds,
     reference=_seeds_by_loop,
-    inputs=lambda rng: [
-        (torch.tensor(rng.random((4, 5))) * scale, c, fg, bg)
-        for scale, c, fg, bg in [
-            (1.0, 0, 0.5, 0.1),
-            (3.0, 4, 0.7, 0.3),
-            (0.2, 9, 0.4, 0.2),
-            (0.0, 2, 0.5, 0.1),
+    inputs=lambda rng: (
+        [
+            (torch.tensor(rng.random((4, 5))) * scale, c, fg, bg)
+            for scale, c, fg, bg in [
+                (1.0, 0, 0.5, 0.1),
+                (3.0, 4, 0.7, 0.3),
+                (0.2, 9, 0.4, 0.2),
+                (0.0, 2, 0.5, 0.1),
+            ]
         ]
-    ],
+        + [(torch.tensor([[1.0, 0.5], [0.25, 0.0]]), 3, 0.5, 0.125)]
+    ),  # 0.5 lies on the threshold
     misconceptions=[
         Misconception(
             _without_rest,
-            "Everything that is not foreground became background. Between the two thresholds the map is not sure: "
-            "leave these pixels unlabeled (-1), or the network learns that half of the object is background.",
+            "Everything that is not foreground became background (or did you swap the two thresholds?). Between them "
+            "the map is not sure: leave these pixels unlabeled (-1), or the network learns that a good part of the "
+            "object is background.",
         ),
         Misconception(
             lambda heat, c, foreground, background: torch.where(
@@ -151,8 +161,41 @@ seeds = Exercise(
             lambda heat, c, foreground, background: (
                 _seeds(heat, c, foreground, background) if heat.max() > 0 else torch.zeros_like(heat).long()
             ),
-            "An empty map: you called everything background. The image shows the class, the map only fails to say "
-            "where: -1 everywhere.",
+            "An empty map: it became background everywhere, as it does, too, if its maximum is clamped to a small "
+            "number. The image shows the class, the map only fails to say where: -1 everywhere.",
+        ),
+        Misconception(
+            lambda heat, c, foreground, background: _seeds(heat, c, background, foreground),
+            "The two thresholds are swapped: `foreground`, the higher one, is where the object begins.",
+        ),
+        Misconception(
+            lambda heat, c, foreground, background: torch.where(
+                heat >= foreground * heat.max(), 1 + c, torch.zeros_like(heat).long()
+            ),
+            "Two things. What is not foreground became background: between the thresholds the map is not sure, and "
+            "the label is -1. And each pixel of an empty map reaches 50% of a maximum of 0: treat it by itself.",
+        ),
+        Misconception(
+            lambda heat, c, foreground, background: torch.where(
+                heat >= foreground * heat.max(), c, torch.where(heat < background * heat.max(), 0, -1)
+            ),
+            "Two things. Class c became c, but number 0 is the background's: class c is 1 + c. And each pixel of an "
+            "empty map reaches 50% of a maximum of 0: it needs a case of its own.",
+        ),
+        Misconception(
+            lambda heat, c, foreground, background: (
+                torch.where(heat >= foreground, 1 + c, torch.where(heat < background, 0, -1))
+                if heat.max() > 0
+                else torch.full(heat.shape, -1)
+            ),
+            "The empty map is right. For the others, you compared with the thresholds themselves: they are shares of "
+            "the map's maximum, which is not always 1.",
+        ),
+        Misconception(
+            lambda heat, c, foreground, background: torch.where(
+                heat == foreground * heat.max(), -1, _seeds(heat, c, foreground, background)
+            ),
+            "A pixel exactly on the upper threshold belongs to the object: equation (2) has >= there, not >.",
         ),
     ],
     hints=[
@@ -197,7 +240,7 @@ def _class_by_class(log_f, seeds):
 
 
 seeding = Exercise(
-    statement="Equation (2): the mean of -log f over the pixels that have a seed, and only those.",
+    statement="Equation (3): the mean of -log f over the pixels that have a seed, and only those.",
     solution=_seeding,
     reference=_seeding_by_loop,
     inputs=_seeding_inputs,
@@ -214,7 +257,7 @@ seeding = Exercise(
         ),
         Misconception(
             lambda log_f, seeds: -torch.where(seeds != -1, _picked(log_f, seeds), 0).sum(),
-            "That is the sum. Equation (2) divides by |S|, the number of pixels with a seed.",
+            "That is the sum. Equation (3) divides by |S|, the number of pixels with a seed.",
         ),
         Misconception(
             lambda log_f, seeds: -log_f.gather(0, (seeds % len(log_f))[None])[0].mean(),
@@ -225,8 +268,18 @@ seeding = Exercise(
             "The sign: log f is negative, and a loss falls when the network gets better. Put a minus before it.",
         ),
         Misconception(
+            lambda log_f, seeds: _picked(log_f, seeds)[seeds != -1].mean(),
+            "Two things. The sign: log f is negative, and the loss has a minus before it. And the mean over no pixels "
+            "is NaN: return 0 for an image without seeds.",
+        ),
+        Misconception(
+            lambda log_f, seeds: -_picked(log_f, seeds)[seeds > 0].mean(),
+            "Two things. The background's seeds count, too: only -1 is unlabeled. And the mean over no pixels is NaN: "
+            "return 0 for an image without seeds.",
+        ),
+        Misconception(
             _class_by_class,
-            "You took the mean for each class, then the mean of these. In equation (2) every labeled pixel counts the "
+            "You took the mean for each class, then the mean of these. In equation (3) every labeled pixel counts the "
             "same, whatever its class.",
         ),
         Misconception(
@@ -270,7 +323,7 @@ def _pooled_with(f, weights):
 
 
 rank_pooling = Exercise(
-    statement="Equation (3): global weighted rank pooling of one map.",
+    statement="Equation (4): global weighted rank pooling of one map; 0^0 counts as 1.",
     solution=_rank_pooling,
     reference=_rank_pooling_by_loop,
     inputs=lambda rng: [

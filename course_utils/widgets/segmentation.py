@@ -72,13 +72,13 @@ def _in_words(
     ious = [mask_iou((heat >= t / 100) & (heat > 0), exact) for t in thresholds]
     best = max(range(len(ious)), key=ious.__getitem__)
     ground = seeds == 0
-    right = (
-        f"{(~exact[ground]).float().mean():.0%} of its pixels" if ground.any() else "no pixel, there is none"
-    )
+    blue = "blue: none"
+    if ground.any():
+        blue = f"blue the background (right in {(~exact[ground]).float().mean():.0%} of its pixels)"
     return (
         f"The mask of the {name} (dashed yellow) has an IoU of {mask_iou(mask, exact):.2f} with the truth (solid "
         f"white): {exact[mask].float().mean():.0%} of it is right, {mask[exact].float().mean():.0%} of the object is "
-        f"in it. As seeds: orange is the object, blue the background (right in {right}), and "
+        f"in it. As seeds: orange is the object, {blue}, and "
         f"{(seeds == -1).float().mean():.0%} of the picture stays unlabeled. The best mask of this map has "
         f"{ious[best]:.2f}, at {thresholds[best]}%."
     )
