@@ -109,3 +109,8 @@ def test_a_redraw_is_fast(explorer):
         times.append(time.process_time() - start)
     explorer.set(**values)
     assert min(times) < 0.3, times  # of processor time
+
+
+def test_without_a_background_there_is_no_blue(explorer):
+    assert "blue: none" in words_of(explorer, background=0)
+    assert "blue the background (right in" in words_of(explorer, foreground=50, background=50)
