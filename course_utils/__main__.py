@@ -80,7 +80,7 @@ def _slides(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from .trained_segmentation import train_topic  # loads PyTorch, which the other commands do without
+    from .topics import train_topic  # loads PyTorch, which the other commands do without
 
     for line in train_topic(options.topic, progress=sys.stderr.isatty()):
         print(line, flush=True)

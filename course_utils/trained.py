@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from course_utils.small_nets import SMALL_NETS, small_net
 from course_utils.training import evaluate, fit, load_or_train, standardize
 from course_utils.weights import load_into, save_weights
 
-__all__ = ["RUNS", "TOPICS", "list_topics", "one_thread", "scene_classifier", "train_topic", "unseen_scenes"]
+__all__ = ["RUNS", "WEIGHTS", "one_thread", "scene_classifier", "train_classifiers", "unseen_scenes"]
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "data" / "weights"
 RUNS = 3
@@ -65,26 +65,8 @@ def _train_on_scenes(net: Classifier, run: int, progress: bool) -> None:
     fit(net, shown.images, shown.labels, EPOCHS, seed=run, progress=progress)
 
 
-def list_topics() -> list[str]:
-    """Return the numbers of the notebooks whose networks :func:`train_topic` can train."""
-    return list(TOPICS)
-
-
-def train_topic(topic: str, folder: Path | None = None, progress: bool = True) -> Iterator[str]:
-    """Train a notebook's networks on one thread, write them into ``folder`` (``data/weights``), and yield a
-    line about each.
-
-    One thread, because the last digits depend on how many there are.
-
-    Raises:
-        ValueError: no such notebook, or none that has trained networks.
-    """
-    if topic not in TOPICS:
-        raise ValueError(f"there is nothing to train for {topic!r}, only for {', '.join(TOPICS)}.")
-    return TOPICS[topic](Path(folder or WEIGHTS), progress)
-
-
-def _train_07(folder: Path, progress: bool) -> Iterator[str]:
+def train_classifiers(folder: Path, progress: bool = True) -> Iterator[str]:
+    """Train all of ``SMALL_NETS`` on one thread, write them into ``folder``, and yield a line about each."""
     unseen = unseen_scenes(UNSEEN)
     for name in SMALL_NETS:
         for run in range(RUNS):
@@ -108,6 +90,3 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-TOPICS: dict[str, Callable[[Path, bool], Iterator[str]]] = {"07": _train_07}

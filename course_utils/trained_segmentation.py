@@ -23,18 +23,16 @@ from course_utils.segmentation import class_ious, seeds_from_maps
 from course_utils.segmentation_nets import LOSSES, fit_segmentation, segment, segmentation_net
 from course_utils.trained import (
     RUNS,
-    TOPICS,
     TRAINING_SEED,
     WEIGHTS,
     one_thread,
     scene_classifier,
-    train_topic,
     unseen_scenes,
 )
 from course_utils.training import load_or_train
 from course_utils.weights import load_into, save_weights
 
-__all__ = ["SEGMENTERS", "Recipe", "scene_segmenter", "sow", "train_segmenters", "train_topic"]
+__all__ = ["SEGMENTERS", "Recipe", "scene_segmenter", "sow", "train_segmenters"]
 
 SCENES, EPOCHS = 1000, 4
 CELLS = 16
@@ -144,7 +142,3 @@ def train_segmenters(folder: Path, progress: bool = True) -> Iterator[str]:
             ious = class_ious(segment(net, unseen.images), unseen.segmentation, len(SHAPES))
             seconds = time.perf_counter() - start
             yield f"{path.name}: {seconds:.0f} s, mean IoU {ious.mean():.3f} on 300 unseen scenes"
-
-
-# Whoever takes train_topic from here gets one that knows this topic, too.
-TOPICS["08"] = train_segmenters

@@ -10,11 +10,7 @@ from lab import NOTEBOOKS
 def test_notebook(path, open_notebook, request):
     notebook = open_notebook(path.name)
     assert not notebook.failures(), "when it was opened"
-    import time
-
-    t = time.time()
     notebook.run_all()
-    print("RAN", time.time() - t)
     assert not notebook.failures(), "when all cells had run"
 
     boxes = find_explorers(notebook.page)
@@ -31,7 +27,6 @@ def test_notebook(path, open_notebook, request):
             for control in explorer.controls
             if control.times
         ]
-    print("DROVE", time.time() - t)
     request.node.user_properties.append((PROPERTY, [str(row) for row in rows]))
     faults += too_slow(rows) + notebook.failures()
     assert not faults, "\n".join(faults)

@@ -20,7 +20,7 @@ FLOORS = {
     2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation", "ilsvrc"],
     3: ["cam", "attacks", "perturbation", "trained", "segmentation"],
     4: ["backprop", "trained_segmentation", "xray_study"],  # these take maps of cam
-    5: ["plots", "localization"],  # localization measures the maps of cam and of backprop
+    5: ["plots", "localization", "topics"],  # localization measures the maps of cam and of backprop
     6: ["widgets", "exercises"],  # explorers and checks draw with plots
     7: ["authoring", "publishing"],
     8: ["slides"],
