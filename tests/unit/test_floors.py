@@ -32,6 +32,7 @@ PART_OF = {
     "tracing": "shapes",
     "photo_files": "photos",
     "composites": "photos",
+    "background_scenes": "background_bias",
     "scene_shapes": "scenes",
     "small_nets": "models",
     "weights": "assets",
