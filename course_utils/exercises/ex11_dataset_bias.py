@@ -1,0 +1,331 @@
+"""Exercises of notebook 11: energy beside area, a table of groups, weights for groups, and flips between twins."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from course_utils.exercises.engine import Exercise, Misconception
+
+__all__ = ["energy_and_area", "flip_rate", "group_table", "group_weights"]
+
+NAN = float("nan")
+
+
+def _energy_and_area(raw, mask):
+    positive = raw.relu()
+    area = mask.float().mean()
+    if positive.sum() == 0:
+        return float("nan"), float(area)
+    return float(positive[mask].sum() / positive.sum()), float(area)
+
+
+def _energy_by_loop(raw, mask):
+    inside = total = pixels = count = 0.0
+    for values, truths in zip(raw.tolist(), mask.tolist(), strict=True):
+        for value, truth in zip(values, truths, strict=True):
+            total += max(0.0, value)
+            inside += max(0.0, value) if truth else 0.0
+            pixels, count = pixels + truth, count + 1
+    return (inside / total if total else NAN), pixels / count
+
+
+def _masked_maps(rng):
+    maps = [torch.tensor(rng.normal(size=(5, 6))) for _ in range(3)]
+    masks = [torch.tensor(rng.random((5, 6)) < share) for share in (0.3, 0.5, 0.2)]
+    for mask in masks:
+        mask[0, 0] = True
+    return [*zip(maps, masks, strict=True), (-torch.ones(3, 3), torch.eye(3).bool())]
+
+
+def _with(energy, area=lambda raw, mask: mask.float().mean()):
+    """An answer with another energy or another area; NaN where the map is empty, as asked for."""
+
+    def answer(raw, mask):
+        empty = not (raw > 0).any()
+        return NAN if empty else float(energy(raw, mask)), float(area(raw, mask))
+
+    return answer
+
+
+def _right_energy(raw, mask):
+    return raw.relu()[mask].sum() / raw.relu().sum()
+
+
+energy_and_area = Exercise(
+    statement="The share of a map's positive energy in the mask, and the mask's share of the picture.",
+    solution=_energy_and_area,
+    reference=_energy_by_loop,
+    inputs=_masked_maps,
+    misconceptions=[
+        Misconception(
+            _with(lambda raw, mask: raw[mask].sum() / raw.sum()),
+            "You summed negative values, too: they speak against the class and can even make the share negative or "
+            "larger than 1. Take relu first.",
+        ),
+        Misconception(
+            _with(lambda raw, mask: raw[mask].abs().sum() / raw.abs().sum()),
+            "The absolute value counts evidence against the class as evidence for it. Take relu.",
+        ),
+        Misconception(
+            _with(lambda raw, mask: raw.relu()[~mask].sum() / raw.relu().sum()),
+            "That is the share outside of the mask.",
+        ),
+        Misconception(
+            _with(lambda raw, mask: raw.relu()[mask].mean() / raw.relu().mean()),
+            "You divided two means: that is energy over area, how many times chance. Return the two shares separately.",
+        ),
+        Misconception(
+            _with(lambda raw, mask: ((raw > 0) & mask).sum() / (raw > 0).sum()),
+            "You counted positive pixels. Energy weighs each by its value.",
+        ),
+        Misconception(
+            _with(_right_energy, lambda raw, mask: mask.sum()),
+            "The area must be a share, so that it can stand beside the energy: divide by the number of pixels.",
+        ),
+        Misconception(
+            _with(_right_energy, lambda raw, mask: ((raw > 0) & mask).sum() / (raw > 0).sum()),
+            "The area must not depend on the map: it is what a map that is the same everywhere would have in the mask.",
+        ),
+        Misconception(
+            lambda raw, mask: (
+                float(_right_energy(raw, mask)) if (raw > 0).any() else 0.0,
+                float(mask.float().mean()),
+            ),
+            "An empty map: you answered 0, as if it marked something else. It marks nothing; return nan and count "
+            "these maps.",
+        ),
+        Misconception(
+            lambda raw, mask: float(_right_energy(raw, mask)),
+            "The energy is right, but it says nothing alone: return the area beside it.",
+        ),
+    ],
+    hints=[
+        "raw.relu() keeps what speaks for the class; positive[mask] are its values in the mask.",
+        "mask.float().mean() is the mask's share of the picture.",
+        "Look at the sum before you divide by it: it may be 0.",
+    ],
+)
+
+
+def _group_table(predicted, labels, grounds):
+    right = (predicted == labels).float()
+    table = torch.full((2, 2), float("nan"))
+    for c in (0, 1):
+        for g in (0, 1):
+            group = (labels == c) & (grounds == g)
+            if group.any():
+                table[c, g] = right[group].mean()
+    return table, float(table[~table.isnan()].min())
+
+
+def _table_by_loop(predicted, labels, grounds):
+    hits, counts = [[0, 0], [0, 0]], [[0, 0], [0, 0]]
+    for p, c, g in zip(predicted.tolist(), labels.tolist(), grounds.tolist(), strict=True):
+        counts[c][g] += 1
+        hits[c][g] += p == c
+    table = [[hits[c][g] / counts[c][g] if counts[c][g] else NAN for g in (0, 1)] for c in (0, 1)]
+    return torch.tensor(table), min(value for row in table for value in row if not math.isnan(value))
+
+
+def _answers(rng):
+    cases = []
+    for n, p in ((40, 0.8), (60, 0.9), (24, 1.0)):
+        labels = torch.tensor(rng.integers(0, 2, n))
+        grounds = torch.where(torch.tensor(rng.random(n) < p), labels, 1 - labels)
+        predicted = torch.where(torch.tensor(rng.random(n) < 0.6), grounds, labels)
+        predicted[:3] = 1 - labels[:3]
+        cases.append((predicted, labels, grounds))
+    return cases
+
+
+def _tabled(change):
+    return lambda predicted, labels, grounds: change(*_group_table(predicted, labels, grounds))
+
+
+group_table = Exercise(
+    statement="The accuracy of each group, (2, 2), class x ground, and that of the worst group.",
+    solution=_group_table,
+    reference=_table_by_loop,
+    inputs=_answers,
+    misconceptions=[
+        Misconception(
+            _tabled(lambda table, worst: (table.T, worst)),
+            "Rows and columns are exchanged: table[c, g] is class c on ground g.",
+        ),
+        Misconception(
+            _tabled(lambda table, worst: (table, float(table.nanmean()))),
+            "The table is right, but the second number is the mean of the groups. The worst group is the smallest.",
+        ),
+        Misconception(
+            lambda predicted, labels, grounds: (
+                _group_table(predicted, labels, grounds)[0],
+                float((predicted == labels).float().mean()),
+            ),
+            "The table is right, but the second number is the accuracy over all pictures, in which large groups hide "
+            "small ones. Take the smallest of the table.",
+        ),
+        Misconception(
+            lambda predicted, labels, grounds: _group_table(labels, predicted, grounds),
+            "You grouped by the predicted class. That answers how many of those called c are c (precision); a group is "
+            "made of the true class and the ground.",
+        ),
+        Misconception(
+            lambda predicted, labels, grounds: (
+                torch.stack(
+                    [
+                        torch.stack(
+                            [
+                                ((predicted == c) & (labels == c) & (grounds == g)).float().mean()
+                                for g in (0, 1)
+                            ]
+                        )
+                        for c in (0, 1)
+                    ]
+                ),
+                min(
+                    float(((predicted == c) & (labels == c) & (grounds == g)).float().mean())
+                    for c in (0, 1)
+                    for g in (0, 1)
+                ),
+            ),
+            "You divided by all pictures. Divide by the size of the group: else a small group looks bad only because "
+            "it is small.",
+        ),
+        Misconception(
+            _tabled(lambda table, worst: (table.nan_to_num(0), float(table.nan_to_num(0).min()))),
+            "A group without pictures got accuracy 0, and so became the worst. It was not measured: nan.",
+        ),
+        Misconception(
+            _tabled(lambda table, worst: (1 - table, float(1 - worst))),
+            "Those are error rates. Return accuracies, the share that is right.",
+        ),
+    ],
+    hints=[
+        "(labels == c) & (grounds == g) selects a group.",
+        "Begin with torch.full((2, 2), float('nan')), and fill in only groups that have pictures.",
+        "table[~table.isnan()].min() is the worst of those that were measured.",
+    ],
+)
+
+
+def _group_weights(labels, grounds):
+    group = 2 * labels + grounds
+    sizes = torch.bincount(group, minlength=4)
+    present = int((sizes > 0).sum())
+    return len(labels) / (present * sizes[group].float())
+
+
+def _weights_by_loop(labels, grounds):
+    groups = list(zip(labels.tolist(), grounds.tolist(), strict=True))
+    return torch.tensor([len(groups) / (len(set(groups)) * groups.count(each)) for each in groups])
+
+
+def _collected(rng):
+    return [(labels, grounds) for _, labels, grounds in _answers(rng)]
+
+
+group_weights = Exercise(
+    statement="A weight for each picture: every group that occurs gets the same sum, and the mean weight is 1.",
+    solution=_group_weights,
+    reference=_weights_by_loop,
+    inputs=_collected,
+    misconceptions=[
+        Misconception(
+            lambda labels, grounds: len(labels) / (2 * torch.bincount(labels, minlength=2)[labels].float()),
+            "You balanced the classes. They may be balanced already while each has nearly all of its pictures on one "
+            "ground: weigh by class and ground.",
+        ),
+        Misconception(
+            lambda labels, grounds: len(labels) / (2 * torch.bincount(grounds, minlength=2)[grounds].float()),
+            "You balanced the grounds. Weigh by class and ground together.",
+        ),
+        Misconception(
+            lambda labels, grounds: 1 / torch.bincount(2 * labels + grounds)[2 * labels + grounds].float(),
+            "The groups have the same sum, but the mean weight is not 1. With a plain mean of weighted losses that "
+            "would change the strength of the penalty on the weights: multiply by n / number of groups.",
+        ),
+        Misconception(
+            lambda labels, grounds: (
+                len(labels) / (4 * torch.bincount(2 * labels + grounds)[2 * labels + grounds].float())
+            ),
+            "Right where all four groups occur. If one is empty, the mean is no longer 1: divide by the number of "
+            "groups that have pictures.",
+        ),
+        Misconception(
+            lambda labels, grounds: (
+                torch.bincount(2 * labels + grounds)[2 * labels + grounds].float()
+                * len(torch.unique(2 * labels + grounds))
+                / len(labels)
+            ),
+            "The weight grows with the size of the group: a small group then counts even less. Take the inverse.",
+        ),
+        Misconception(
+            lambda labels, grounds: torch.ones(len(labels)),
+            "With the same weight for all, a group counts as much as it has pictures.",
+        ),
+    ],
+    hints=[
+        "2 * labels + grounds numbers the four groups.",
+        "torch.bincount(group)[group] is, for each picture, the size of its group.",
+        "Each of G groups shall have the sum n / G: what does each of its n_g members get?",
+    ],
+)
+
+
+def _flip_rate(first, second):
+    return float((first.argmax(1) != second.argmax(1)).float().mean())
+
+
+def _flips_by_loop(first, second):
+    pairs = zip(first.tolist(), second.tolist(), strict=True)
+    flips = [(a.index(max(a)) != b.index(max(b))) for a, b in pairs]
+    return sum(flips) / len(flips)
+
+
+def _twins(rng):
+    firsts = [torch.tensor(rng.normal(size=(n, k))) for n, k in ((20, 2), (15, 3), (6, 2))]
+    return [(first, first + torch.tensor(rng.normal(size=first.shape))) for first in firsts]
+
+
+flip_rate = Exercise(
+    statement="The share of twins whose predicted class differs.",
+    solution=_flip_rate,
+    reference=_flips_by_loop,
+    inputs=_twins,
+    misconceptions=[
+        Misconception(
+            lambda first, second: float((first.argmax(1) == second.argmax(1)).float().mean()),
+            "That is the share of twins that agree. Flips are those that do not.",
+        ),
+        Misconception(
+            lambda first, second: float((first.softmax(1) - second.softmax(1)).abs().mean()),
+            "That is a mean change of probability: useful, too, but a prediction flips or does not. Compare argmax.",
+        ),
+        Misconception(
+            lambda first, second: float((first - second).abs().mean()),
+            "That is a mean change of logits, which has no fixed scale. Compare the predicted classes.",
+        ),
+        Misconception(
+            lambda first, second: float(
+                ((first.argmax(1) == 0).float().mean() - (second.argmax(1) == 0).float().mean()).abs()
+            ),
+            "You compared how often class 0 is predicted on each side. Flips in opposite directions cancel there: "
+            "compare twin by twin.",
+        ),
+        Misconception(
+            lambda first, second: int((first.argmax(1) != second.argmax(1)).sum()),
+            "That is the number of flips; the rate divides by the number of twins.",
+        ),
+        Misconception(
+            lambda first, second: float((first.argmax(0) != second.argmax(0)).float().mean()),
+            "argmax(0) looks for the picture with the largest logit. The predicted class is the argmax along "
+            "dimension 1.",
+        ),
+    ],
+    hints=[
+        "logits.argmax(1) is the predicted class of each picture.",
+        "The mean of a comparison, as float, is a share.",
+    ],
+)
