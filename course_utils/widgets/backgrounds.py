@@ -20,6 +20,7 @@ __all__ = ["background_explorer"]
 
 STRENGTHS = (50, 60, 70, 80, 90, 95, 100)
 SHOWN = 12
+COIN = "ground by coin"
 
 
 def background_explorer(maps: Tensor) -> Explorer:
@@ -41,8 +42,11 @@ def background_explorer(maps: Tensor) -> Explorer:
             f"maps must have shape (n, {len(GROUNDS)}, C, h, w) with n of at least {SHOWN}, got {tuple(maps.shape)}."
         )
     pooled, labels = maps.mean((3, 4)), labels_of(range(len(maps)))
+    by_coin = [biased_head(run, repair=COIN) for run in range(RUNS)]  # whatever the strength was before
     heads: Mapping[tuple[int, str], list[nn.Linear]] = {
-        (strength, repair): [biased_head(run, strength / 100, repair) for run in range(RUNS)]
+        (strength, repair): by_coin
+        if repair == COIN
+        else [biased_head(run, strength / 100, repair) for run in range(RUNS)]
         for strength in STRENGTHS
         for repair in REPAIRS
     }
