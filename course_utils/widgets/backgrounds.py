@@ -88,12 +88,12 @@ def _groups(head: nn.Linear, pooled: Tensor, labels: Tensor) -> Tensor:
 
 
 def _bars(ax: Axes, tables: Tensor) -> None:
-    means = tables.mean(0)
+    means = tables.mean(0).tolist()
     for c, name in enumerate(CLASSES):
         for ground, under in enumerate(GROUNDS):
             place = 2.4 * c + ground
-            ax.bar(place, means[c, ground], color=PALETTE[0 if ground == c else 4], width=0.9)
-            ax.plot([place] * len(tables), tables[:, c, ground], "o", color="black", markersize=4)
+            ax.bar(place, means[c][ground], color=PALETTE[0 if ground == c else 4], width=0.9)
+            ax.plot([place] * len(tables), tables[:, c, ground].tolist(), "o", color="black", markersize=4)
             ax.text(place, -0.04, under, ha="center", va="top")
         ax.text(2.4 * c + 0.5, -0.16, name, ha="center", va="top", weight="bold")
     ax.set(xticks=[], ylim=(0, 1.05), title="accuracy of the groups")
