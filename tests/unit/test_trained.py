@@ -94,7 +94,7 @@ def test_retraining_leaves_the_stored_file_alone(brief):
 
 
 def test_bad_input(capsys):
-    assert list(TOPICS)[0] == "07"
+    assert next(iter(TOPICS)) == "07"
     with pytest.raises(ValueError, match="no small network 'resnet', only vgg"):
         scene_classifier("resnet")
     with pytest.raises(ValueError, match="run must be at most 2, not 3"):
