@@ -317,7 +317,8 @@ def test_a_file_of_something_else_is_not_overwritten(folder, tmp_path, capsys):
         assert (tmp_path / "mine.csv").read_text() == text
 
 
-def test_two_processes_give_what_one_gives(folder, tmp_path):
+def test_two_processes_give_what_one_gives_and_go_on_from_where_one_was(folder, tmp_path):
+    run(folder, "--out", tmp_path / "two.csv", "--limit", 1)
     spoil(folder)
     assert run(folder, "--out", tmp_path / "one.csv") == 1
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -383,6 +384,25 @@ def test_faulty_files_are_named_counted_and_left_out(folder, tmp_path, capsys):
     assert len(rows) == 7 + 8  # the annotation without an image has no row
     told = {row["image"]: row["fault"] for row in rows if row["fault"]}
     assert set(told) == set(faults) - {"i_alone.xml"}
+
+
+def test_many_faulty_files_are_all_counted_and_named_somewhere(folder, tmp_path, capsys):
+    data, notes = (folder / "ILSVRC" / kind / "CLS-LOC" / "val" for kind in ("Data", "Annotations"))
+    for number in range(23):
+        (data / f"bad_{number:02}.png").write_bytes(b"")
+        (notes / f"stray_{number:02}.xml").write_text("<annotation/>")
+    assert run(folder) == 1
+    shown = capsys.readouterr().out
+    assert "46 faulty files" in shown and "more" not in shown
+    for number in range(23):
+        assert f"  bad_{number:02}.png: " in shown and f"  stray_{number:02}.xml: " in shown
+    assert run(folder, "--out", tmp_path / "rows.csv") == 1
+    shown = capsys.readouterr().out
+    assert "46 faulty files" in shown and "bad_19.png" in shown and "bad_20.png" not in shown
+    assert "  and 3 more: see the column fault.\n" in shown and "stray_19.xml" in shown
+    assert "  and 3 more without an image.\n" in shown
+    faulty = [row["image"] for row in table(tmp_path / "rows.csv")[1] if row["fault"]]
+    assert faulty == [f"bad_{number:02}.png" for number in range(23)]
 
 
 def test_a_mended_file_is_tried_again(folder, tmp_path):
