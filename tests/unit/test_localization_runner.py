@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import TinyNet
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.backprop import excitation_backprop
+from course_utils.backprop import excitation_backprop, saliency
+from course_utils.cam import grad_cam
 from course_utils.ilsvrc import DataError, Synset, read_ilsvrc, write_ilsvrc
 from course_utils.localization import box_from_heatmap, classification_error, localization_error
 from course_utils.localization.__main__ import main
@@ -231,6 +233,29 @@ def test_a_network_by_name(tmp_path, capsys):
     assert run(tmp_path / "data", *more, model="resnet18") == 0
     assert len(table(tmp_path / "rows.csv")[1][0]["guesses"].split()) == 5
     assert "cls top-5" in capsys.readouterr().out
+    # random weights are the same in every process, or these results would be those of another network
+    assert run(tmp_path / "data", *more, model="resnet18") == 0
+    assert "cls top-5" in capsys.readouterr().out
+
+
+def test_maps_are_those_of_their_formulas_at_the_size_of_the_image():
+    """On a network whose maps are coarser than the image, and whose gradients have both signs."""
+    torch.manual_seed(0)
+    clf = Classifier(TinyNet(pooled=False), list("abcde"), target_layer="features.5", size=8)
+    images = torch.rand(2, 3, 8, 8)
+    for method in ("gradient", "grad-cam", "c-mwp"):
+        guesses, maps = METHODS[method](clf, images, None, 3)
+        assert torch.equal(guesses, clf(images).topk(3).indices) and maps.shape == (2, 3, 8, 8)
+        if method == "gradient":
+            found = torch.stack([saliency(clf, images, guesses[:, [k]])[:, 0] for k in range(3)], 1)
+            assert found.min() < -found.max() / 2
+            expected = torch.maximum(found.amax(2), -found.amin(2))
+        else:
+            raw = grad_cam(clf, images, guesses).maps
+            raw = excitation_backprop(clf, images, guesses, contrastive=True) if method == "c-mwp" else raw
+            assert raw.shape[2:] != (8, 8) and raw.min() < 0 < raw.max()
+            expected = F.interpolate(raw.clamp(min=0), (8, 8), mode="bilinear", align_corners=False)
+        torch.testing.assert_close(maps, expected, rtol=1e-5, atol=1e-7)
 
 
 def test_blacklisted_images_count_in_classification_alone(folder, tmp_path, capsys):
