@@ -47,6 +47,7 @@ class Rewritten:
 
 
 # For each function that can be a ReLU: its arguments -> (lower bound, upper bound, whether it works in place).
+# A bound is a number, or a tensor that holds one number throughout: z.clamp(min=torch.zeros(())).
 _FORMS: dict[str, Callable[..., tuple[object, object, bool]]] = {
     "relu": lambda input, inplace=False: (0, math.inf, inplace),
     "relu6": lambda input, inplace=False: (0, 6, inplace),
@@ -60,6 +61,7 @@ _FORMS: dict[str, Callable[..., tuple[object, object, bool]]] = {
     ),
 }
 _FORMS["clip"] = _FORMS["clamp"]
+_FORMS["maximum"] = lambda input, other: (other, math.inf, False)
 
 # Activations that are neither zero on one side nor the identity on the other. Sigmoid and softmax are missing:
 # as gates and attention they stand in networks of ReLUs, and have their own derivative there.
@@ -107,11 +109,14 @@ class _Interceptor(TorchFunctionMode):
         kwargs = kwargs or {}
         written = getattr(func, "__name__", "")
         name = written.strip("_")
+        if name == "maximum" and len(args) == 2 and not _on_the_way(args[0]):
+            args = args[::-1]  # maximum(0, z)
         z = args[0] if args else kwargs.get("input")
         # What needs no gradient (labels, the backward pass itself) is not on the image's way to the score.
         if (name not in _FORMS and name not in _WITHOUT_RULE) or not _on_the_way(z):
             return func(*args, **kwargs)
         low, high, inplace = _FORMS[name](*args, **kwargs) if name in _FORMS else (None, None, False)
+        low, high = _number(low), _number(high)
         if not _is_zero(low) or not isinstance(high, int | float) or high <= 0:
             if name in _WITHOUT_RULE:
                 self._without_rule(name)
@@ -132,6 +137,14 @@ class _Interceptor(TorchFunctionMode):
 
 def _on_the_way(z: object) -> bool:
     return isinstance(z, Tensor) and z.is_floating_point() and z.requires_grad
+
+
+def _number(bound: object) -> object:
+    """A constant tensor's one number; anything else as it is, a bound that depends on the image included."""
+    if isinstance(bound, Tensor) and bound.numel() and not bound.requires_grad:
+        first = bound.flatten()[0]
+        return first.item() if (bound == first).all() else bound
+    return bound
 
 
 def _is_zero(bound: object) -> bool:
@@ -156,8 +169,8 @@ def relu_rule(rule: str) -> Iterator[Rewritten]:
     >>> torch.autograd.grad(y, images)       # guided backprop
     >>> rewritten.total, rewritten.names     # 33, Counter({'hardtanh': 33})
 
-    Rewritten are relu, relu6, hardtanh, clamp, clip and threshold, in any spelling, in place or not, where they
-    cut off at zero from below and what they are applied to needs a gradient. The values of the forward pass stay
+    Rewritten are relu, relu6, hardtanh, clamp, clip, threshold and maximum, in any spelling, in place or not, where
+    they cut off at zero from below and what they are applied to needs a gradient. The values of the forward pass stay
     the same. After the block, also after an exception, PyTorch is as it was; the graph made inside keeps the rule.
 
     Raises:

@@ -36,9 +36,19 @@ def _as_array(value: object) -> np.ndarray | None:
     if isinstance(value, bool | int | float | np.generic | np.ndarray):
         array = np.asarray(value)
         return array.astype(float) if array.dtype.kind in "biuf" else None
-    if isinstance(value, tuple | list) and value and all(isinstance(v, int | float) for v in value):
-        return np.asarray(value, dtype=float)
+    if isinstance(value, tuple | list):
+        # Loops make lists of numbers, rows of such lists, and lists of tensors with one number each.
+        rows = [_as_array(item) for item in value]
+        if value and all(
+            row is not None and _is_made_of_numbers(item) for row, item in zip(rows, value, strict=True)
+        ):
+            return np.stack(rows) if len({row.shape for row in rows}) == 1 else None
     return None
+
+
+def _is_made_of_numbers(value: object) -> bool:
+    """Numbers one by one, in lists or not: several arrays in a tuple are several results, not one."""
+    return isinstance(value, tuple | list) or np.ndim(value) == 0
 
 
 def mismatch(found: object, expected: object, tolerance: float) -> str:

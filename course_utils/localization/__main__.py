@@ -71,7 +71,8 @@ def _run(options: argparse.Namespace) -> int:
     )
     if results is None:  # the first process has them
         return 0
-    print(results.report())
+    # Without a file of rows, the report is the only place to name them.
+    print(results.report() if options.out is not None else results.report(len(results.faulty)))
     if options.out is not None:
         print(f"A row for each image: {options.out}")
     if not results.evaluated:

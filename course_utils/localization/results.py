@@ -85,7 +85,11 @@ class Results:
         return "\n".join(lines)
 
     def report(self, most: int = 20) -> str:
-        """Return the table with its heading, and what was wrong with which files."""
+        """Return the table with its heading, and what was wrong with which files.
+
+        Args:
+            most: how many images, and how many annotations without one, are named; of the others, the number is.
+        """
         s, faulty = self.settings, self.faulty
         heading = f"{s['model']}, {s['method']}: error in % of {len(self.evaluated)} images"
         excluded = sum(int(row["blacklisted"]) for row in self.evaluated)
@@ -93,8 +97,13 @@ class Results:
         lines = [heading, self.table()] if self.evaluated else ["No image could be evaluated."]
         if faulty:
             lines.append(f"{len(faulty)} faulty files, which are in no figure above:")
-            lines += [f"  {name}: {words}" for name, words in faulty[:most]]
-            lines += [f"  and {len(faulty) - most} more: see the column fault."] if len(faulty) > most else []
+            rows = len(faulty) - len(self.strays)
+            for found, elsewhere in (
+                (faulty[:rows], ": see the column fault"),
+                (faulty[rows:], " without an image"),
+            ):
+                lines += [f"  {name}: {words}" for name, words in found[:most]]
+                lines += [f"  and {len(found) - most} more{elsewhere}."] if len(found) > most else []
         return "\n".join(lines)
 
 

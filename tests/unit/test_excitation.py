@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from course_utils.backprop import excitation_backprop
 from course_utils.hooks import LayerError
+from course_utils.small_nets import SMALL_NETS, Branches
+from course_utils.trained import scene_classifier, unseen_scenes
 
 
 def test_three_winners_by_hand():
@@ -90,7 +92,7 @@ def test_a_small_network_by_loops(inplace):
             assert relative_error(contrastive[n, c], torch.from_numpy(expected)) < 1e-12
 
 
-class Branches(nn.Module):
+class TwoBranches(nn.Module):
     """Two branches that are concatenated, overlapping pooling, global pooling by a mean."""
 
     def __init__(self):
@@ -111,7 +113,7 @@ class Branches(nn.Module):
     [
         (lambda: random_net("vgg16"), [f"features.{i}" for i in (1, 9, 30)]),
         (lambda: random_net("alexnet"), ["features.2", "features.11"]),
-        (Branches, ["stem"]),
+        (TwoBranches, ["stem"]),
         (lambda: TinyNet(pooled=True), ["features.2", "features.3", "features.5"]),
         (lambda: TinyNet(pooled=False), ["features.3", "features.5"]),
     ],
@@ -127,6 +129,23 @@ def test_the_probabilities_of_every_layer_sum_to_one(make, layers):
         contrastive = excitation_backprop(net, images, [0, 4], layer, contrastive=True)
         assert contrastive.min() < 0
         assert contrastive.sum((2, 3)).abs().max() < 1e-4, layer
+
+
+@pytest.mark.parametrize("name", SMALL_NETS)
+def test_in_the_networks_of_notebook_07_every_layer_sums_to_one(name):
+    net, unseen = scene_classifier(name), unseen_scenes(3)
+    classes = torch.stack([unseen.labels, (unseen.labels + 1) % len(unseen.classes)], 1)
+    trunk = list(net.net.features)
+    whole = [[part] for part in trunk if isinstance(part, nn.ReLU | nn.MaxPool2d | Branches)]
+    side_by_side = [[b[-1] for b in part.branches] for part in trunk if isinstance(part, Branches)]
+    assert len(whole) >= 7
+    for layers in whole + side_by_side:  # of an inception block, the branches have a part each
+        total = [
+            sum(excitation_backprop(net, unseen.images, classes, layer, sign).sum((2, 3)) for layer in layers)
+            for sign in (False, True)
+        ]
+        torch.testing.assert_close(total[0], torch.ones(3, 2), rtol=0, atol=1e-5)
+        torch.testing.assert_close(total[1], torch.zeros(3, 2), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("pooled", [False, True])

@@ -124,6 +124,12 @@ def test_feedback_shows_in_a_terminal_and_in_a_notebook():
         (1.0, 1, True),
         (torch.tensor([1.0, 2.0]), np.array([1, 2]), True),
         ([1, 2], (1, 2), True),
+        ([torch.tensor(1.0), 2], torch.tensor([1.0, 2.0]), True),  # what a loop makes
+        ([[1, 2], [np.int64(3), 4]], torch.tensor([[1, 2], [3, 4]]), True),
+        ([[1, 2], [3, 5]], torch.tensor([[1, 2], [3, 4]]), False),
+        ([[1, 2], [3]], torch.tensor([[1, 2], [3, 4]]), False),
+        ([torch.tensor([1.0]), torch.tensor([2.0])], torch.tensor([[1.0], [2.0]]), False),  # two results
+        ([], torch.zeros(0), False),
         ((torch.zeros(2), "a"), [torch.zeros(2), "a"], True),
         (torch.zeros(2, 1), torch.zeros(2), False),
         (float("nan"), 1.0, False),

@@ -18,7 +18,7 @@ FLOORS = {
     0: ["sandbox"],
     1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files", "arguments"],
     2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation", "ilsvrc"],
-    3: ["cam", "attacks", "perturbation", "trained", "segmentation"],
+    3: ["cam", "attacks", "perturbation", "trained", "segmentation", "made_folders"],
     4: ["backprop", "trained_segmentation", "xray_study", "background_bias"],  # these take maps of cam
     5: ["plots", "localization", "topics"],  # localization measures the maps of cam and of backprop
     6: ["widgets", "exercises"],  # explorers and checks draw with plots

@@ -344,6 +344,17 @@ def test_pointing_at_masks_and_boxes():
     assert pointing_game(torch.from_numpy(inside), mask) is True
 
 
+def test_a_pixel_is_in_a_box_if_its_center_is():
+    heatmap = np.array([[1.0, 2.0, 4.0, 8.0]])
+    assert energy_inside(heatmap, (0.6, 0, 2.4, 1)) == 2 / 15  # the center 1.5 alone
+    assert energy_inside(heatmap, (0.5, 0.4, 2.6, 0.6)) == 7 / 15  # 0.5, 1.5, and 2.5
+    assert energy_inside(heatmap, (0, 0, 3.5, 1)) == 7 / 15  # half-open: 3.5 is the first outside
+    assert energy_inside(heatmap, (-3, -1, 9, 5)) == 1
+    assert (
+        pointing_game(heatmap, (3.4, 0, 4, 1)) is True and pointing_game(heatmap, (2.4, 0, 3.4, 1)) is False
+    )
+
+
 def test_pointing_with_tolerance():
     target = (0, 0, 1, 1)
     assert pointing_game(peak_at(3, 4), target, tolerance=5) is True  # 3, 4, 5

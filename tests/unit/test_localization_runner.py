@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import TinyNet
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.backprop import excitation_backprop
+from course_utils.backprop import excitation_backprop, saliency
+from course_utils.cam import grad_cam
 from course_utils.ilsvrc import DataError, Synset, read_ilsvrc, write_ilsvrc
 from course_utils.localization import box_from_heatmap, classification_error, localization_error
 from course_utils.localization.__main__ import main
@@ -231,6 +233,29 @@ def test_a_network_by_name(tmp_path, capsys):
     assert run(tmp_path / "data", *more, model="resnet18") == 0
     assert len(table(tmp_path / "rows.csv")[1][0]["guesses"].split()) == 5
     assert "cls top-5" in capsys.readouterr().out
+    # random weights are the same in every process, or these results would be those of another network
+    assert run(tmp_path / "data", *more, model="resnet18") == 0
+    assert "cls top-5" in capsys.readouterr().out
+
+
+def test_maps_are_those_of_their_formulas_at_the_size_of_the_image():
+    """On a network whose maps are coarser than the image, and whose gradients have both signs."""
+    torch.manual_seed(0)
+    clf = Classifier(TinyNet(pooled=False), list("abcde"), target_layer="features.5", size=8)
+    images = torch.rand(2, 3, 8, 8)
+    for method in ("gradient", "grad-cam", "c-mwp"):
+        guesses, maps = METHODS[method](clf, images, None, 3)
+        assert torch.equal(guesses, clf(images).topk(3).indices) and maps.shape == (2, 3, 8, 8)
+        if method == "gradient":
+            found = torch.stack([saliency(clf, images, guesses[:, [k]])[:, 0] for k in range(3)], 1)
+            assert found.min() < -found.max() / 2
+            expected = torch.maximum(found.amax(2), -found.amin(2))
+        else:
+            raw = grad_cam(clf, images, guesses).maps
+            raw = excitation_backprop(clf, images, guesses, contrastive=True) if method == "c-mwp" else raw
+            assert raw.shape[2:] != (8, 8) and raw.min() < 0 < raw.max()
+            expected = F.interpolate(raw.clamp(min=0), (8, 8), mode="bilinear", align_corners=False)
+        torch.testing.assert_close(maps, expected, rtol=1e-5, atol=1e-7)
 
 
 def test_blacklisted_images_count_in_classification_alone(folder, tmp_path, capsys):
@@ -317,7 +342,8 @@ def test_a_file_of_something_else_is_not_overwritten(folder, tmp_path, capsys):
         assert (tmp_path / "mine.csv").read_text() == text
 
 
-def test_two_processes_give_what_one_gives(folder, tmp_path):
+def test_two_processes_give_what_one_gives_and_go_on_from_where_one_was(folder, tmp_path):
+    run(folder, "--out", tmp_path / "two.csv", "--limit", 1)
     spoil(folder)
     assert run(folder, "--out", tmp_path / "one.csv") == 1
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -383,6 +409,25 @@ def test_faulty_files_are_named_counted_and_left_out(folder, tmp_path, capsys):
     assert len(rows) == 7 + 8  # the annotation without an image has no row
     told = {row["image"]: row["fault"] for row in rows if row["fault"]}
     assert set(told) == set(faults) - {"i_alone.xml"}
+
+
+def test_many_faulty_files_are_all_counted_and_named_somewhere(folder, tmp_path, capsys):
+    data, notes = (folder / "ILSVRC" / kind / "CLS-LOC" / "val" for kind in ("Data", "Annotations"))
+    for number in range(23):
+        (data / f"bad_{number:02}.png").write_bytes(b"")
+        (notes / f"stray_{number:02}.xml").write_text("<annotation/>")
+    assert run(folder) == 1
+    shown = capsys.readouterr().out
+    assert "46 faulty files" in shown and "more" not in shown
+    for number in range(23):
+        assert f"  bad_{number:02}.png: " in shown and f"  stray_{number:02}.xml: " in shown
+    assert run(folder, "--out", tmp_path / "rows.csv") == 1
+    shown = capsys.readouterr().out
+    assert "46 faulty files" in shown and "bad_19.png" in shown and "bad_20.png" not in shown
+    assert "  and 3 more: see the column fault.\n" in shown and "stray_19.xml" in shown
+    assert "  and 3 more without an image.\n" in shown
+    faulty = [row["image"] for row in table(tmp_path / "rows.csv")[1] if row["fault"]]
+    assert faulty == [f"bad_{number:02}.png" for number in range(23)]
 
 
 def test_a_mended_file_is_tried_again(folder, tmp_path):

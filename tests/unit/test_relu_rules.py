@@ -42,6 +42,12 @@ WRITTEN = {
     "z.clip(min=0)": lambda z: z.clip(min=0),
     "torch.clamp_min(z, 0)": lambda z: torch.clamp_min(z, 0),
     "z.clamp_min_(0)": overwritten(lambda z: z.clamp_min_(0)),
+    "z.clamp(min=tensor)": lambda z: z.clamp(min=torch.tensor(0.0)),
+    "z.clamp_(min=tensor)": overwritten(lambda z: z.clamp_(min=torch.zeros(4))),
+    "torch.clamp_min(z, tensor)": lambda z: torch.clamp_min(z, torch.zeros_like(z)),
+    "torch.maximum(z, 0)": lambda z: torch.maximum(z, torch.tensor(0.0)),
+    "torch.maximum(0, z)": lambda z: torch.maximum(torch.zeros_like(z), z),
+    "z.maximum(0)": lambda z: z.maximum(torch.zeros(4)),
     "F.threshold": lambda z: F.threshold(z, 0, 0),
     "nn.Threshold in place": nn.Threshold(0, 0, inplace=True),
     "nn.Hardtanh(0, inf)": nn.Hardtanh(0, float("inf")),
@@ -55,6 +61,7 @@ UP_TO_SIX = {
     "F.hardtanh_": lambda z: F.hardtanh_(z, 0.0, 6.0),
     "z.clamp(0, 6)": lambda z: z.clamp(0, 6),
     "torch.clip(z, 0, 6)": lambda z: torch.clip(z, min=0, max=6),
+    "z.clamp(tensor, tensor)": lambda z: z.clamp(torch.tensor(0), torch.tensor(6)),
 }
 each_rule = pytest.mark.parametrize("rule", RULES)
 
@@ -113,20 +120,20 @@ def test_the_graph_keeps_its_rule_after_the_block():
     assert torch.autograd.grad(outside, z, G)[0].tolist() == BY_HAND["gradient"]
 
 
+def others(z):
+    clamped = z.clamp(min=1e-6) + z.clamp(-1, 1) + z.clamp(max=0) + z.clamp(0, 0)
+    return clamped + z.clamp(min=torch.tensor([0.0, 0, 1, 0])) + z.maximum(-z) + z.maximum(0 * z)
+
+
 def test_what_is_no_activation_is_left_alone():
     z = Z.clone().requires_grad_()
     with relu_rule("guided") as rewritten:
-        guard = (
-            z.clamp(min=1e-6) + z.clamp(-1, 1) + z.clamp(max=0) + z.clamp(0, 0) + z.clamp(min=torch.zeros(4))
-        )
+        guard = others(z)
         labels = torch.arange(4).clamp(min=0) + torch.rand(4).relu()  # not on the way from the image
         gate = z.sigmoid() * z.softmax(0)
     assert rewritten.total == 0
-    expected = (
-        z.clamp(min=1e-6) + z.clamp(-1, 1) + z.clamp(max=0) + z.clamp(0, 0) + z.clamp(min=torch.zeros(4))
-    )
     found = torch.autograd.grad((guard + 0 * labels).sum(), z)[0]
-    assert torch.equal(found, torch.autograd.grad(expected.sum(), z)[0])
+    assert torch.equal(found, torch.autograd.grad(others(z).sum(), z)[0])
     assert gate.requires_grad
 
 

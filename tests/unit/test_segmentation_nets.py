@@ -8,7 +8,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_utils.scenes import SHAPES, scenes
-from course_utils.segmentation import class_ious
+from course_utils.segmentation import (
+    class_ious,
+    color_affinity,
+    constraint_loss,
+    expansion_loss,
+    seeding_loss,
+)
 from course_utils.segmentation_nets import fit_segmentation, segment, segmentation_net
 from course_utils.small_nets import small_net
 
@@ -110,6 +116,34 @@ def test_seeds_are_mirrored_with_their_images(monkeypatch):
     shown = torch.cat(net.seen[:2])
     mirrored = sum(any(torch.equal(one, image.flip(2)) for image in images) for one in shown)
     assert 0 < mirrored < 10
+
+
+def test_the_losses_that_are_named_are_added_up(shown):
+    net = segmentation_net(small_net("vgg_gap", SHAPES))
+    torch.nn.init.normal_(net.net.head.weight, generator=torch.Generator().manual_seed(0))
+    seeds, there = shown.segmentation[:4, ::4, ::4], present(shown)[:4]
+    same = torch.cat([shown.images[:4], shown.images[:4].flip(3)]).mean(0, keepdim=True).expand(4, -1, -1, -1)
+    same = (same + same.flip(3)) / 2  # its own mirror image, as the seeds below: mirroring changes nothing
+    seeds = torch.where(seeds == seeds.flip(2), seeds, -1)
+    with torch.no_grad():
+        logits = net(same)
+        parts = {
+            "seed": seeding_loss(logits, seeds),
+            "expand": expansion_loss(logits, there),
+            "constrain": constraint_loss(logits, color_affinity(same, 16)),
+        }
+    assert all(part > 0.01 for part in parts.values())
+    for losses in (
+        ["seed"],
+        ["expand"],
+        ["constrain"],
+        ["constrain", "seed"],
+        ["seed", "expand", "constrain"],
+    ):
+        (found,) = fit_segmentation(
+            copy.deepcopy(net), same, seeds, there, losses, epochs=1, batch=4, progress=False
+        )
+        assert found == pytest.approx(sum(parts[loss] for loss in losses).item(), rel=1e-4)
 
 
 def test_what_cannot_be_trained_is_refused(shown):

@@ -86,6 +86,49 @@ def test_the_command_writes_what_is_loaded_and_the_same_again(brief, capsys):
     assert all(torch.equal(first[key], again[key]) for key in first)
 
 
+def test_what_a_run_is_trained_on(monkeypatch):
+    """Scenes, first weights, order: each run has its own, none of them those that the networks are judged by."""
+    told = []
+    monkeypatch.setattr(trained, "standardize", lambda net, images: told.append(("standardize", images)))
+    monkeypatch.setattr(trained, "SCENES", 300)
+
+    def fit(net, images, labels, epochs, seed, progress):
+        told.append(("fit", net, images, labels, epochs, seed))
+
+    monkeypatch.setattr(trained, "fit", fit)
+    nets = [scene_classifier("vgg_gap", run, retrain=True, progress=False) for run in (0, 2)]
+    for run, net, (first, (kind, fitted, images, labels, epochs, seed)) in zip(
+        (0, 2), nets, (told[:2], told[2:]), strict=True
+    ):
+        shown = trained.scenes(300, seed=1_000_000 + run)
+        assert first[0] == "standardize" and torch.equal(first[1], shown.images[:256])
+        assert kind == "fit" and fitted is net
+        assert torch.equal(images, shown.images) and torch.equal(labels, shown.labels)
+        assert (epochs, seed) == (trained.EPOCHS, run)
+        start = small_net("vgg_gap", trained.SHAPES, seed=run).state_dict()
+        assert all(torch.equal(value, start[key]) for key, value in net.state_dict().items())
+
+
+def test_the_command_trains_every_run_on_one_thread(brief, monkeypatch):
+    asked = []
+
+    def train(net, run, progress):
+        asked.append((run, torch.get_num_threads()))
+        torch.nn.init.constant_(net.net.head[2].bias, run)
+
+    monkeypatch.setattr(trained, "RUNS", 2)
+    monkeypatch.setattr(trained, "_train_on_scenes", train)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert main(["train", "07"]) == 0
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert asked == [(0, 1), (1, 1)]
+    assert [scene_classifier("googlenet", run).net.head[2].bias[0].item() for run in (0, 1)] == [0, 1]
+
+
 def test_retraining_leaves_the_stored_file_alone(brief):
     with pytest.raises(AssetError, match="retrain=True"):
         scene_classifier("googlenet")
@@ -94,7 +137,7 @@ def test_retraining_leaves_the_stored_file_alone(brief):
 
 
 def test_bad_input(capsys):
-    assert list(TOPICS)[0] == "07"
+    assert next(iter(TOPICS)) == "07"
     with pytest.raises(ValueError, match="no small network 'resnet', only vgg"):
         scene_classifier("resnet")
     with pytest.raises(ValueError, match="run must be at most 2, not 3"):

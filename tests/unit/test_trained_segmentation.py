@@ -5,7 +5,7 @@ import torch
 
 from course_utils import trained, trained_segmentation
 from course_utils.__main__ import main
-from course_utils.cam import cam
+from course_utils.cam import cam, grad_cam
 from course_utils.scenes import SHAPES
 from course_utils.segmentation import class_ious, seeds_from_maps
 from course_utils.segmentation_nets import segment
@@ -62,6 +62,42 @@ def test_the_command_writes_what_is_loaded_and_the_same_again(monkeypatch, tmp_p
     again = scene_segmenter("cam", progress=False).state_dict()
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert not torch.equal(first["net.head.weight"], scene_segmenter("masks").state_dict()["net.head.weight"])
+
+
+TOLD = {  # the classifier that the seeds come from, None for exact masks; the losses
+    "masks": (None, ("seed",)),
+    "seed": ("vgg_gap", ("seed",)),
+    "expand": ("vgg_gap", ("seed", "expand")),
+    "cam": ("vgg_gap", ("seed", "expand", "constrain")),
+    "grad_cam": ("vgg", ("seed", "expand", "constrain")),
+}
+
+
+@pytest.mark.parametrize("name", SEGMENTERS)
+def test_what_each_network_is_told(name, monkeypatch):
+    told = []
+    monkeypatch.setattr(trained_segmentation, "SCENES", 12)
+    monkeypatch.setattr(
+        trained_segmentation, "fit_segmentation", lambda *given, **options: told.append((given, options))
+    )
+    run = 1
+    net = scene_segmenter(name, run, retrain=True, progress=False)
+    ((fitted, images, seeds, present, losses, epochs), options) = told[0]
+    shown = trained.scenes(12, seed=1_000_000 + run)
+    classifier, expected_losses = TOLD[name]
+    assert fitted is net and torch.equal(images, shown.images) and tuple(losses) == expected_losses
+    assert epochs == trained_segmentation.EPOCHS and options["seed"] == run
+    assert present.sum(1).eq(1).all() and torch.equal(present.int().argmax(1), shown.labels)
+    if classifier is None:  # of each 4 x 4 pixels the one behind the middle
+        assert torch.equal(seeds, shown.segmentation[:, 2::4, 2::4])
+    else:
+        labels = shown.labels[:, None]
+        maps = grad_cam(scene_classifier(classifier, run), shown.images, labels).maps.relu()
+        heat = torch.nn.functional.interpolate(maps, (16, 16), mode="bilinear")
+        assert torch.equal(seeds, seeds_from_maps(heat / heat.amax((2, 3), keepdim=True), labels, 0.5, 0.1))
+        assert (seeds > 0).any() and (seeds == 0).any() and (seeds == -1).any()
+    trunk = scene_classifier("vgg_gap", run).net.features[0].weight
+    assert torch.equal(net.net.features[0].weight, trunk)
 
 
 def test_unknown_names_are_refused():

@@ -1,0 +1,56 @@
+"""Every test of the explorers once more with ipywidgets 7.7, which Colab carries."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+PACKAGES = ("ipywidgets==7.7.1", "ipython_genutils")  # the second is what the first imports and 8 does not
+UNTIMED = "not at_once and not is_fast and not time"  # how long an answer takes is tested with version 8
+# Version 8's tests look at the pictures. Here each picture is composed, and only not drawn in pixels, which takes most
+# of the time.
+WITHOUT_PIXELS = """
+import itertools
+from course_utils import figures
+
+numbers = itertools.count()
+figures._encoded = lambda figure: ("png", b"%d" % next(numbers))
+"""
+
+
+@pytest.fixture(scope="module")
+def older_ipywidgets(tmp_path_factory):
+    """A folder with ipywidgets 7.7. ``-I``: pip, unlike the tests, may reach the package index."""
+    folder = tmp_path_factory.mktemp("ipywidgets")
+    pip = [sys.executable, "-I", "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
+    done = subprocess.run([*pip, *PACKAGES], capture_output=True, text=True, check=False)
+    if done.returncode:
+        sentence = "found no way to fetch ipywidgets 7.7 with pip. Connect to the network, then run it again."
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{sentence}\n{done.stderr[-1000:]}")
+        pytest.skip(sentence)
+    (folder / "without_pixels.py").write_text(WITHOUT_PIXELS)
+    return folder
+
+
+def test_all_explorers(older_ipywidgets):
+    files = sorted(HERE.glob("test_widgets_*.py"))
+    files.remove(Path(__file__).resolve())
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
+        "PYTHONPATH": os.pathsep.join([str(older_ipywidgets), os.environ.get("PYTHONPATH", "")]),
+    }
+    version = "import ipywidgets; print(ipywidgets.__version__)"
+    found = subprocess.run(
+        [sys.executable, "-c", version], env=environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.startswith("7.7")
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    command += ["-p", "without_pixels", "-k", UNTIMED]
+    done = subprocess.run(
+        [*command, *map(str, files)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-1000:]
