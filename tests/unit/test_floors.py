@@ -16,10 +16,10 @@ MAX_EXERCISES = 400  # exercises are a list: tasks, and a message for each likel
 # A module imports only from lower floors. A new module needs a floor here.
 FLOORS = {
     0: ["sandbox"],
-    1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files", "arguments"],
+    1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files", "arguments", "calibration"],
     2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation", "ilsvrc"],
     3: ["cam", "attacks", "perturbation", "trained", "segmentation"],
-    4: ["backprop", "trained_segmentation", "xray_study"],  # these take maps of cam
+    4: ["backprop", "failures", "trained_segmentation", "xray_study"],  # these take maps of cam
     5: ["plots", "localization", "topics"],  # localization measures the maps of cam and of backprop
     6: ["widgets", "exercises"],  # explorers and checks draw with plots
     7: ["authoring", "publishing"],
@@ -38,6 +38,7 @@ PART_OF = {
     "relu_rules": "backprop",
     "excitation": "backprop",
     "covering": "perturbation",
+    "failure_kinds": "failures",
     "figures": "plots",
     "gradient_images": "plots",
     "segmentation_nets": "segmentation",
