@@ -26,8 +26,24 @@ from course_utils.models import Classifier
 from course_utils.perturbation import batched_logits
 
 __all__ = [
-    "CONTEXT", "KINDS", "LEAST", "NEIGHBOR", "NOWHERE", "OTHER", "STRANGER", "PART_OF_KIND", "SHOWN", "Mistake", "agreement", "class_similarity", "contrast", "contrasts",
-    "explain_mistakes", "nearest_classes", "right_labels", "sort_mistake",
+    "CONTEXT",
+    "KINDS",
+    "LEAST",
+    "NEIGHBOR",
+    "NOWHERE",
+    "OTHER",
+    "PART_OF_KIND",
+    "SHOWN",
+    "STRANGER",
+    "Mistake",
+    "agreement",
+    "class_similarity",
+    "contrast",
+    "contrasts",
+    "explain_mistakes",
+    "nearest_classes",
+    "right_labels",
+    "sort_mistake",
 ]  # fmt: skip
 
 NEIGHBOR, STRANGER = "right thing, neighbor's name", "right thing, another name"

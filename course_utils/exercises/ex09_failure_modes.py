@@ -53,9 +53,8 @@ contrast = Exercise(
         ),
         Misconception(
             lambda heat, mask: float(heat[mask].sum() / heat[~mask].sum()),
-            "You divided sums (heat * mask keeps the zeros, so that its mean is a sum as well). A part of nine tenths of "
-            "the picture then wins under a map that is the same everywhere: divide the means of heat[mask] and "
-            "heat[~mask].",
+            "You divided sums; heat * mask keeps the zeros, so that its mean is a sum as well. Under an even map a part "
+            "of nine tenths of the picture then wins: divide the means of heat[mask] and heat[~mask].",
         ),
         Misconception(
             lambda heat, mask: float(heat[mask].mean() / heat.mean()),
@@ -155,12 +154,7 @@ sorter = Exercise(
         Misconception(
             _variant(least=-math.inf),
             "Your sorter always finds something that was looked at, because some part always has the largest contrast. "
-            "If even that is below 1.25, the map lies nowhere in particular.",
-        ),
-        Misconception(
-            _variant(least=1.0),
-            "Your border is 1. A part that is as good as as bright as the rest then counts as looked at: the border "
-            "is 1.25.",
+            "If even that is below 1.25 (a border of 1 is none), the map lies nowhere in particular.",
         ),
         Misconception(
             _variant(order=("object", "other object", "context")),
