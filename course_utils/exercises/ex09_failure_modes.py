@@ -53,8 +53,8 @@ contrast = Exercise(
         ),
         Misconception(
             lambda heat, mask: float(heat[mask].sum() / heat[~mask].sum()),
-            "You divided sums; heat * mask keeps the zeros, so that its mean is a sum as well. Under an even map a part "
-            "of nine tenths of the picture then wins: divide the means of heat[mask] and heat[~mask].",
+            "You divided sums; heat * mask keeps the zeros, so that its mean is a sum as well. Under an even map a "
+            "part of nine tenths of the picture then wins: divide the means of heat[mask] and heat[~mask].",
         ),
         Misconception(
             lambda heat, mask: float(heat[mask].mean() / heat.mean()),
