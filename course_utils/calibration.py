@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from course_utils.arguments import positive_int, whole_number
+from course_utils.arguments import whole_number
 
 __all__ = ["Reliability", "expected_calibration_error", "reliability", "resampled_error"]
 
@@ -52,7 +52,7 @@ def reliability(confidence: object, right: object, bins: int = 10) -> Reliabilit
         TypeError, ValueError: no answers, two lengths, probabilities outside [0, 1], ``right`` neither True nor False.
     """
     p, hits = _checked(confidence, right)
-    bins = positive_int(bins, "bins")
+    bins = whole_number(bins, "bins", 1)
     edges = np.arange(bins + 1) / bins
     places = np.clip(np.searchsorted(edges, p, side="left") - 1, 0, bins - 1)  # p = 0 joins the first bin
     counts = np.bincount(places, minlength=bins)
@@ -75,7 +75,7 @@ def resampled_error(
     there are in a bin: they tell the spread, not the value.
     """
     p, hits = _checked(confidence, right)
-    draws = positive_int(draws, "draws")
+    draws = whole_number(draws, "draws", 1)
     chosen = np.random.default_rng(whole_number(seed, "seed", 0)).integers(len(p), size=(draws, len(p)))
     return np.array([reliability(p[rows], hits[rows] > 0, bins).error for rows in chosen])
 

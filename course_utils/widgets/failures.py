@@ -48,7 +48,7 @@ def outlined(case: Case) -> np.ndarray:
     for part, color in (("other object", COLORS["other object"]), ("object", "white")):
         mask = case.masks[part]
         for wide, paint in ((3, "black"), (2, color)):
-            ring = ndimage.binary_dilation(mask, iterations=wide) & ~mask
+            ring = ndimage.binary_dilation(mask, iterations=wide) & ~mask & ~case.masks["object"]
             picture[ring] = to_rgb(paint)
     return picture
 

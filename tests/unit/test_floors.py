@@ -16,8 +16,8 @@ MAX_EXERCISES = 400  # exercises are a list: tasks, and a message for each likel
 # A module imports only from lower floors. A new module needs a floor here.
 FLOORS = {
     0: ["sandbox"],
-    1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files", "arguments", "calibration"],
-    2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation", "ilsvrc"],
+    1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files", "arguments"],
+    2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation", "ilsvrc", "calibration"],
     3: ["cam", "attacks", "perturbation", "trained", "segmentation"],
     4: ["backprop", "failures", "trained_segmentation", "xray_study"],  # these take maps of cam
     5: ["plots", "localization", "topics"],  # localization measures the maps of cam and of backprop
