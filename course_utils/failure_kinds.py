@@ -44,6 +44,7 @@ __all__ = [
     "nearest_classes",
     "right_labels",
     "sort_mistake",
+    "spread",
 ]  # fmt: skip
 
 NEIGHBOR, STRANGER = "right thing, neighbor's name", "right thing, another name"
@@ -121,6 +122,18 @@ def contrasts(raw: Tensor, case: Case) -> dict[str, float]:
     heat = F.interpolate(raw.relu()[None, None], size, mode="bilinear", align_corners=False)[0, 0]
     found = {part: contrast(heat, torch.from_numpy(mask.copy())) for part, mask in case.masks.items()}
     return {part: value for part, value in found.items() if value is not None}
+
+
+def spread(raw: Tensor) -> float | None:
+    """Return how evenly a raw map's positive part is spread: 1 if it is the same everywhere, 1 / n for one cell of n.
+
+    S = (sum_ij H_ij)^2 / (n sum_ij H_ij^2),   H = relu(L)        (participation ratio); None for an empty map
+    """
+    heat = raw.relu().double()
+    if heat.max() == 0:
+        return None
+    heat = heat / heat.max()
+    return float(heat.sum() ** 2 / (heat.numel() * (heat**2).sum()))
 
 
 def sort_mistake(contrasts: Mapping[str, float], neighbor: bool, least: float = LEAST) -> str:

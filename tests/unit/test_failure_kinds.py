@@ -28,6 +28,7 @@ from course_utils.failure_kinds import (
     nearest_classes,
     right_labels,
     sort_mistake,
+    spread,
 )
 from course_utils.failures import PARTS, composite_cases
 from course_utils.localization import energy_inside
@@ -82,6 +83,13 @@ def test_where_nothing_can_be_compared():
         contrast(heat, mask[:2])
     with pytest.raises(ValueError, match="not negative"):
         contrast(-heat, mask)
+
+
+def test_spread():
+    assert spread(torch.full((7, 7), 0.3)) == pytest.approx(1) and spread(-torch.ones(7, 7)) is None
+    two = torch.tensor([[3.0, 0, -5], [0, 3, 0]])
+    assert spread(two) == pytest.approx(2 / 6) and spread(1e-20 * two) == pytest.approx(2 / 6)
+    assert spread(torch.tensor([[1.0, 2], [3, 4]])) == pytest.approx(100 / (4 * 30))
 
 
 def test_a_map_of_zeros_and_a_part_that_is_not_there_are_left_out(cases):
