@@ -61,7 +61,7 @@ def draw_mistake(mistake: Mistake, second: int = 1) -> Figure:
         second: which of the four classes of SHOWN comes third.
     """
     # Fixed places: letting matplotlib find them takes as long as drawing the rest.
-    figure, axes = plt.subplots(1, 4, figsize=(10, 3.4), gridspec_kw=_PLACES)
+    figure, axes = plt.subplots(1, 4, figsize=(10, 3.4), dpi=85, gridspec_kw=_PLACES)
     draw_photo(axes[0], outlined(mistake.case), f"{mistake.case.name}\n{_wrapped(mistake.case.family)}")
     for ax, shown in zip(axes[1:], (0, second), strict=False):
         title = (
