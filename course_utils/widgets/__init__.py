@@ -1,9 +1,11 @@
 """Interactive explorers: a few controls, one picture, and words that say what the picture shows."""
 
 from course_utils.widgets.backgrounds import background_explorer
+from course_utils.widgets.blind_game import BlindGame
 from course_utils.widgets.channels import channel_explorer
 from course_utils.widgets.counterfactual import counterfactual_explorer
 from course_utils.widgets.explorer import Explorer, check_box, choice, slider, typed
+from course_utils.widgets.failures import failure_explorer
 from course_utils.widgets.guided import guided_explorer
 from course_utils.widgets.heatmaps import any_class_explorer, layer_explorer
 from course_utils.widgets.localization import threshold_explorer
@@ -12,6 +14,7 @@ from course_utils.widgets.segmentation import segmentation_explorer
 from course_utils.widgets.toy_cam import toy_cam_explorer
 
 __all__ = [
+    "BlindGame",
     "Explorer",
     "any_class_explorer",
     "background_explorer",
@@ -19,6 +22,7 @@ __all__ = [
     "check_box",
     "choice",
     "counterfactual_explorer",
+    "failure_explorer",
     "guided_explorer",
     "layer_explorer",
     "output_size_explorer",

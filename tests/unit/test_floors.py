@@ -17,9 +17,15 @@ MAX_EXERCISES = 400  # exercises are a list: tasks, and a message for each likel
 FLOORS = {
     0: ["sandbox"],
     1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files", "arguments"],
-    2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation", "ilsvrc"],
+    2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation", "ilsvrc", "calibration"],
     3: ["cam", "attacks", "perturbation", "trained", "segmentation", "made_folders"],
-    4: ["backprop", "trained_segmentation", "xray_study", "background_bias"],  # these take maps of cam
+    4: [
+        "backprop",
+        "trained_segmentation",
+        "xray_study",
+        "background_bias",
+        "failures",
+    ],  # these take maps of cam
     5: ["plots", "localization", "topics"],  # localization measures the maps of cam and of backprop
     6: ["widgets", "exercises"],  # explorers and checks draw with plots
     7: ["authoring", "publishing"],
@@ -39,6 +45,7 @@ PART_OF = {
     "relu_rules": "backprop",
     "excitation": "backprop",
     "covering": "perturbation",
+    "failure_kinds": "failures",
     "figures": "plots",
     "gradient_images": "plots",
     "segmentation_nets": "segmentation",

@@ -1,0 +1,289 @@
+"""Exercises of notebook 09: the contrast of a part, the sorter of mistakes, the expected calibration error."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from course_utils.exercises.engine import Exercise, Misconception
+from course_utils.failure_kinds import CONTEXT, NEIGHBOR, NOWHERE, OTHER, STRANGER
+
+__all__ = ["calibration_error", "contrast", "sorter"]
+
+
+# --- 1. the contrast of a part
+
+
+def _contrast(heat, mask):
+    return float(heat[mask].mean() / heat[~mask].mean())
+
+
+def _contrast_by_loop(heat: Tensor, mask: Tensor) -> float:
+    totals, counts = [0.0, 0.0], [0, 0]
+    for value, inside in zip(heat.flatten().tolist(), mask.flatten().tolist(), strict=True):
+        totals[inside] += value
+        counts[inside] += 1
+    return (totals[1] / counts[1]) / (totals[0] / counts[0])
+
+
+def _draw_maps(rng: np.random.Generator) -> list[tuple]:
+    # The first in whole numbers, to be checked by hand: 12 / 2 inside, 6 / 6 outside.
+    small = torch.tensor([[6.0, 6, 0, 0], [2, 2, 1, 1]])
+    drawn = [(small, small > 5)]
+    for share, side in ((0.1, 7), (0.5, 7), (0.8, 12)):
+        mask = torch.tensor(rng.random((side, side)) < share)
+        mask[0, 0], mask[-1, -1] = True, False
+        drawn.append((torch.tensor(rng.random((side, side)) ** 2), mask))
+    return drawn
+
+
+contrast = Exercise(
+    statement="The contrast of a part: mean of the map inside the mask over its mean outside.",
+    solution=_contrast,
+    reference=_contrast_by_loop,
+    inputs=_draw_maps,
+    misconceptions=[
+        Misconception(
+            lambda heat, mask: float(heat[mask].sum() / heat.sum()),
+            "That is the energy inside the mask. A large part gets much of it by its size alone: compare means, which "
+            "do not grow with the area.",
+        ),
+        Misconception(
+            lambda heat, mask: float(heat[mask].sum() / heat[~mask].sum()),
+            "You divided sums; heat * mask keeps the zeros, so that its mean is a sum as well. Under an even map a "
+            "part of nine tenths of the picture then wins: divide the means of heat[mask] and heat[~mask].",
+        ),
+        Misconception(
+            lambda heat, mask: float(heat[mask].mean() / heat.mean()),
+            "You compared with the whole map, the part itself included. Then a part that fills 95% of the picture "
+            "cannot get more than 1 / 0.95, however dark the rest: compare with the outside alone.",
+        ),
+        Misconception(
+            lambda heat, mask: float(heat[~mask].mean() / heat[mask].mean()),
+            "Upside down: this is large where the map avoids the part. Inside over outside.",
+        ),
+        Misconception(
+            lambda heat, mask: float(heat[mask].mean() - heat[~mask].mean()),
+            "You took the difference. It changes when the map is multiplied by a number, and a heat-map's scale means "
+            "nothing: take the ratio.",
+        ),
+        Misconception(
+            lambda heat, mask: float(heat[mask].max() / heat[~mask].max()),
+            "You compared the brightest pixels. One pixel then decides, and the enlarged map smears it over the edge: "
+            "compare means.",
+        ),
+        Misconception(
+            lambda heat, mask: float(heat[mask].mean()),
+            "That is the mean inside. Whether it is much depends on what is outside: divide by the mean there.",
+        ),
+    ],
+    hints=[
+        "heat[mask] has the values inside, heat[~mask] those outside.",
+        "Two means, one division; float(...) makes a number of it.",
+    ],
+)
+# --- 2. the sorter
+
+
+def _sorter(contrasts, neighbor):
+    part = max(contrasts, key=contrasts.get, default=None)
+    if part is None or contrasts[part] < 1.25:
+        return NOWHERE
+    if part == "object":
+        return NEIGHBOR if neighbor else STRANGER
+    return OTHER if part == "other object" else CONTEXT
+
+
+def _sorter_by_cases(contrasts: dict[str, float], neighbor: bool) -> str:
+    bright = {part: contrasts.get(part, -math.inf) for part in ("object", "other object", "context")}
+    names = {"object": (STRANGER, NEIGHBOR)[bool(neighbor)], "other object": OTHER, "context": CONTEXT}
+    for part, value in bright.items():
+        if value >= 1.25 and all(value >= another for another in bright.values()):
+            return names[part]
+    return NOWHERE
+
+
+def _draw_contrasts(rng: np.random.Generator) -> list[tuple]:
+    fixed = [
+        ({"object": 2.5, "context": 0.4}, True),
+        ({"object": 2.5, "context": 0.4}, False),
+        ({"object": 1.6, "other object": 3.1, "context": 0.3}, True),
+        ({"object": 0.5, "other object": 1.4, "context": 1.5}, False),
+        ({"object": 0.6, "context": 1.7}, False),
+        ({"object": 1.1, "context": 0.9}, True),
+        ({"object": 1.25, "context": 0.8}, False),  # exactly at the border
+        ({"object": 0.7, "other object": 1.2, "context": 1.1}, False),
+        ({}, True),  # an empty map, or an object that fills the picture
+    ]
+    drawn = []
+    for n in range(12):
+        parts = ("object", "other object", "context")[:: 1 if n % 2 else 2]
+        drawn.append(({part: float(rng.uniform(0.3, 2.2)) for part in parts}, bool(rng.integers(2))))
+    return fixed + drawn
+
+
+def _variant(least: float = 1.25, pick=max, swap: bool = False, strict: bool = False, order: tuple = ()):
+    """A sorter that goes wrong in one way."""
+
+    def wrong(contrasts, neighbor):
+        part = pick(contrasts, key=contrasts.get, default=None)
+        for first in order:
+            if contrasts.get(first, 0) >= least:
+                part = first
+                break
+        if part is None or contrasts[part] < least or (strict and contrasts[part] == least):
+            return NOWHERE
+        return {
+            "object": NEIGHBOR if neighbor != swap else STRANGER,
+            "other object": OTHER,
+            "context": CONTEXT,
+        }[part]
+
+    return wrong
+
+
+sorter = Exercise(
+    statement="The kind of a mistake, from the contrasts of the parts and whether the predicted class is a neighbor.",
+    solution=_sorter,
+    reference=_sorter_by_cases,
+    inputs=_draw_contrasts,
+    misconceptions=[
+        Misconception(
+            _variant(least=-math.inf),
+            "Your sorter always finds something that was looked at, because some part always has the largest contrast. "
+            "If even that is below 1.25 (a border of 1 is none), the map lies nowhere in particular.",
+        ),
+        Misconception(
+            _variant(order=("object", "other object", "context")),
+            "You ask about the object first and stop when it is bright enough, although another part may be brighter. "
+            "Compare the parts: the largest contrast decides.",
+        ),
+        Misconception(
+            _variant(order=("other object", "object", "context")),
+            "You ask about the other object first and stop when it is bright enough. The largest contrast decides.",
+        ),
+        Misconception(
+            _variant(pick=min),
+            "You take the part with the smallest contrast: the one that the map avoids.",
+        ),
+        Misconception(
+            _variant(swap=True),
+            "The two names for the right thing are exchanged: where the predicted class is a neighbor, it was named "
+            "its neighbor.",
+        ),
+        Misconception(
+            _variant(strict=True),
+            "A contrast of exactly 1.25 counts as looked at: the border belongs to it, >= and not >.",
+        ),
+        Misconception(
+            lambda contrasts, neighbor: NEIGHBOR if neighbor else _sorter(contrasts, neighbor),
+            "You call every neighbor's name the right thing. Whether the network looked at the object is told by the "
+            "map, not by the name it gave.",
+        ),
+        Misconception(
+            lambda contrasts, neighbor: max(contrasts, key=contrasts.get, default=None) or NOWHERE,
+            "You return the part. Asked for is the kind, one of the five names.",
+        ),
+    ],
+    hints=[
+        "First the empty dictionary: there is nothing to compare, so the map lies nowhere in particular.",
+        "max(contrasts, key=contrasts.get, default=None) is the part with the largest contrast.",
+        "Then: below 1.25, nowhere; else one kind for each part, two for the object.",
+    ],
+)
+
+
+# --- 3. the expected calibration error
+
+
+def _calibration_error(confidence, right, bins):
+    total = 0.0
+    for m in range(bins):
+        inside = (confidence > m / bins) & (confidence <= (m + 1) / bins)
+        if inside.any():
+            gap = right[inside].float().mean() - confidence[inside].mean()
+            total += float(inside.float().mean() * gap.abs())
+    return total
+
+
+def _error_by_groups(confidence: Tensor, right: Tensor, bins: int) -> float:
+    groups: dict[int, list[tuple[float, bool]]] = {}
+    for p, hit in zip(confidence.tolist(), right.tolist(), strict=True):
+        groups.setdefault(math.ceil(p * bins), []).append((p, hit))
+    return sum(abs(sum(h for _, h in g) - sum(p for p, _ in g)) for g in groups.values()) / len(confidence)
+
+
+def _draw_answers(rng: np.random.Generator) -> list[tuple]:
+    ten = torch.tensor([0.95, 0.9, 0.85, 0.7, 0.65, 0.4, 0.35, 0.3, 0.15, 0.1], dtype=torch.double)
+    hits = torch.tensor([True, True, False, True, False, True, False, False, False, False])
+    drawn = [(ten, hits, 2)]
+    for n, bins in ((40, 10), (25, 4)):
+        p = torch.tensor(rng.uniform(0.05, 0.6, n))  # the highest bins stay empty
+        drawn.append((p, torch.tensor(rng.random(n) < 0.4), bins))
+    return drawn
+
+
+def _error_with(weight=None, gap=None):
+    """An ECE with another weight of a bin, or another gap."""
+
+    def wrong(confidence, right, bins):
+        total = []
+        for m in range(bins):
+            inside = (confidence > m / bins) & (confidence <= (m + 1) / bins)
+            if inside.any():
+                acc, conf = right[inside].float().mean(), confidence[inside].mean()
+                share = weight(inside, bins) if weight else inside.float().mean()
+                total.append(float(share * (gap(acc, conf, m, bins) if gap else (acc - conf).abs())))
+        return float(sum(total))
+
+    return wrong
+
+
+calibration_error = Exercise(
+    statement="The expected calibration error of some answers, with bins of equal width.",
+    solution=_calibration_error,
+    reference=_error_by_groups,
+    inputs=_draw_answers,
+    misconceptions=[
+        Misconception(
+            _error_with(gap=lambda acc, conf, m, bins: acc - conf),
+            "The absolute value is missing: a bin that is too sure and one that is too unsure cancel.",
+        ),
+        Misconception(
+            lambda confidence, right, bins: float((right.float().mean() - confidence.mean()).abs()),
+            "You compared the two means of all answers. A classifier may be right as often as it says on average, and "
+            "far off in every bin: take the gap bin by bin.",
+        ),
+        Misconception(
+            _error_with(weight=lambda inside, bins: 1 / bins),
+            "Every bin has the same weight in your sum, whether it holds one answer or thirty. Weight each gap by the "
+            "bin's share of the answers.",
+        ),
+        Misconception(
+            _error_with(gap=lambda acc, conf, m, bins: (acc - (m + 0.5) / bins).abs()),
+            "You compared the accuracy with the middle of the bin. Compare it with the mean confidence of the answers "
+            "in it.",
+        ),
+        Misconception(
+            lambda confidence, right, bins: float((right.float() - confidence).abs().mean()),
+            "You took the distance answer by answer. One answer is right or not, 1 or 0: only the share of a whole bin "
+            "can be compared with a confidence.",
+        ),
+        Misconception(
+            _error_with(gap=lambda acc, conf, m, bins: (acc - conf) ** 2),
+            "You squared the gaps. ECE takes their absolute value.",
+        ),
+        Misconception(
+            _error_with(weight=lambda inside, bins: inside.sum()),
+            "You weighted each gap by the number of answers in the bin: divide by the number of all answers.",
+        ),
+    ],
+    hints=[
+        "A loop over the bins: inside = (confidence > m / bins) & (confidence <= (m + 1) / bins).",
+        "Leave out empty bins. In the others: the share that is right, minus the mean confidence, without its sign.",
+        "Weight: inside.float().mean(), the bin's share of the answers.",
+    ],
+)

@@ -1,0 +1,135 @@
+"""The explorer of notebook 09: browse a network's mistakes, by kind and by how the picture was made."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from scipy import ndimage
+
+from course_utils.failure_kinds import KINDS, SHOWN, Mistake
+from course_utils.failures import PARTS, Case
+from course_utils.plots import PALETTE, draw_heatmap, draw_photo, in_digits
+from course_utils.widgets.explorer import Explorer, choice, slider
+
+__all__ = ["draw_mistake", "enlarged", "failure_explorer"]
+
+ALL = "all"
+COLORS = dict(zip(PARTS, (PALETTE[2], PALETTE[3], PALETTE[0]), strict=True))
+"""Of the parts of a picture, in every figure of the notebook."""
+_PLACES = {
+    "left": 0.01,
+    "right": 0.98,
+    "bottom": 0.1,
+    "top": 0.8,
+    "wspace": 0.12,
+    "width_ratios": (1, 1, 1, 0.8),
+}
+
+
+def enlarged(mistake: Mistake, shown: int = 0) -> torch.Tensor:
+    """Return one of a mistake's heat-maps (H, W) in [0, 1]: relu, bilinear, divided by its maximum."""
+    size = mistake.case.masks["object"].shape
+    raw = mistake.maps[shown].relu()[None, None]
+    heat = torch.nn.functional.interpolate(raw, size, mode="bilinear", align_corners=False)[0, 0]
+    return heat / heat.max() if heat.max() > 0 else heat
+
+
+def outlined(case: Case) -> np.ndarray:
+    """Return a picture (H, W, 3) in [0, 1] with its object outlined in white and the other object in pink."""
+    # Painted, not drawn by matplotlib, whose contours take a quarter of an explorer's answer.
+    picture = np.asarray(case.image) / 255
+    for part, color in (("other object", COLORS["other object"]), ("object", "white")):
+        mask = case.masks[part]
+        for wide, paint in ((3, "black"), (2, color)):
+            ring = ndimage.binary_dilation(mask, iterations=wide) & ~mask & ~case.masks["object"]
+            picture[ring] = to_rgb(paint)
+    return picture
+
+
+def draw_mistake(mistake: Mistake, second: int = 1) -> Figure:
+    """Draw a mistake: the picture, the maps of the predicted and of a second class, and what each removal does.
+
+    Args:
+        mistake: what to draw.
+        second: which of the four classes of SHOWN comes third.
+    """
+    # Fixed places: letting matplotlib find them takes as long as drawing the rest.
+    figure, axes = plt.subplots(1, 4, figsize=(10, 3.4), dpi=85, gridspec_kw=_PLACES)
+    draw_photo(axes[0], outlined(mistake.case), f"{mistake.case.name}\n{_wrapped(mistake.case.family)}")
+    for ax, shown in zip(axes[1:], (0, second), strict=False):
+        title = (
+            f"{_wrapped(mistake.names[shown])} {in_digits(mistake.probabilities[shown])}\n({SHOWN[shown]})"
+        )
+        draw_heatmap(ax, enlarged(mistake, shown), mistake.case.image, title)
+    _draw_drops(axes[3], mistake)
+    return figure
+
+
+def _draw_drops(ax: Axes, mistake: Mistake) -> None:
+    """Bars: how far the predicted class's logit falls without each part."""
+    ax.set_title("fall of its logit\nwithout the ...")
+    for row, (part, drop) in enumerate(mistake.drops.items()):
+        ax.barh(row, drop, 0.5, color=COLORS[part])
+        ax.text(0, row - 0.3, part, ha="left", va="bottom", fontsize=11)
+    ax.axvline(0, color="black", linewidth=1)
+    reach = max(4.0, *(abs(drop) for drop in mistake.drops.values())) * 1.1
+    ax.set(yticks=[], xlim=(-reach / 2, reach), ylim=(len(PARTS) - 0.5, -0.9))
+    ax.spines["left"].set_visible(False)
+
+
+def failure_explorer(mistakes: Sequence[Mistake]) -> Explorer:
+    """Explore mistakes: which kind, how the picture was made, and which one of those that are left.
+
+    Raises:
+        ValueError: no mistakes.
+    """
+    if not mistakes:
+        raise ValueError("there are no mistakes to browse.")
+    families = sorted({mistake.case.family for mistake in mistakes})
+
+    def draw(kind: str, made: str, number: int, second: str) -> tuple[Figure, str]:
+        chosen = [m for m in mistakes if kind in (ALL, m.kind) and made in (ALL, m.case.family)]
+        if not chosen:
+            raise ValueError(
+                f"No mistake of this kind ({kind}) was made on these pictures ({made}). Choose others."
+            )
+        place = (number - 1) % len(chosen)
+        mistake = chosen[place]
+        return draw_mistake(
+            mistake, SHOWN.index(second)
+        ), f"Mistake {place + 1} of {len(chosen)}. {in_words(mistake)}"
+
+    return Explorer(
+        draw,
+        kind=choice("kind", [ALL, *KINDS]),
+        made=choice("how the picture was made", [ALL, *families]),
+        number=slider("number (goes round)", 1, len(mistakes), 1),
+        second=choice("beside it the class that is", list(SHOWN[1:])),
+    )
+
+
+def in_words(mistake: Mistake) -> str:
+    """Say what was taken for what, where the map lies, and what the removals did."""
+    bright = ", ".join(f"the {part} {value:.1f}" for part, value in mistake.contrasts.items())
+    falls = ", ".join(
+        f"without the {part} {'falls' if drop >= 0 else 'rises'} by {abs(drop):.1f}"
+        f" ({'another class wins' if mistake.gone[part] else 'it still wins'})"
+        for part, drop in mistake.drops.items()
+    )
+    cause = f"the {mistake.cause}" if mistake.cause else "no single part"
+    taken = f"{mistake.names[1]} taken for {mistake.names[0]} with probability {in_digits(mistake.probabilities[0])}"
+    return (
+        f"{taken}. The map lies on: {mistake.kind} (brightness inside over outside: {bright or 'nothing to compare'}). "
+        f"The logit {falls}. The mistake needs {cause}."
+    )
+
+
+def _wrapped(name: str) -> str:
+    return textwrap.fill(name, 24, break_long_words=False)
