@@ -19,13 +19,8 @@ FLOORS = {
     1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files", "arguments"],
     2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation", "ilsvrc", "calibration"],
     3: ["cam", "attacks", "perturbation", "trained", "segmentation", "made_folders"],
-    4: [
-        "backprop",
-        "trained_segmentation",
-        "xray_study",
-        "background_bias",
-        "failures",
-    ],  # these take maps of cam
+    # These take maps of cam.
+    4: ["backprop", "trained_segmentation", "xray_study", "background_bias", "failures"],
     5: ["plots", "localization", "topics"],  # localization measures the maps of cam and of backprop
     6: ["widgets", "exercises"],  # explorers and checks draw with plots
     7: ["authoring", "publishing"],
