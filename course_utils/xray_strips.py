@@ -110,14 +110,16 @@ def folds_by_patient(
 def fit_head(known: Tensor, labels: Tensor) -> nn.Linear:
     """Return logistic regression on features (N, C) with labels 0 and 1, as a linear layer with two outputs.
 
-    Its logits are 0 and w . f + b, so that softmax gives the regression's probability. scikit-learn's defaults: with
+    Its logits are -z/2 and z/2 with z = w . f + b, so that softmax gives the regression's probability.
+    scikit-learn's defaults: with
     ten times as many features as pictures, its penalty on w is what makes the fit unique.
     """
     fitted = LogisticRegression(max_iter=1000).fit(known.numpy(), labels.numpy())
     head = nn.Linear(known.shape[1], 2)
     with torch.no_grad():
-        head.weight.copy_(torch.from_numpy(np.concatenate([0 * fitted.coef_, fitted.coef_])))
-        head.bias.copy_(torch.tensor([0.0, float(fitted.intercept_[0])]))
+        for row, sign in enumerate((-0.5, 0.5)):
+            head.weight[row] = torch.from_numpy(sign * fitted.coef_[0])
+            head.bias[row] = sign * float(fitted.intercept_[0])
     return head.requires_grad_(False)
 
 
@@ -129,7 +131,7 @@ class StripTest:
         auc: share of the pairs, one of each group, in which the second group's picture has the higher score
             (area under the ROC curve), mean over the folds; 0.5 is chance.
         lowest, highest: of the folds.
-        scores: (N,) w . f + b of each picture, from the fold in which it was not seen.
+        scores: (N,) z = w . f + b of each picture, from the fold in which it was not seen.
     """
 
     auc: float
@@ -149,6 +151,6 @@ def strip_test(
     scores, found = torch.zeros(len(known)), []
     for train, test in folds_by_patient(labels, patients, folds, seed):
         head = fit_head(known[train], labels[train])
-        scores[test] = head(known[test])[:, 1]
+        scores[test] = head(known[test]).diff(dim=1)[:, 0]
         found.append(roc_auc_score(labels[test].numpy(), scores[test].numpy()))
     return StripTest(float(np.mean(found)), min(found), max(found), scores)
