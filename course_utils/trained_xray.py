@@ -24,8 +24,8 @@ FILMS, UNSEEN = 1600, 400
 TRAINING_SEED, UNSEEN_SEED = 100, 12
 BIAS = 0.95
 """P(marker | finding) of the biased sets; P(marker | normal) is 1 - BIAS."""
-DOSES = (0.6, 0.8, 0.9, BIAS)
-"""P(marker | finding), from a weak correlation to the biased sets'. (0.5 would be none: "marker at random".)"""
+DOSES = (0.8, 0.9, BIAS)
+"""P(marker | finding), from a weaker correlation to the biased sets'. (0.5 would be none: "marker at random".)"""
 
 
 @lru_cache(maxsize=RUNS)

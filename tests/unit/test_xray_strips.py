@@ -115,7 +115,7 @@ def test_scores_are_from_pictures_that_were_not_seen():
 
 def test_bad_groups_are_refused():
     few = torch.tensor([0, 0, 0, 1, 1, 1])
-    with pytest.raises(ValueError, match="at least 5 patients each .* these have 3 and 3"):
+    with pytest.raises(ValueError, match=r"at least 5 patients each .* these have 3 and 3"):
         folds_by_patient(few, list("abcdef"))
     with pytest.raises(ValueError, match="6 labels and 5 patients"):
         folds_by_patient(few, list("abcde"))
