@@ -5,11 +5,12 @@ Readers never need this module.
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from .notebook_files import (
 )
 from .sandbox import confine
 
+NOT_HERE = "Not on this machine: "
+"""How a cell tagged ``optional`` begins what it prints where the data that it is about cannot be had."""
 ROOT = Path(__file__).resolve().parent.parent
 CELL_TIMEOUT = 120  # seconds, as in pyproject.toml for nbval
 
@@ -148,14 +151,42 @@ def write_seconds_in_table(readme: Path, name: str, seconds: int) -> bool:
     return found
 
 
+def keep_optional(notebook: NotebookNode, stored: Mapping[str, list[NotebookNode]]) -> list[str]:
+    """Give cells tagged ``optional`` their stored outputs back where they had nothing to run on.
+
+    Such cells are about data that not every machine has, pictures to download, say. Without them they print a sentence
+    that begins with ``NOT_HERE``; it would take the place of the results that the author's machine once gave.
+
+    Args:
+        notebook: as executed; changed in place.
+        stored: outputs before that, by the cells' ids.
+
+    Returns:
+        A remark about each cell that kept its outputs, because nobody has checked them now.
+    """
+    remarks = []
+    for index, cell in enumerate(notebook.cells):
+        before = stored.get(cell.id, [])
+        if "optional" in cell.metadata.get("tags", []) and _not_here(cell.outputs) and not _not_here(before):
+            cell.outputs = before
+            remarks.append(f"cell {index} could not run here and keeps the outputs that were stored.")
+    return remarks
+
+
+def _not_here(outputs: list[NotebookNode]) -> bool:
+    """Whether a cell said that its data are missing; one without outputs counts, too."""
+    return not outputs or any(output.get("text", "").startswith(NOT_HERE) for output in outputs)
+
+
 def refresh_notebook(path: Path, readme: Path, threads: int = 2) -> Report:
     """Execute, normalize and store one notebook, and write its seconds in its header and in ``readme``.
 
     The file changes only after all cells have run. Raises what `execute` raises.
     """
     notebook = read_notebook(path)
+    stored = {cell.id: copy.deepcopy(cell.get("outputs", [])) for cell in notebook.cells}
     report = execute(notebook, path.parent, threads)
-    remarks = normalize(notebook)
+    remarks = normalize(notebook) + keep_optional(notebook, stored)
     seconds = rounded_seconds(report.seconds)
     if not write_seconds(notebook, seconds):
         remarks.append('the first text cell does not say "about NN seconds to run".')

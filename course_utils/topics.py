@@ -11,6 +11,7 @@ from pathlib import Path
 from course_utils import trained
 from course_utils.background_bias import store_features
 from course_utils.trained_segmentation import train_segmenters
+from course_utils.trained_xray import train_readers
 
 __all__ = ["TOPICS", "train_topic"]
 
@@ -18,6 +19,7 @@ TOPICS: dict[str, Callable[[Path, bool], Iterator[str]]] = {
     "07": trained.train_classifiers,
     "08": train_segmenters,
     "11": store_features,
+    "12": train_readers,
 }
 """By the notebook's number: a function that trains into a folder, with a progress bar or without, and yields a line
 about each network."""

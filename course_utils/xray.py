@@ -199,12 +199,17 @@ def _exposure(draws: list[float]) -> Exposure:
 
 
 def _lead_letter(draws: list[float], size: int) -> np.ndarray:
-    """Most pictures carry an L or R in lead, some in a ring: with and without a finding alike."""
+    """Most pictures carry an L or R in lead, some in a ring, some with initials: with and without a finding alike."""
     if draws[8] > 0.75:
         return np.zeros((size, size), np.float32)
     letter, x = ("L", 0.90 + 0.09 * draws[9]) if draws[8] < 0.5 else ("R", 0.02 + 0.08 * draws[9])
     place = (x, 0.14 + 0.22 * draws[10])
-    return lettering(letter, (size, size), place, 0.042, circle=draws[11] < 0.3)[0]
+    letters = lettering(letter, (size, size), place, 0.042, circle=draws[11] < 0.3)[0]
+    if draws[11] > 0.6:  # below the letter, who took the picture
+        initials = "".join(chr(ord("A") + int(draws[k] * 1e6) % 26) for k in (9, 10))
+        below = (place[0], place[1] + 0.055)
+        letters = np.maximum(letters, lettering(initials, (size, size), below, 0.03)[0])
+    return letters
 
 
 def _collimated(draws: list[float], size: int) -> np.ndarray | float:

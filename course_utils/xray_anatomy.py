@@ -121,11 +121,16 @@ def _heart(patient: Patient, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, 
     height, u = patient.height, u - 0.8 * patient.turn
     width = 2 * patient.heart * patient.chest  # from the right border to the left one
     cos, sin = math.cos(patient.heart_tilt), math.sin(patient.heart_tilt)
-    x, y = u - 0.13 * width, v - height + 0.035
-    along, aside = (cos * x + sin * y) / (0.58 * width), (cos * y - sin * x) / (0.37 * width)
+    # An egg whose point, the apex, lies down on the right of the picture; the blunt end is shorter.
+    x, y = u - 0.10 * width, v - height + 0.075
+    along, aside = (cos * x + sin * y) / width, (cos * y - sin * x) / width
+    along = np.where(along > 0, along / 0.60, along / 0.32)
+    aside = aside / (0.37 * (1 - 0.22 * np.clip(along, -1, 1)))
     ventricle = np.maximum(1 - along * along - aside * aside, 0)
-    atrium = 1 - ((u + 0.05 * width) / (0.27 * width)) ** 2 - ((v - height + 0.045) / (0.50 * width)) ** 2
-    heart = 0.62 * patient.depth * np.maximum(ventricle, 0.8 * atrium) ** 0.4
+    atrium = 1 - ((u + 0.03 * width) / (0.24 * width)) ** 2 - ((v - height + 0.045) / (0.46 * width)) ** 2
+    # A sum of powers, not the larger of the two: no crease where one outline meets the other.
+    both = (ventricle**3 + np.maximum(0.8 * atrium, 0) ** 3) ** (1 / 3)
+    heart = 0.62 * patient.depth * both**0.4
 
     def ball(u0: float, v0: float, ru: float, rv: float, depth: float) -> np.ndarray:
         return depth * np.maximum(1 - ((u - u0) / ru) ** 2 - ((v - v0) / rv) ** 2, 0) ** 0.5
@@ -190,7 +195,9 @@ def _gas(patient: Patient, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     r = 0.045 + 0.035 * patient.stomach
     top = height + patient.dome_step + 0.022
     x, y = (u - 0.48 * patient.chest) / (1.3 * r), (v - top - 0.8 * r) / (0.8 * r)
-    return pipe + 6.0 * patient.stomach * arch(np.hypot(x, y))
+    # Gas rises to the top of the stomach; below, what was eaten takes its place.
+    full = np.clip(1 - 1.4 * (y + 0.1), 0, 1)
+    return pipe + 5.5 * patient.stomach * full * arch(np.hypot(x, y)) ** 0.7
 
 
 def texture(rng: np.random.Generator, frame: Frame) -> np.ndarray:

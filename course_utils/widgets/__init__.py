@@ -12,6 +12,7 @@ from course_utils.widgets.localization import threshold_explorer
 from course_utils.widgets.output_size import output_size_explorer
 from course_utils.widgets.segmentation import segmentation_explorer
 from course_utils.widgets.toy_cam import toy_cam_explorer
+from course_utils.widgets.xray_stamp import stamp_explorer
 
 __all__ = [
     "BlindGame",
@@ -28,6 +29,7 @@ __all__ = [
     "output_size_explorer",
     "segmentation_explorer",
     "slider",
+    "stamp_explorer",
     "threshold_explorer",
     "toy_cam_explorer",
     "typed",

@@ -14,6 +14,7 @@ from course_utils.authoring import (
     ROOT,
     Report,
     find_notebooks,
+    keep_optional,
     refresh_notebooks,
     rounded_seconds,
     write_seconds_in_table,
@@ -213,3 +214,45 @@ def test_a_report_names_the_limits_it_exceeds():
     assert Report(1, None, 2, size=700_000, largest_image=110_000).faults == []
     assert len(Report(1, None, 2, size=700_001, largest_image=110_001).faults) == 2
     assert "? MB" in str(Report(1, None, 2))
+
+
+OPTIONAL = """
+import os
+print("measured: 0.98" if os.environ.get("COURSE_MIRROR") else "Not on this machine: a measurement would follow.")
+"""
+
+
+def test_optional_cells_keep_their_outputs_where_they_cannot_run(tmp_path, monkeypatch, capsys):
+    path = course(tmp_path, OPTIONAL, "print('always')", "print('other')")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1].metadata["tags"] = ["optional"]
+    nbformat.write(notebook, path)
+
+    def printed():
+        cells = nbformat.read(path, as_version=4).cells
+        return [cell.outputs[0].text for cell in cells[1:]]
+
+    monkeypatch.delenv("COURSE_MIRROR", raising=False)
+    assert refresh_notebooks(tmp_path, threads=1) == 0  # nothing stored before: the sentence is kept
+    assert printed()[0].startswith("Not on this machine: ")
+    assert "keeps" not in capsys.readouterr().out
+
+    monkeypatch.setenv("COURSE_MIRROR", "/somewhere")  # passed on to the kernel
+    assert refresh_notebooks(tmp_path, threads=1) == 0
+    assert printed() == ["measured: 0.98\n", "always\n", "other\n"]
+
+    monkeypatch.delenv("COURSE_MIRROR")
+    assert refresh_notebooks(tmp_path, threads=1) == 0
+    assert printed() == ["measured: 0.98\n", "always\n", "other\n"]
+    assert "cell 1 could not run here and keeps the outputs that were stored" in capsys.readouterr().out
+
+
+def test_only_optional_cells_keep_their_outputs():
+    said = [new_output("stream", name="stdout", text="Not on this machine: no pictures.\n")]
+    before = [new_output("stream", name="stdout", text="0.98\n")]
+    cells = [new_code_cell("a", outputs=list(said)) for _ in range(2)]
+    cells[1].metadata["tags"] = ["optional"]
+    notebook = new_notebook(cells=cells)
+    remarks = keep_optional(notebook, {cell.id: before for cell in cells})
+    assert cells[0].outputs == said and cells[1].outputs == before
+    assert len(remarks) == 1 and remarks[0].startswith("cell 1 ")

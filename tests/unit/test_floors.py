@@ -18,9 +18,14 @@ FLOORS = {
     0: ["sandbox"],
     1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files", "arguments"],
     2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation", "ilsvrc", "calibration"],
-    3: ["cam", "attacks", "perturbation", "trained", "segmentation", "made_folders"],
-    # These take maps of cam.
-    4: ["backprop", "trained_segmentation", "xray_study", "background_bias", "failures"],
+    3: ["cam", "attacks", "perturbation", "trained", "segmentation", "made_folders", "xray_strips"],
+    4: [
+        "backprop",
+        "trained_segmentation",
+        "xray_study",
+        "background_bias",
+        "failures",
+    ],  # these take maps of cam
     5: ["plots", "localization", "topics"],  # localization measures the maps of cam and of backprop
     6: ["widgets", "exercises"],  # explorers and checks draw with plots
     7: ["authoring", "publishing"],
@@ -51,6 +56,9 @@ PART_OF = {
     "xray_nets": "models",
     "xray_patient": "xray",
     "xray_physics": "xray",
+    "xray_files": "photos",
+    "xray_real": "photos",
+    "trained_xray": "xray_study",
 }  # and ..._diagrams: plots
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)

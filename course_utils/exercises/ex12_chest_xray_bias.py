@@ -1,0 +1,273 @@
+"""Exercises of notebook 12: the flip rate, energy beside area, the worst group, weights that balance the groups."""
+
+from __future__ import annotations
+
+import torch
+
+from course_utils.exercises.engine import Exercise, Misconception
+
+
+def _flip_rate(clean, stamped):
+    return float((clean.argmax(1) != stamped.argmax(1)).float().mean())
+
+
+def _flips_by_loop(clean, stamped):
+    pairs = list(zip(clean.tolist(), stamped.tolist(), strict=True))
+    return sum((a[1] > a[0]) != (b[1] > b[0]) for a, b in pairs) / len(pairs)
+
+
+def _twins(rng):
+    clean = torch.tensor(rng.normal(size=(12, 2)))
+    up, down = clean.clone(), clean.clone()
+    up[:6, 1] += 3  # the stamp adds to the finding's logit of some,
+    up[6:8, 1] -= 3  # and takes from others
+    down[:, 1] -= 1
+    return [(clean, up), (clean, down), (clean, clean + 5)]
+
+
+flip_rate = Exercise(
+    statement="The share of pictures whose prediction changes when the stamp is put on.",
+    solution=_flip_rate,
+    reference=_flips_by_loop,
+    inputs=_twins,
+    misconceptions=[
+        Misconception(
+            lambda clean, stamped: float((stamped.argmax(1) - clean.argmax(1)).float().mean()),
+            "You averaged a signed difference: flips toward the finding and flips away from it cancel each other. "
+            "Count both: compare with `!=`.",
+        ),
+        Misconception(
+            lambda clean, stamped: float(((clean.argmax(1) == 0) & (stamped.argmax(1) == 1)).float().mean()),
+            "You counted flips toward the finding only. A stamp can also talk a network out of one.",
+        ),
+        Misconception(
+            lambda clean, stamped: float((clean.argmax(1) == stamped.argmax(1)).float().mean()),
+            "That is the share that stays the same, 1 minus the flip rate.",
+        ),
+        Misconception(
+            lambda clean, stamped: float((stamped - clean).diff(dim=1).mean()),
+            "That is the mean change of the logits' difference, equation (3). The flip rate asks how often it was "
+            "enough to change the answer.",
+        ),
+        Misconception(
+            lambda clean, stamped: float((clean.argmax(1) != stamped.argmax(1)).sum()),
+            "That is the number of flips; divide by the number of pictures.",
+        ),
+        Misconception(
+            lambda clean, stamped: float((clean.softmax(1) != stamped.softmax(1)).any(1).float().mean()),
+            "You compared probabilities: nearly all change a little. A flip is another predicted class.",
+        ),
+    ],
+    hints=[
+        "The prediction is the larger logit: argmax along dimension 1.",
+        "`!=` of two tensors is True where they differ; the mean of .float() is a share.",
+    ],
+)
+
+
+def _lift(heat, mask):
+    energy = heat.clamp(min=0)
+    if energy.sum() == 0:
+        return float("nan")
+    share = energy[mask].sum() / energy.sum()
+    return float(share / mask.float().mean())
+
+
+def _lift_by_loop(heat, mask):
+    inside = total = cells = 0.0
+    for values, marks in zip(heat.tolist(), mask.tolist(), strict=True):
+        for value, mark in zip(values, marks, strict=True):
+            total += max(value, 0)
+            inside += max(value, 0) * mark
+            cells += mark
+    return inside / total / (cells / heat.numel()) if total else float("nan")
+
+
+def _maps(rng):
+    mask = torch.zeros(6, 8, dtype=torch.bool)
+    mask[:2, :4] = True
+    draw = torch.tensor(rng.normal(size=(6, 8)), dtype=torch.float32)
+    return [(draw, mask), (draw.abs() + 4 * mask, mask), (torch.ones(6, 8), mask), (-draw.abs(), mask)]
+
+
+def _guarded(value):
+    return lambda heat, mask: float(value(heat, mask)) if (heat > 0).any() else float("nan")
+
+
+lift = Exercise(
+    statement="A map's energy in a mask, as a multiple of what an even map would have there.",
+    solution=_lift,
+    reference=_lift_by_loop,
+    inputs=_maps,
+    misconceptions=[
+        Misconception(
+            _guarded(lambda heat, mask: heat.clamp(min=0)[mask].sum() / heat.clamp(min=0).sum()),
+            "That is the energy alone. In a corner of a fifth of the picture, an even map has a fifth of its energy, "
+            "too: divide by the mask's share of the area.",
+        ),
+        Misconception(
+            _guarded(lambda heat, mask: heat[mask].sum() / heat.sum() / mask.float().mean()),
+            "Negative values are in your sums. They speak against the class and are no energy for it: clamp them to 0.",
+        ),
+        Misconception(
+            _guarded(
+                lambda heat, mask: (
+                    heat.clamp(min=0)[mask].sum() / heat.clamp(min=0).sum() - mask.float().mean()
+                )
+            ),
+            "You subtracted the area. A multiple was asked for: 1 is what an even map has.",
+        ),
+        Misconception(
+            _guarded(lambda heat, mask: heat.clamp(min=0)[mask].sum() / heat.clamp(min=0).sum() / mask.sum()),
+            "You divided by the number of pixels in the mask; divide by its share of all pixels, mask.float().mean().",
+        ),
+        Misconception(
+            lambda heat, mask: float(
+                heat.clamp(min=0)[mask].sum() / heat.clamp(min=0).sum().clamp(min=1e-9) / mask.float().mean()
+            ),
+            "A map without positive values: you answered 0, which says that it avoids the mask. It says nothing: "
+            "return float('nan').",
+        ),
+    ],
+    hints=[
+        "Three steps: clamp at 0, the share of the sum that lies in the mask, divide by the mask's share of the area.",
+        "heat.clamp(min=0), then energy[mask].sum() / energy.sum(), then / mask.float().mean(). What if the sum is 0?",
+    ],
+)
+
+
+def _worst_group(predicted, labels, has_marker):
+    right = (predicted == labels).float()
+    groups = [right[(labels == y) & (has_marker == m)] for y in (0, 1) for m in (False, True)]
+    return float(min(group.mean() for group in groups if len(group)))
+
+
+def _worst_by_counting(predicted, labels, has_marker):
+    right: dict[tuple, list[int]] = {}
+    for p, y, m in zip(predicted.tolist(), labels.tolist(), has_marker.tolist(), strict=True):
+        right.setdefault((y, m), []).append(int(p == y))
+    return min(sum(found) / len(found) for found in right.values())
+
+
+def _groups(rng):
+    labels = torch.tensor(rng.integers(0, 2, 80))
+    marker = torch.tensor(rng.random(80) < 0.2 + 0.6 * labels.numpy())
+    some = torch.tensor(rng.random(80) < 0.3)
+    lucky = torch.where(some & marker, 1 - labels, labels)
+    few = torch.tensor([0, 0, 0, 1, 1, 1])
+    return [
+        (marker.long(), labels, marker),
+        (lucky, labels, marker),
+        (torch.tensor([0, 0, 1, 1, 0, 1]), few, few.bool()),
+    ]
+
+
+def _worst_of(*keys):
+    """The worst of coarser groups."""
+
+    def worst(predicted, labels, has_marker):
+        right = (predicted == labels).float()
+        known = {"label": labels, "marker": has_marker.long(), "predicted": predicted}
+        number = sum(known[key] * 2**i for i, key in enumerate(keys)) if keys else 0 * labels
+        return float(min(right[number == k].mean() for k in number.unique()))
+
+    return worst
+
+
+worst_group = Exercise(
+    statement="The lowest accuracy of the four groups, label x stamp.",
+    solution=_worst_group,
+    reference=_worst_by_counting,
+    inputs=_groups,
+    misconceptions=[
+        Misconception(
+            _worst_of(),
+            "That is the accuracy of all pictures together: groups with many pictures drown the ones with few, and the "
+            "few are those on which the stamp misleads.",
+        ),
+        Misconception(
+            _worst_of("label"),
+            "You grouped by the label alone: the worse of sensitivity and specificity. Each label has pictures with "
+            "and without the stamp.",
+        ),
+        Misconception(
+            _worst_of("marker"),
+            "You grouped by the stamp alone. Findings and normals react to it in opposite ways; keep them apart.",
+        ),
+        Misconception(
+            lambda predicted, labels, has_marker: float(
+                torch.stack(
+                    [
+                        ((predicted == labels) & (labels == y) & (has_marker == m)).float().mean()
+                        for y in (0, 1)
+                        for m in (False, True)
+                    ]
+                ).min()
+            ),
+            "You divided by the number of all pictures: that is each group's share of the right answers. Divide by "
+            "the size of the group.",
+        ),
+    ],
+    hints=[
+        "right = (predicted == labels).float(); then four means, of which you want the smallest.",
+        "A group is right[(labels == y) & (has_marker == m)]. One of them may be empty: leave it out.",
+    ],
+)
+
+
+def _balanced(labels, has_marker):
+    group = 2 * labels + has_marker.long()
+    sizes = torch.bincount(group, minlength=4)
+    weights = 1 / sizes[group].float()
+    return weights / weights.sum()
+
+
+def _balanced_by_loop(labels, has_marker):
+    groups = list(zip(labels.tolist(), has_marker.tolist(), strict=True))
+    return torch.tensor([1 / len(set(groups)) / groups.count(group) for group in groups])
+
+
+balance = Exercise(
+    statement="Weights with which the four groups, label x stamp, are drawn equally often.",
+    solution=_balanced,
+    reference=_balanced_by_loop,
+    inputs=lambda rng: [(labels, marker) for _, labels, marker in _groups(rng)],
+    misconceptions=[
+        Misconception(
+            lambda labels, has_marker: torch.full((len(labels),), 1 / len(labels)),
+            "All weights are the same: the groups are drawn as often as they are large, which is the bias.",
+        ),
+        Misconception(
+            lambda labels, has_marker: (
+                (1 / torch.bincount(labels, minlength=2)[labels].float())
+                / (1 / torch.bincount(labels, minlength=2)[labels].float()).sum()
+            ),
+            "You balanced the labels. They were balanced already; what is rare is a finding *without* the stamp, and a "
+            "normal one *with* it: use the groups.",
+        ),
+        Misconception(
+            lambda labels, has_marker: (
+                torch.bincount(2 * labels + has_marker.long(), minlength=4)[
+                    2 * labels + has_marker.long()
+                ].float()
+                / torch.bincount(2 * labels + has_marker.long(), minlength=4)[2 * labels + has_marker.long()]
+                .float()
+                .sum()
+            ),
+            "Upside down: pictures of large groups got large weights. A picture's weight is 1 / the size of its group.",
+        ),
+        Misconception(
+            lambda labels, has_marker: (
+                1
+                / torch.bincount(2 * labels + has_marker.long(), minlength=4)[
+                    2 * labels + has_marker.long()
+                ].float()
+            ),
+            "Right up to a factor: divide by the sum, so that the weights are probabilities.",
+        ),
+    ],
+    hints=[
+        "group = 2 * labels + has_marker.long() numbers the groups 0 to 3; torch.bincount counts.",
+        "sizes[group] is the size of each picture's own group. One over that, then divide by the sum.",
+    ],
+)

@@ -1,0 +1,123 @@
+"""Strip tests: on groups whose difference is known, with scikit-learn and loops as references."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+
+from course_utils.cam import cam
+from course_utils.models import Classifier, load_classifier
+from course_utils.xray_strips import (
+    PARTS,
+    features,
+    fit_head,
+    folds_by_patient,
+    lungs,
+    strip_test,
+    top_strip,
+    with_head,
+)
+
+
+@pytest.fixture(scope="module")
+def clf() -> Classifier:
+    return load_classifier(weights=None)
+
+
+def test_parts_are_blacked_out():
+    images = torch.ones(2, 1, 224, 224)
+    without = PARTS["lungs blacked out"](images)
+    assert (without[:, :, 30:194, 24:200] == 0).all()
+    assert without.sum() == 2 * (224 * 224 - 164 * 176)
+    strip = PARTS["top strip alone"](images)
+    assert (strip[:, :, :50] == 1).all() and (strip[:, :, 50:] == 0).all()
+    assert PARTS["whole picture"](images) is images and images.min() == 1
+    assert lungs(112).sum() == 82 * 88 and top_strip(112).sum() == 25 * 112
+
+
+def test_a_new_head_and_the_old_network_untouched(clf):
+    head = nn.Linear(1280, 2)
+    probe = with_head(clf, head, ["a", "b"])
+    x = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        assert clf(x).shape == (2, 1000) and probe(x).shape == (2, 2)
+        f = with_head(clf, nn.Identity(), [])(x)
+        torch.testing.assert_close(probe(x), head(f))
+    assert probe.class_index("b") == 1 and len(clf.classes) == 1000
+    torch.testing.assert_close(  # the map's mean is the logit without its bias: the head stands where the old one was
+        cam(probe, x, ["b"]).mean((2, 3)),
+        probe(x)[:, 1:].detach() - head.bias[1].detach(),
+        atol=1e-3,
+        rtol=1e-3,
+    )
+    with pytest.raises(ValueError, match="no linear layer"):
+        with_head(Classifier(nn.Conv2d(3, 3, 1), ["x"]), head, [])
+
+
+def test_features_are_the_pooled_last_map(clf):
+    images = torch.rand(3, 1, 64, 64)
+    found = features(clf, images, batch=2)
+    with torch.no_grad():
+        maps = clf.net.forward_features((images.expand(-1, 3, -1, -1) - 0.5) / 0.5)
+    torch.testing.assert_close(found, maps.mean((2, 3)), atol=1e-4, rtol=1e-4)
+    with pytest.raises(ValueError, match="channels"):
+        features(clf, torch.rand(1, 3, 64, 64))
+
+
+def test_no_patient_is_in_two_folds():
+    labels = torch.tensor([0, 1] * 20)
+    patients = [f"p{k // 4 * 2 + k % 2}" for k in range(40)]  # two pictures each, of one group
+    seen = []
+    for train, test in folds_by_patient(labels, patients, 5):
+        assert not {patients[k] for k in train} & {patients[k] for k in test}
+        assert set(labels[test].tolist()) == {0, 1}
+        seen += test.tolist()
+    assert sorted(seen) == list(range(40))
+
+
+def test_the_head_is_logistic_regression():
+    torch.manual_seed(0)
+    known, labels = torch.randn(40, 6), torch.tensor([0, 1] * 20)
+    head = fit_head(known, labels)
+    fitted = LogisticRegression(max_iter=1000).fit(known.numpy(), labels.numpy())
+    expected = fitted.predict_proba(known.numpy())
+    np.testing.assert_allclose(head(known).softmax(1).numpy(), expected, atol=1e-5)
+
+
+def test_auc_by_counting_pairs():
+    torch.manual_seed(1)
+    labels = torch.tensor([0] * 20 + [1] * 20)
+    known = torch.randn(40, 3)
+    known[:, 0] += labels
+    patients = [str(k) for k in range(40)]
+    result = strip_test(known, labels, patients)
+    aucs = []
+    for _, test in folds_by_patient(labels, patients):
+        s, y = result.scores[test], labels[test]
+        aucs.append(np.mean([float(b > a) for a in s[y == 0] for b in s[y == 1]]))
+    assert result.auc == pytest.approx(np.mean(aucs))
+    assert (result.lowest, result.highest) == pytest.approx((min(aucs), max(aucs)))
+    assert 0.5 < result.auc < 1
+
+
+def test_scores_are_from_pictures_that_were_not_seen():
+    torch.manual_seed(2)
+    known, labels = (
+        torch.randn(40, 200),
+        torch.tensor([0, 1] * 20),
+    )  # noise: a head that has seen it is always right
+    result = strip_test(known, labels, [str(k) for k in range(40)])
+    assert 0.2 < result.auc < 0.8
+    seen = fit_head(known, labels)(known).argmax(1)
+    assert (seen == labels).all()
+
+
+def test_bad_groups_are_refused():
+    few = torch.tensor([0, 0, 0, 1, 1, 1])
+    with pytest.raises(ValueError, match=r"at least 5 patients each .* these have 3 and 3"):
+        folds_by_patient(few, list("abcdef"))
+    with pytest.raises(ValueError, match="6 labels and 5 patients"):
+        folds_by_patient(few, list("abcde"))
+    with pytest.raises(ValueError, match=r"labels are \[0, 1, 2\]"):
+        folds_by_patient(torch.arange(30) % 3, [str(k) for k in range(30)])
