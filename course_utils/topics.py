@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from course_utils import trained
+from course_utils.trained_language import train_language
 from course_utils.trained_segmentation import train_segmenters
 
 __all__ = ["TOPICS", "train_topic"]
@@ -16,6 +17,7 @@ __all__ = ["TOPICS", "train_topic"]
 TOPICS: dict[str, Callable[[Path, bool], Iterator[str]]] = {
     "07": trained.train_classifiers,
     "08": train_segmenters,
+    "13": train_language,
 }
 """By the notebook's number: a function that trains into a folder, with a progress bar or without, and yields a line
 about each network."""

@@ -5,6 +5,7 @@ from course_utils.widgets.counterfactual import counterfactual_explorer
 from course_utils.widgets.explorer import Explorer, check_box, choice, slider, typed
 from course_utils.widgets.guided import guided_explorer
 from course_utils.widgets.heatmaps import any_class_explorer, layer_explorer
+from course_utils.widgets.language import caption_explorer, question_explorer
 from course_utils.widgets.localization import threshold_explorer
 from course_utils.widgets.output_size import output_size_explorer
 from course_utils.widgets.segmentation import segmentation_explorer
@@ -13,6 +14,7 @@ from course_utils.widgets.toy_cam import toy_cam_explorer
 __all__ = [
     "Explorer",
     "any_class_explorer",
+    "caption_explorer",
     "channel_explorer",
     "check_box",
     "choice",
@@ -20,6 +22,7 @@ __all__ = [
     "guided_explorer",
     "layer_explorer",
     "output_size_explorer",
+    "question_explorer",
     "segmentation_explorer",
     "slider",
     "threshold_explorer",
