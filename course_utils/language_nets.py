@@ -24,19 +24,22 @@ class Vocabulary:
     """Words and their numbers, in alphabetical order behind padding (0) and end (1).
 
     Args:
-        sentences: all that can be said.
+        sentences: all that can be said; the longest decides to which length questions are padded.
     """
 
     def __init__(self, sentences: Sequence[str]) -> None:
         self.words = ["", "<end>", *sorted({word for sentence in sentences for word in sentence.split()})]
+        self.longest = max(len(sentence.split()) for sentence in sentences)
         self._number = {word: number for number, word in enumerate(self.words)}
 
     def __len__(self) -> int:
         return len(self.words)
 
     def encode(self, sentences: Sequence[str], end: bool = False) -> Tensor:
-        """Return the words' numbers, (n, longest) int64: padded on the left, or, with ``end``, ended and padded on the
-        right.
+        """Return the words' numbers, (n, T) int64.
+
+        Questions are padded on the left to one length, always the same, so that a question means the same in any
+        company. Captions, with ``end``, are ended, then padded on the right to the longest among them.
 
         Raises:
             ValueError: a word that is not in the vocabulary.
@@ -47,13 +50,9 @@ class Vocabulary:
             if unknown:
                 raise ValueError(f"the network does not know the word {unknown[0]!r}.")
             rows.append([self._number[word] for word in sentence.split()] + [END] * end)
-        longest = max(map(len, rows))
-        return torch.tensor(
-            [
-                row + [PAD] * (longest - len(row)) if end else [PAD] * (longest - len(row)) + row
-                for row in rows
-            ]
-        )
+        length = max(map(len, rows)) if end else self.longest
+        padding = [[PAD] * (length - len(row)) for row in rows]
+        return torch.tensor([row + pad if end else pad + row for row, pad in zip(rows, padding, strict=True)])
 
     def decode(self, numbers: Tensor) -> str:
         """Return the sentence, up to its end."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from course_utils.scenes import COLORS, SceneObject, Scenes, scenes
 
@@ -20,12 +20,13 @@ __all__ = [
     "caption_words",
     "described_scenes",
     "holds",
+    "mirrored",
     "read_caption",
 ]
 
 KINDS: tuple[str, ...] = ("boat", "car", "fish", "house", "hydrant", "mushroom", "star", "umbrella")
 """The kinds of objects that are spoken of: eight of the ten of ``SHAPES``."""
-MOST = 4
+MOST = 3
 """Largest number of objects on a scene."""
 
 
@@ -42,10 +43,15 @@ class Statement:
 
 
 def described_scenes(n: int, seed: int = 0, start: int = 0) -> Scenes:
-    """Return scenes as they are spoken of here: two to four objects of eight ``KINDS`` in six colors, 64 x 64."""
+    """Return scenes as they are spoken of here: two or three objects of eight ``KINDS`` in six colors, 64 x 64."""
     return scenes(
-        n, seed=seed, objects=(2, MOST), scale=(0.28, 0.4), shapes=KINDS, clutter=(3, 8), start=start
+        n, seed=seed, objects=(2, MOST), scale=(0.3, 0.44), shapes=KINDS, clutter=(2, 6), start=start
     )
+
+
+def mirrored(things: Sequence[SceneObject]) -> list[SceneObject]:
+    """Return the objects as they lie in the mirrored picture; their masks and boxes are left as they were."""
+    return [replace(thing, center=(1 - thing.center[0], thing.center[1])) for thing in things]
 
 
 def _relation(a: SceneObject, b: SceneObject) -> str:
@@ -104,8 +110,8 @@ def read_caption(words: str | Sequence[str], things: Sequence[SceneObject]) -> l
         found.append(Statement(" ".join(part), bool(fits), at + 2, fits))
         if relation:
             pairs = [(i, j) for i in before or () for j in fits if i != j]
-            holds = any(holds(relation, things[i], things[j]) for i, j in pairs)
-            found.append(Statement(relation, holds))
+            true = any(holds(relation, things[i], things[j]) for i, j in pairs)
+            found.append(Statement(relation, true))
         before, at = fits, at + 3
     return found
 

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from course_utils.arguments import whole_number
 from course_utils.language_nets import PAD, Answerer, Captioner, Vocabulary
-from course_utils.scene_language import caption, caption_words, described_scenes, read_caption
+from course_utils.scene_language import caption, caption_words, described_scenes, mirrored, read_caption
 from course_utils.scene_questions import ANSWERS, QUESTIONS, Question, sample_questions
 from course_utils.scenes import Scenes
 from course_utils.trained import RUNS, WEIGHTS, one_thread, scene_classifier
@@ -38,15 +38,15 @@ __all__ = [
 ]
 
 TRAINING_SEED, UNSEEN_SEED = 3_000_000, 9_000_000
-SCENES, QUESTIONS_EACH = 4000, 8
-ANSWER_EPOCHS, ANSWER_BATCH = 8, 16
-CAPTION_EPOCHS, CAPTION_BATCH = 12, 32
+SCENES, QUESTIONS_EACH = 6000, 8
+ANSWER_EPOCHS, ANSWER_BATCH = 6, 16
+CAPTION_EPOCHS, CAPTION_BATCH = 8, 32
 RATE = 2e-3
 BATCH_OF_QUESTIONS = 500
 
 
 def unseen_described(n: int = 300, start: int = 0) -> Scenes:
-    """Return scenes of two to four objects that no network was trained on."""
+    """Return scenes of two or three objects that no network was trained on."""
     return described_scenes(n, seed=UNSEEN_SEED, start=start)
 
 
@@ -116,33 +116,48 @@ def _seeded(run: int, make: Callable[[], nn.Module]) -> nn.Module:
 
 def _train_answerer(net: Answerer, run: int, progress: bool) -> None:
     shown = described_scenes(SCENES, seed=TRAINING_SEED + run)
-    asked = questions_about(shown, QUESTIONS_EACH, seed=TRAINING_SEED + run)
-    codes = net.vocabulary.encode([q.text for row in asked for q in row]).unflatten(0, (-1, QUESTIONS_EACH))
     number = {answer: place for place, answer in enumerate(ANSWERS)}
-    answers = torch.tensor([[number[q.answer] for q in row] for row in asked])
+    codes, answers = [], []
+    draw = np.random.default_rng(TRAINING_SEED + run)
+    for turn in (list, mirrored):  # as they are, and mirrored
+        asked = [sample_questions(turn(things), QUESTIONS_EACH, draw) for things in shown.objects]
+        codes.append(net.vocabulary.encode([q.text for row in asked for q in row]))
+        answers.append(torch.tensor([number[q.answer] for row in asked for q in row]))
+    codes, answers = (torch.stack(both).unflatten(1, (SCENES, QUESTIONS_EACH)) for both in (codes, answers))
 
-    def loss(chosen: Tensor) -> Tensor:
-        logits = net(shown.images[chosen], codes[chosen].flatten(0, 1))
-        return F.cross_entropy(logits, answers[chosen].flatten())
+    def loss(chosen: Tensor, turned: Tensor) -> Tensor:
+        logits = net(_turn(shown.images[chosen], turned), codes[turned, chosen].flatten(0, 1))
+        return F.cross_entropy(logits, answers[turned, chosen].flatten())
 
     _descend(net, loss, ANSWER_EPOCHS, ANSWER_BATCH, run, progress)
 
 
 def _train_captioner(net: Captioner, run: int, progress: bool) -> None:
     shown = described_scenes(SCENES, seed=TRAINING_SEED + run)
-    codes = net.vocabulary.encode([caption(things) for things in shown.objects], end=True)
+    captions = [caption(turn(things)) for turn in (list, mirrored) for things in shown.objects]
+    codes = net.vocabulary.encode(captions, end=True).unflatten(0, (2, SCENES))
 
-    def loss(chosen: Tensor) -> Tensor:
-        logs = net(shown.images[chosen], codes[chosen])
-        return F.nll_loss(logs.flatten(0, 1), codes[chosen].flatten(), ignore_index=PAD)
+    def loss(chosen: Tensor, turned: Tensor) -> Tensor:
+        words = codes[turned, chosen]
+        logs = net(_turn(shown.images[chosen], turned), words)
+        return F.nll_loss(logs.flatten(0, 1), words.flatten(), ignore_index=PAD)
 
     _descend(net, loss, CAPTION_EPOCHS, CAPTION_BATCH, run, progress)
 
 
+def _turn(images: Tensor, turned: Tensor) -> Tensor:
+    return torch.where(turned.bool()[:, None, None, None], images.flip(3), images)
+
+
 def _descend(
-    net: nn.Module, loss_of: Callable[[Tensor], Tensor], epochs: int, batch: int, seed: int, progress: bool
+    net: nn.Module,
+    loss_of: Callable[[Tensor, Tensor], Tensor],
+    epochs: int,
+    batch: int,
+    seed: int,
+    progress: bool,
 ) -> None:
-    """Train in place: AdamW over batches of scenes, the learning rate in one cycle, the order from the seed."""
+    """Train in place: AdamW over batches of scenes, half of them mirrored, the learning rate in one cycle."""
     descent = torch.optim.AdamW(net.parameters(), RATE)
     total = epochs * -(-SCENES // batch)
     schedule = torch.optim.lr_scheduler.LambdaLR(descent, lambda step: one_cycle(step, total))
@@ -153,7 +168,7 @@ def _descend(
             for epoch in range(epochs):
                 summed = 0.0
                 for chosen in torch.randperm(SCENES, generator=draw).split(batch):
-                    loss = loss_of(chosen)
+                    loss = loss_of(chosen, torch.randint(2, chosen.shape, generator=draw))
                     descent.zero_grad()
                     loss.backward()
                     descent.step()
