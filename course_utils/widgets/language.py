@@ -101,7 +101,7 @@ def caption_explorer(net: Captioner, shown: Scenes) -> Explorer:
     captions = net.write(shown.images)
 
     def options(scene: int) -> list[str]:
-        return [f"{at}. {word}" for at, word in enumerate(captions[scene - 1].split(), 1)] + [WHOLE]
+        return [WHOLE, *(f"{at}. {word}" for at, word in enumerate(captions[scene - 1].split(), 1))]
 
     @lru_cache(maxsize=len(shown))
     def explained(n: int):
@@ -113,9 +113,8 @@ def caption_explorer(net: Captioner, shown: Scenes) -> Explorer:
         n = scene - 1
         if word not in options(scene):
             raise ValueError(f"the caption of scene {scene} has no word {word!r}: it reads {captions[n]!r}.")
-        at = options(scene).index(word)
+        at = options(scene).index(word) - 1  # the whole caption's score stands last, at -1
         e = explained(n)
-        at = -1 if word == WHOLE else at
         heat, score = e.heatmaps(shown.images.shape[2:])[0, at], float(e.scores[0, at])
         name = word if word == WHOLE else word.split(". ", 1)[1]
         nouns = [s for s in read_caption(captions[n], shown.objects[n]) if s.noun is not None]
@@ -140,12 +139,10 @@ def caption_explorer(net: Captioner, shown: Scenes) -> Explorer:
         return figure, words
 
     scene = slider("scene", 1, len(shown), 1)
-    word = choice("word", options(1), options(1)[2])
+    word = choice("word", options(1))
 
     def follow(change: dict) -> None:
-        own = options(change["new"])
-        with word.hold_trait_notifications():
-            word.options, word.value = own, own[min(2, len(own) - 1)]
+        word.options = options(change["new"])  # the first of them stays chosen: no second redraw
 
     scene.observe(follow, names="value")  # before the explorer's own: it must find the new words
     return Explorer(draw, scene=scene, word=word)
