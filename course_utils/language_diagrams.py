@@ -54,7 +54,7 @@ def draw_answers(ax: Axes, logits: Tensor, answers: Sequence[str], marked: str =
     if marked and list(answers).index(marked) not in shown:
         shown[-1] = list(answers).index(marked)
     colors = [PALETTE[1] if answers[i] == marked else PALETTE[0] for i in shown]
-    ax.barh(range(len(shown)), p[shown], color=colors)
+    ax.barh(range(len(shown)), p[shown].tolist(), color=colors)
     ax.set(
         yticks=range(len(shown)), yticklabels=[answers[i] for i in shown], xlim=(0, 1), xlabel="probability"
     )

@@ -23,7 +23,7 @@ from course_utils.language_nets import PAD, Answerer, Captioner, Vocabulary
 from course_utils.scene_language import caption, caption_words, described_scenes, mirrored, read_caption
 from course_utils.scene_questions import ANSWERS, QUESTIONS, Question, sample_questions
 from course_utils.scenes import Scenes
-from course_utils.trained import RUNS, WEIGHTS, one_thread, scene_classifier
+from course_utils.trained import WEIGHTS, one_thread, scene_classifier
 from course_utils.training import load_or_train, one_cycle
 from course_utils.weights import load_into, save_weights
 
@@ -38,11 +38,13 @@ __all__ = [
 ]
 
 TRAINING_SEED, UNSEEN_SEED = 3_000_000, 9_000_000
-SCENES, QUESTIONS_EACH = 6000, 8
-ANSWER_EPOCHS, ANSWER_BATCH = 6, 16
-CAPTION_EPOCHS, CAPTION_BATCH = 8, 32
+SCENES, QUESTIONS_EACH = 8000, 8
+ANSWER_EPOCHS, ANSWER_BATCH = 7, 16
+CAPTION_EPOCHS, CAPTION_BATCH = 10, 32
 RATE = 2e-3
 BATCH_OF_QUESTIONS = 500
+RUNS = 1
+"""Trainings of each network."""
 
 
 def unseen_described(n: int = 300, start: int = 0) -> Scenes:
