@@ -1,10 +1,12 @@
 """The stored networks of notebook 13: whole, as good as said, and made by the command that is named."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
 
-from course_utils import trained_language
+from course_utils import trained, trained_language
 from course_utils.__main__ import main
 from course_utils.scene_language import caption, read_caption
 from course_utils.trained_language import (
@@ -17,6 +19,8 @@ from course_utils.trained_language import (
     scene_captioner,
     unseen_described,
 )
+
+WEIGHTS, TRUNK = trained.WEIGHTS, "07_vgg_gap_0.pt"
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +64,9 @@ def brief(monkeypatch, tmp_path):
         "WEIGHTS": tmp_path,
     }.items():
         monkeypatch.setattr(trained_language, name, value)
+    monkeypatch.setattr(trained, "WEIGHTS", tmp_path)  # where the command writes
+    shutil.copy(WEIGHTS / TRUNK, tmp_path)  # which the networks begin with
+    shutil.copy(WEIGHTS / "SHA256SUMS", tmp_path)
     monkeypatch.setattr(trained_language, "unseen_described", lambda: unseen_described(10))
     return tmp_path
 
@@ -70,7 +77,7 @@ def test_the_command_writes_what_is_loaded_and_the_same_again(brief, capsys):
     assert torch.get_num_threads() == threads
     out = capsys.readouterr().out
     assert out.startswith("13_answerer_0.pt: ") and "13_captioner_0.pt: " in out and "statements true" in out
-    names = ["13_answerer_0.pt", "13_captioner_0.pt", "SHA256SUMS"]
+    names = [TRUNK, "13_answerer_0.pt", "13_captioner_0.pt", "SHA256SUMS"]
     assert sorted(path.name for path in brief.iterdir()) == names
     first = [make().state_dict() for make in (scene_answerer, scene_captioner)]
     assert main(["train", "13"]) == 0
@@ -79,7 +86,7 @@ def test_the_command_writes_what_is_loaded_and_the_same_again(brief, capsys):
 
 
 def test_a_training_that_diverges_says_so(brief, monkeypatch):
-    monkeypatch.setattr(trained_language, "RATE", float("nan"))
+    monkeypatch.setattr(trained_language, "RATE", 1e25)
     monkeypatch.setattr(trained_language, "ANSWER_EPOCHS", 2)
     with pytest.raises(FloatingPointError, match="not finite"):
         scene_answerer(retrain=True, progress=False)
