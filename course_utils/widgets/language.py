@@ -12,7 +12,7 @@ from course_utils.cam import explain
 from course_utils.language_diagrams import draw_answers
 from course_utils.language_nets import Answerer, Captioner, caption_scores
 from course_utils.localization import energy_inside
-from course_utils.plots import draw_heatmap, draw_photo, panels
+from course_utils.plots import draw_heatmap, draw_photo, in_digits, panels
 from course_utils.scene_language import read_caption
 from course_utils.scene_questions import ANSWERS, QUESTIONS, all_questions, understand
 from course_utils.scenes import Scenes
@@ -80,7 +80,7 @@ def _about_answer(text, logits, answers, wanted, asked, heat, shown, n) -> str:
     else:
         words += f'The truth is "{asked.answer}". '
     if wanted != given:
-        words += f'The map is that of "{wanted}" ({p[answers.index(wanted)]:.2f}). '
+        words += f'The map is that of "{wanted}" ({in_digits(float(p[answers.index(wanted)]))}). '
     if asked and asked.about:
         mask = shown.masks[n, list(asked.about)].any(0)
         share = energy_inside(heat, mask)
@@ -121,8 +121,8 @@ def caption_explorer(net: Captioner, shown: Scenes) -> Explorer:
         statement = next((s for s in nouns if s.noun - 2 <= at <= s.noun), None)
         figure, axes = panels(2, width=7.5, height=4.1)
         draw_photo(axes[0], shown.images[n], textwrap.fill(captions[n], 36))
-        draw_heatmap(axes[1], heat, shown.images[n], f"{name}\nlog-probability {score:.3f}")
-        words = f'The caption: "{captions[n]}". The map of {name!r}, whose log-probability is {score:.3f}.'
+        draw_heatmap(axes[1], heat, shown.images[n], f"{name}\nlog-probability {score:.2g}")
+        words = f'The caption: "{captions[n]}". The map of {name!r}, whose log-probability is {score:.2g}.'
         if statement is not None and at >= 0:
             if statement.true:
                 mask = shown.masks[n, list(statement.about)].any(0)
