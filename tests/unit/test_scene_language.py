@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from course_utils.scene_language import KINDS, Statement, caption, described_scenes, holds, read_caption
+from course_utils.scene_language import (
+    KINDS,
+    Statement,
+    caption,
+    described_scenes,
+    holds,
+    mirrored,
+    read_caption,
+)
 from course_utils.scene_questions import (
     ANSWERS,
     QUESTION_TYPES,
@@ -39,6 +47,16 @@ def test_scenes_show_what_is_spoken_of(shown):
 def test_a_caption_names_objects_from_left_to_right():
     assert caption(SCENE) == "a red hydrant above a pink star below a blue car"
     assert caption([RED_HYDRANT, BLUE_CAR]) == "a red hydrant left of a blue car"
+
+
+def test_the_mirrored_scene_is_told_the_other_way_round():
+    turned = mirrored([RED_HYDRANT, BLUE_CAR])
+    assert caption(turned) == "a blue car left of a red hydrant"
+    answers = {q.text: q.answer for q in all_questions(turned)}
+    assert (
+        answers["where is the hydrant"] == "top right" and answers["is the hydrant left of the car"] == "no"
+    )
+    assert RED_HYDRANT.center == (0.2, 0.3)
 
 
 def test_every_true_caption_reads_as_true(shown):

@@ -97,6 +97,12 @@ def test_questions_are_the_same_from_the_same_seed(unseen):
     assert questions_about(unseen, 3, seed=4) != questions_about(unseen, 3, seed=5)
 
 
+def test_pictures_are_mirrored_where_their_words_are():
+    images = torch.rand(2, 3, 4, 5)
+    turned = trained_language._turn(images, torch.tensor([0, 1]))
+    assert torch.equal(turned[0], images[0]) and torch.equal(turned[1], images[1].flip(2))
+
+
 def test_unknown_runs_are_refused():
     for make in (scene_answerer, scene_captioner):
         with pytest.raises(ValueError, match="run"):
