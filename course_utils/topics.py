@@ -10,6 +10,7 @@ from pathlib import Path
 
 from course_utils import trained
 from course_utils.background_bias import store_features
+from course_utils.trained_language import train_language
 from course_utils.trained_segmentation import train_segmenters
 from course_utils.trained_xray import train_readers
 
@@ -20,6 +21,7 @@ TOPICS: dict[str, Callable[[Path, bool], Iterator[str]]] = {
     "08": train_segmenters,
     "11": store_features,
     "12": train_readers,
+    "13": train_language,
 }
 """By the notebook's number: a function that trains into a folder, with a progress bar or without, and yields a line
 about each network."""

@@ -8,6 +8,7 @@ from course_utils.widgets.explorer import Explorer, check_box, choice, slider, t
 from course_utils.widgets.failures import failure_explorer
 from course_utils.widgets.guided import guided_explorer
 from course_utils.widgets.heatmaps import any_class_explorer, layer_explorer
+from course_utils.widgets.language import caption_explorer, question_explorer
 from course_utils.widgets.localization import threshold_explorer
 from course_utils.widgets.output_size import output_size_explorer
 from course_utils.widgets.segmentation import segmentation_explorer
@@ -19,6 +20,7 @@ __all__ = [
     "Explorer",
     "any_class_explorer",
     "background_explorer",
+    "caption_explorer",
     "channel_explorer",
     "check_box",
     "choice",
@@ -27,6 +29,7 @@ __all__ = [
     "guided_explorer",
     "layer_explorer",
     "output_size_explorer",
+    "question_explorer",
     "segmentation_explorer",
     "slider",
     "stamp_explorer",

@@ -19,13 +19,7 @@ FLOORS = {
     1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files", "arguments"],
     2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation", "ilsvrc", "calibration"],
     3: ["cam", "attacks", "perturbation", "trained", "segmentation", "made_folders", "xray_strips"],
-    4: [
-        "backprop",
-        "trained_segmentation",
-        "xray_study",
-        "background_bias",
-        "failures",
-    ],  # these take maps of cam
+    4: ["backprop", "trained_language", "trained_segmentation", "xray_study"],  # these take maps of cam
     5: ["plots", "localization", "topics"],  # localization measures the maps of cam and of backprop
     6: ["widgets", "exercises"],  # explorers and checks draw with plots
     7: ["authoring", "publishing"],
@@ -40,7 +34,10 @@ PART_OF = {
     "composites": "photos",
     "background_scenes": "background_bias",
     "scene_shapes": "scenes",
+    "scene_language": "scenes",
+    "scene_questions": "scenes",
     "small_nets": "models",
+    "language_nets": "models",
     "weights": "assets",
     "relu_rules": "backprop",
     "excitation": "backprop",
