@@ -128,5 +128,6 @@ def _class_words(found: ClassResult, result: Result) -> str:
     return (
         f"{words}; box at {result.threshold:.0%}: columns {x0} to {x1}, rows {y0} to {y1} of "
         f"{width} x {height}; covering {result.squares} of {GRID**2} squares changes the logit by "
-        f"{found.check.after - found.check.before:+.1f}, as many at random by {min(changes):+.1f} to {max(changes):+.1f}."
+        f"{found.check.after - found.check.before:+.1f}, as many at random by {min(changes):+.1f} to "
+        f"{max(changes):+.1f}."
     )

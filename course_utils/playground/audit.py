@@ -1,0 +1,129 @@
+"""An audit: the course's checks of a classifier's maps, on pictures whose class is known, as a table to be read."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import ImageOps
+from scipy.stats import spearmanr
+from torch import nn
+
+from course_utils.models import Classifier
+from course_utils.pictures import Picture
+from course_utils.playground.engine import Explainer
+from course_utils.playground.results import Result
+
+__all__ = ["Audit", "audit", "with_shuffled_head"]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit measured: rows of (question, what was measured, what speaks for trust)."""
+
+    model: str
+    method: str
+    rows: tuple[tuple[str, str, str], ...]
+
+    def report(self) -> str:
+        """Return the table as Markdown, with a column to fill in."""
+        lines = [
+            f"**Audit of {self.model}, {self.method}**",
+            "",
+            "| question | measured | would speak for trust | my verdict |",
+            "|---|---|---|---|",
+        ]
+        return "\n".join([*lines, *(f"| {' | '.join(row)} | |" for row in self.rows)])
+
+
+def with_shuffled_head(classifier: Classifier, seed: int = 0) -> Classifier:
+    """Return a copy whose last linear layer's weights are shuffled (arXiv 1810.03292): it knows the classes no more.
+
+    Raises:
+        ValueError: the network has no linear layer.
+    """
+    other = copy.deepcopy(classifier)
+    linears = [part for part in other.modules() if isinstance(part, nn.Linear)]
+    if not linears:
+        raise ValueError("the network has no linear layer to shuffle.")
+    weight = linears[-1].weight
+    order = torch.randperm(weight.numel(), generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        weight.copy_(weight.flatten()[order.to(weight.device)].view_as(weight))
+    return other
+
+
+def audit(
+    explainer: Explainer, pictures: Sequence[Picture], labels: Sequence[str | int], method: str = "grad-cam"
+) -> Audit:
+    """Ask the questions of notebook 14's checklist that can be measured on a few pictures.
+
+    Args:
+        explainer: of the network.
+        pictures: at least two.
+        labels: the right class of each.
+        method: one that makes maps, not gradient images.
+
+    Raises:
+        ValueError: fewer than two pictures, another number of labels, an unknown class or method.
+    """
+    if len(pictures) != len(labels) or len(pictures) < 2:
+        raise ValueError(
+            f"an audit needs two pictures or more and a label for each, got {len(pictures)} and {len(labels)}."
+        )
+    pairs = list(zip(pictures, labels, strict=True))
+    results = [explainer.explain(picture, label, method) for picture, label in pairs]
+    found = [result.classes[0] for result in results]
+    shuffled = Explainer(with_shuffled_head(explainer.classifier), explainer.name)
+    n = len(pairs)
+    checks = [c.check for c in found if c.check is not None]
+    return Audit(
+        explainer.name,
+        method,
+        (
+            ("Is the right class predicted?", _of(sum(c.rank == 1 for c in found), n), "all"),
+            ("Is it among the first five?", _of(sum(c.rank <= 5 for c in found), n), "all"),
+            ("Does anything speak for it (map not empty)?", _of(n - sum(c.empty for c in found), n), "all"),
+            (
+                "Does covering what is marked move the score more than ten random covers?",
+                _of(sum(check.confirmed for check in checks), n),
+                "most",
+            ),
+            (
+                "Does the map depend on what was learned? Rank correlation with a shuffled last layer",
+                _mean(results, [shuffled.explain(p, label, method) for p, label in pairs]),
+                "near 0",
+            ),
+            (
+                "Does the map stay with the object? Rank correlation with the mirrored picture, mirrored back",
+                _mean(
+                    results, [explainer.explain(_mirrored(p), label, method) for p, label in pairs], flip=True
+                ),
+                "near 1",
+            ),
+        ),
+    )
+
+
+def _of(count: int, n: int) -> str:
+    return f"{count} of {n}"
+
+
+def _mean(results: Sequence[Result], others: Sequence[Result], flip: bool = False) -> str:
+    """Mean and range of the rank correlation between the raw maps of two lists; constant maps are left out."""
+    values = []
+    for one, other in zip(results, others, strict=True):
+        a, b = one.classes[0].raw, other.classes[0].raw
+        b = b[..., ::-1] if flip else b
+        if np.ptp(a) > 0 and np.ptp(b) > 0:
+            values.append(float(spearmanr(a.ravel(), b.ravel()).statistic))
+    if not values:
+        return "no map varies"
+    return f"{np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def _mirrored(picture: Picture) -> Picture:
+    return Picture(f"{picture.name}, mirrored", ImageOps.mirror(picture.image), picture.size)
