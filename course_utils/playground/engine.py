@@ -222,7 +222,7 @@ class Explainer:
     def _size(self, layer: str) -> tuple[int, int]:
         if layer in self.layers:
             return self.layers[layer]
-        module = find_layer(self.classifier, self._blank(), layer)
+        module = find_layer(self.classifier, self._blank(), layer)  # by its name: the network does not run
         return tuple(_shapes(self.classifier, {module: layer})[0][1][2:])
 
     def _blank(self) -> Tensor:
@@ -238,7 +238,8 @@ def _heat(marks: Tensor, size: int) -> Tensor:
 def _layers_by_size(classifier: Classifier) -> dict[str, tuple[int, int]]:
     size = classifier.size
     blank = torch.full((1, 3, size, size), 0.5)
-    default = find_layer(classifier, blank)
+    with evaluation_mode(classifier):
+        default = find_layer(classifier, blank)
     named = {module: name for name, module in classifier.named_modules() if name}
     shapes = _shapes(classifier, named)
     smallest = next(shape for name, shape in shapes if name == named[default])

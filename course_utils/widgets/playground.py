@@ -189,6 +189,8 @@ class PlaygroundExplorer(Explorer):
             try:
                 self.controls["picture"].options = list(self._pictures)
                 self.controls["picture"].value = taken[0]
+                for field in CLASS_FIELDS:  # those of another picture: begin with what is predicted for this one
+                    self.controls[field].value = ""
             finally:
                 self._changing = False
             self._redraw()

@@ -157,7 +157,10 @@ class Explorer:
         def how() -> None:
             field.focus()
             self.page.keyboard.press("Control+a")
-            self.page.keyboard.insert_text(text)
+            if text:
+                self.page.keyboard.insert_text(text)
+            else:
+                self.page.keyboard.press("Backspace")
             self.page.keyboard.press("Enter")
 
         return self.move(control, how)
