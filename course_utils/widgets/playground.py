@@ -130,7 +130,7 @@ class PlaygroundExplorer(Explorer):
         parts = []
         for setting in settings:
             result = self.explain(**setting)
-            parts += [figure_html(result_figure(result), result_words(result), width, 72), _as_list(result)]
+            parts += [figure_html(result_figure(result), result_words(result), width), _as_list(result)]
         display(HTML("".join(parts)))
 
     def _draw(self, **values: object) -> tuple[Figure, str]:
@@ -189,7 +189,9 @@ class PlaygroundExplorer(Explorer):
             try:
                 self.controls["picture"].options = list(self._pictures)
                 self.controls["picture"].value = taken[0]
-                for field in CLASS_FIELDS:  # those of another picture: begin with what is predicted for this one
+                for (
+                    field
+                ) in CLASS_FIELDS:  # those of another picture: begin with what is predicted for this one
                     self.controls[field].value = ""
             finally:
                 self._changing = False
