@@ -84,21 +84,21 @@ def audit(
         explainer.name,
         method,
         (
-            ("Is the right class predicted?", _of(sum(c.rank == 1 for c in found), n), "all"),
-            ("Is it among the first five?", _of(sum(c.rank <= 5 for c in found), n), "all"),
-            ("Does anything speak for it (map not empty)?", _of(n - sum(c.empty for c in found), n), "all"),
+            ("right class predicted", _of(sum(c.rank == 1 for c in found), n), "all"),
+            ("right class among the first five", _of(sum(c.rank <= 5 for c in found), n), "all"),
+            ("map of the right class not empty", _of(n - sum(c.empty for c in found), n), "all"),
             (
-                "Does covering what is marked move the score more than ten random covers?",
+                "covering what is marked beats ten random covers",
                 _of(sum(check.confirmed for check in checks), n),
                 "most",
             ),
             (
-                "Does the map depend on what was learned? Rank correlation with a shuffled last layer",
+                "rank correlation, last layer shuffled",
                 _mean(results, [shuffled.explain(p, label, method) for p, label in pairs]),
                 "near 0",
             ),
             (
-                "Does the map stay with the object? Rank correlation with the mirrored picture, mirrored back",
+                "rank correlation, picture mirrored and back",
                 _mean(
                     results, [explainer.explain(_mirrored(p), label, method) for p, label in pairs], flip=True
                 ),

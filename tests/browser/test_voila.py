@@ -88,6 +88,12 @@ def test_the_page(context, address, tmp_path):
     visit = Visit(context)
     page = visit.page
     page.goto(address, wait_until="commit", timeout=RENDERED)
+    page.wait_for_function(
+        "() => document.querySelector('.course-explorer .widget-html img') || "
+        "document.body.textContent.includes('There was an error when executing cell')",
+        timeout=RENDERED,
+    )
+    assert page.get_by_text("There was an error when executing cell").count() == 0
     page.wait_for_selector(".course-explorer .widget-html img", timeout=RENDERED)
     assert page.get_by_role("heading", name="Capstone: audit a classifier").count() == 1
     assert page.locator(".jp-CodeCell .cm-content, .jp-InputArea-editor").count() == 0, "code is shown"
