@@ -76,7 +76,7 @@ class Control:
 class Explorer:
     """An explorer in a page with watch.js.
 
-    ``upload`` is handed to its upload button, if it has one, and then ``no_picture``, which it must refuse.
+    ``no_picture`` is handed to its upload button, if it has one, which must refuse it, and then ``upload``.
     """
 
     def __init__(
@@ -203,9 +203,9 @@ class Explorer:
                 yield lambda: self.misspell(control, others[0] + "q")
             yield lambda: self.type(control, start)
         elif control.kind == "upload":
-            yield lambda: self.choose_file(control, self.upload)
             if self.no_picture is not None:
                 yield lambda: self.choose_no_picture(control)
+            yield lambda: self.choose_file(control, self.upload)
         elif control.kind == "button":
             yield lambda: self.press(control, "Enter")
 
