@@ -90,7 +90,7 @@ def test_the_page(context, address, tmp_path):
     page.goto(address, wait_until="commit", timeout=RENDERED)
     page.wait_for_function(
         "() => document.querySelector('.course-explorer .widget-html img') || "
-        "document.body.textContent.includes('There was an error when executing cell')",
+        "document.body?.textContent.includes('There was an error when executing cell')",
         timeout=RENDERED,
     )
     assert page.get_by_text("There was an error when executing cell").count() == 0
