@@ -6,7 +6,7 @@ The modules stand on floors; each imports only from lower ones:
 2. ``models``, ``photos``, ``ilsvrc``
 3. ``cam``, ``perturbation``
 4. ``backprop``
-5. ``plots``, ``localization``, then ``widgets`` and ``exercises``
+5. ``plots``, ``localization``, then ``playground``, then ``widgets`` and ``exercises``
 
 Importing ``course_utils`` alone loads no PyTorch, so that a set-up cell answers at once.
 """

@@ -1,4 +1,7 @@
-"""Commands for authors and lecturers, not for readers: ``python -m course_utils notebooks|publish|slides|train``."""
+"""``python -m course_utils explain`` explains pictures; the other commands are for authors and lecturers.
+
+Each command loads what it needs when it runs, so that a typing error is answered at once.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,19 @@ import argparse
 import sys
 from pathlib import Path
 
-from .assets import AssetError
-from .authoring import ROOT, refresh_notebooks
-from .publishing import publish
-from .slides import build_decks
+from .explain_command import add_explain
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line and return the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m course_utils", description="Tools for authors of the course."
+        prog="python -m course_utils",
+        description="explain: maps of your own pictures. The others are tools for authors of the course.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add_explain(commands)
     notebooks = commands.add_parser(
         "notebooks",
         help="execute notebooks without network, normalize them and write down how long each takes",
@@ -57,10 +61,14 @@ def main(arguments: list[str] | None = None) -> int:
 def _notebooks(options: argparse.Namespace) -> int:
     if options.threads < 1:
         raise ValueError(f"--threads must be at least 1, not {options.threads}.")
+    from .authoring import refresh_notebooks
+
     return refresh_notebooks(ROOT, options.names, threads=options.threads)
 
 
 def _publish(options: argparse.Namespace) -> int:
+    from .publishing import publish
+
     changed = publish(ROOT, options.repository)
     print(f"changed: {', '.join(changed)}" if changed else "nothing to change")
     return 0
@@ -69,6 +77,9 @@ def _publish(options: argparse.Namespace) -> int:
 def _slides(options: argparse.Namespace) -> int:
     if options.to.exists() and not options.to.is_dir():
         raise ValueError(f"--to names a folder, but {options.to} is a file.")
+    from .assets import AssetError
+    from .slides import build_decks
+
     try:
         decks = build_decks(ROOT, options.names, options.to)
     except AssetError as error:
@@ -80,7 +91,7 @@ def _slides(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from .topics import train_topic  # loads PyTorch, which the other commands do without
+    from .topics import train_topic
 
     for line in train_topic(options.topic, progress=sys.stderr.isatty()):
         print(line, flush=True)

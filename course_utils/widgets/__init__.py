@@ -11,6 +11,7 @@ from course_utils.widgets.heatmaps import any_class_explorer, layer_explorer
 from course_utils.widgets.language import caption_explorer, question_explorer
 from course_utils.widgets.localization import threshold_explorer
 from course_utils.widgets.output_size import output_size_explorer
+from course_utils.widgets.playground import playground_explorer
 from course_utils.widgets.segmentation import segmentation_explorer
 from course_utils.widgets.toy_cam import toy_cam_explorer
 from course_utils.widgets.xray_stamp import stamp_explorer
@@ -29,6 +30,7 @@ __all__ = [
     "guided_explorer",
     "layer_explorer",
     "output_size_explorer",
+    "playground_explorer",
     "question_explorer",
     "segmentation_explorer",
     "slider",

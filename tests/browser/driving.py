@@ -23,8 +23,9 @@ STATE = """explorer => {
     const image = explorer.querySelector('.widget-html img');
     const words = [...explorer.querySelectorAll('figcaption')].map(part => part.textContent).join(' ');
     const alert = explorer.querySelector('[role=alert]')?.textContent ?? '';
+    const links = [...explorer.querySelectorAll('a[download]')].map(link => link.href).join(' ');
     return {
-        picture: image?.getAttribute('src') ?? '', alt: image?.getAttribute('alt') ?? '', words, alert,
+        links, picture: image?.getAttribute('src') ?? '', alt: image?.getAttribute('alt') ?? '', words, alert,
         shown: !image || (image.complete && image.naturalWidth > 0), any_image: Boolean(image),
     };
 }"""
@@ -44,7 +45,7 @@ class Answer:
 
     @property
     def changed(self) -> bool:
-        return any(self.before[key] != self.after[key] for key in ("picture", "words", "alert"))
+        return any(self.before[key] != self.after[key] for key in ("picture", "words", "alert", "links"))
 
 
 @dataclass
@@ -55,6 +56,7 @@ class Control:
     kind: str
     element: Locator
     line: Locator
+    box: Locator | None = None
     times: list[float] = field(default_factory=list)
     effects: int = 0
 
@@ -66,14 +68,21 @@ class Control:
             return str(self.element.is_checked())
         if self.kind == "upload":
             return self.element.inner_text()  # its button counts the files
+        if self.kind == "button":
+            return f"{self.box.locator('a[download]').count()} links"  # what it makes
         return self.element.input_value()
 
 
 class Explorer:
-    """An explorer in a page with watch.js."""
+    """An explorer in a page with watch.js.
 
-    def __init__(self, page: Page, box: Locator, upload: Path | None = None) -> None:
-        self.page, self.box, self.upload = page, box, upload
+    ``no_picture`` is handed to its upload button, if it has one, which must refuse it, and then ``upload``.
+    """
+
+    def __init__(
+        self, page: Page, box: Locator, upload: Path | None = None, no_picture: Path | None = None
+    ) -> None:
+        self.page, self.box, self.upload, self.no_picture = page, box, upload, no_picture
         self.faults: list[str] = []
         self.seen: dict[str, set[str]] = {"picture": set(), "words": set()}
         self.target = SLOW_TARGET if SLOW in (box.get_attribute("class") or "").split() else TARGET
@@ -88,12 +97,16 @@ class Explorer:
             "text": "input[type=text]",
             "check box": "input[type=checkbox]",
         }
-        for line in self.box.locator(".widget-inline-hbox:not(.widget-html), .widget-upload").all():
+        lines = ".widget-inline-hbox:not(.widget-html), .widget-upload, .widget-button"
+        for line in self.box.locator(lines).all():
             for kind, selector in kinds.items():
                 if line.locator(selector).count() == 1:
                     found.append(Control(_label(line), kind, line.locator(selector), line))
-            if "widget-upload" in line.get_attribute("class"):
-                found.append(Control(_label(line), "upload", line, line))
+            kinds_by_class = {"widget-upload": "upload", "widget-button": "button"}
+            for name, kind in kinds_by_class.items():
+                if name in line.get_attribute("class").split():
+                    found.append(Control(_label(line), kind, line, line, self.box))
+                    break
         there = self.box.locator(CONTROLS).count()
         if len(found) != there or not found:
             self.faults.append(
@@ -157,7 +170,10 @@ class Explorer:
         def how() -> None:
             field.focus()
             self.page.keyboard.press("Control+a")
-            self.page.keyboard.insert_text(text)
+            if text:
+                self.page.keyboard.insert_text(text)
+            else:
+                self.page.keyboard.press("Backspace")
             self.page.keyboard.press("Enter")
 
         return self.move(control, how)
@@ -187,7 +203,11 @@ class Explorer:
                 yield lambda: self.misspell(control, others[0] + "q")
             yield lambda: self.type(control, start)
         elif control.kind == "upload":
-            yield lambda: self.choose_file(control)
+            if self.no_picture is not None:
+                yield lambda: self.choose_no_picture(control)
+            yield lambda: self.choose_file(control, self.upload)
+        elif control.kind == "button":
+            yield lambda: self.press(control, "Enter")
 
     def to_the_middle(self, control: Control) -> Answer:
         """One step up by an arrow key, then to the middle by typing the number beside the slider."""
@@ -207,15 +227,24 @@ class Explorer:
         arrow = "ArrowDown" if steps > 0 else "ArrowUp"
         return self.press(control, "Space", *abs(steps) * [arrow], "Enter")
 
-    def choose_file(self, control: Control) -> Answer:
+    def choose_file(self, control: Control, file: Path) -> Answer:
         """Press the button and choose a file."""
 
         def how() -> None:
             with self.page.expect_file_chooser() as chooser:
                 control.element.press("Enter")
-            chooser.value.set_files(self.upload)
+            chooser.value.set_files(file)
 
         return self.move(control, how)
+
+    def choose_no_picture(self, control: Control) -> Answer:
+        """Choose a file that is no picture: a sentence must say so."""
+        answer = self.choose_file(control, self.no_picture)
+        if len(answer.after["alert"].split()) < 4:
+            self.faults.append(
+                f"{control.label}: no sentence says that {self.no_picture.name} is no picture."
+            )
+        return answer
 
     def misspell(self, control: Control, text: str) -> Answer:
         """Type what does not exist: a sentence must say so."""

@@ -28,6 +28,8 @@ GOOD = """
 def draw_all(n, x, kind, name, loud, file):
     if name not in ("tabby", "tiger", "lion"):
         raise ValueError(f"There is no class {name}; try tabby.")
+    if any(f["name"].endswith(".txt") for f in file):
+        raise ValueError("The file is no picture; use JPEG.")
     if n < 50:  # the box counts only where the slider is low
         x = f"{x} {loud}"
     return picture(f"{n} {x} {kind} {name} {len(file)}")
@@ -42,6 +44,10 @@ explorer = Explorer(
     file=ipywidgets.FileUpload(description="photograph"),
 )
 explorer.box.add_class(SLOW)
+links = ipywidgets.HTML()
+button = ipywidgets.Button(description="download")
+button.on_click(lambda _: setattr(links, "value", "<a download='a.txt' href='data:,a'>a.txt</a>"))
+explorer.box.children += (button, links)
 explorer
 """
 # What makes an explorer a bad one, and the words that must say so.
@@ -81,6 +87,15 @@ BROKEN = {
         "e._picture.value = ''\ne.controls['n'].unobserve_all()\ne",
         "there is no picture",
     ),
+    "swallowing": (
+        "e = Explorer(lambda file: picture(len(file)), file=ipywidgets.FileUpload(description='file'))\ne",
+        "no sentence says that letter.txt is no picture",
+    ),
+    "idle": (
+        "e = Explorer(draw, n=slider('steps', 1, 9, 5))\n"
+        "e.box.children += (ipywidgets.Button(description='download'),)\ne",
+        "download: nothing changes",
+    ),
     "unlabeled": ("e = Explorer(draw, n=slider('', 1, 9, 5))\ne", "a slider has no label"),
     "unknown": (
         "e = Explorer(draw, n=ipywidgets.ToggleButtons(options=['1', '2'], description='steps'))\ne",
@@ -103,10 +118,17 @@ def notebook(browser, lab) -> Iterator[Notebook]:
     notebook.shut_down()
 
 
-def test_a_good_explorer_has_no_fault(notebook, tmp_path):
+@pytest.fixture
+def files(tmp_path):
+    """A picture, and what is none."""
     Image.new("RGB", (4, 4)).save(tmp_path / "photo.png")
-    explorer = Explorer(notebook.page, find_explorers(notebook.page)[0], tmp_path / "photo.png")
-    kinds = ["slider", "slider", "list", "text", "check box", "upload"]
+    (tmp_path / "letter.txt").write_text("Dear reader")
+    return tmp_path / "photo.png", tmp_path / "letter.txt"
+
+
+def test_a_good_explorer_has_no_fault(notebook, files):
+    explorer = Explorer(notebook.page, find_explorers(notebook.page)[0], *files)
+    kinds = ["slider", "slider", "list", "text", "check box", "upload", "button"]
     assert [control.kind for control in explorer.controls] == kinds
     assert [control.label for control in explorer.controls][:5] == ["steps", "share", "kind", "class", "loud"]
     assert explorer.reached_by_tab() == []
@@ -117,9 +139,9 @@ def test_a_good_explorer_has_no_fault(notebook, tmp_path):
 
 
 @pytest.mark.parametrize("number", range(len(BROKEN)), ids=list(BROKEN))
-def test_a_bad_explorer_is_found_out(notebook, number):
+def test_a_bad_explorer_is_found_out(notebook, number, files):
     _, words = list(BROKEN.values())[number]
-    explorer = Explorer(notebook.page, find_explorers(notebook.page)[1 + number])
+    explorer = Explorer(notebook.page, find_explorers(notebook.page)[1 + number], *files)
     explorer.drive()
     faults = explorer.faults + notebook.failures()
     assert any(words in fault for fault in faults), faults

@@ -4,10 +4,21 @@ import pytest
 from answer_times import PROPERTY, Row, too_slow
 from driving import Explorer, find_explorers
 from lab import NOTEBOOKS
+from PIL import Image
+
+
+@pytest.fixture
+def files(tmp_path) -> tuple:
+    """For explorers that take uploads: a photograph as a phone stores it, and a file that is no picture."""
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lies on its side
+    Image.linear_gradient("L").convert("RGB").resize((640, 480)).save(tmp_path / "photo.jpg", exif=exif)
+    (tmp_path / "letter.txt").write_text("Dear reader")
+    return tmp_path / "photo.jpg", tmp_path / "letter.txt"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook(path, open_notebook, request):
+def test_notebook(path, open_notebook, request, files):
     notebook = open_notebook(path.name)
     assert not notebook.failures(), "when it was opened"
     notebook.run_all()
@@ -17,7 +28,7 @@ def test_notebook(path, open_notebook, request):
     assert boxes, "there is no explorer."
     faults, rows = [], []
     for number, box in enumerate(boxes, 1):
-        explorer = Explorer(notebook.page, box)
+        explorer = Explorer(notebook.page, box, *files)
         faults += [f"the Tab key does not reach {label!r}." for label in explorer.reached_by_tab()]
         explorer.drive()
         faults += explorer.faults

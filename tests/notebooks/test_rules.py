@@ -245,6 +245,17 @@ def test_a_missing_quiz_is_named(tmp_path):
     assert rules.quiz(store(tmp_path, good_cells(), None)) == ["data/quizzes/00_good.json is missing."]
 
 
+def test_a_capstone_stands_for_the_quiz_in_the_last_notebook_alone(tmp_path):
+    page = store(tmp_path, good_cells(), None, name="14_last")
+    assert rules.quiz(page) == ["there is neither a quiz nor a section with the word Capstone."]
+    page.cells[2].source = "## 6. Capstone: audit a classifier"
+    (tmp_path / "other").mkdir()
+    elsewhere = store(tmp_path / "other", page.cells, None, name="13_other")
+    del page.headings  # read again
+    assert rules.quiz(page) == []
+    assert "data/quizzes/13_other.json is missing." in rules.quiz(elsewhere)
+
+
 def test_the_last_notebook_needs_a_link_back_only(tmp_path):
     page = store(tmp_path, good_cells(), good_quiz(), name="02_last")
     assert rules.neighbors_are_linked(page) == []

@@ -16,15 +16,27 @@ MAX_EXERCISES = 400  # exercises are a list: tasks, and a message for each likel
 # A module imports only from lower floors. A new module needs a floor here.
 FLOORS = {
     0: ["sandbox"],
-    1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files", "arguments"],
-    2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation", "ilsvrc", "calibration"],
+    1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files", "arguments", "names"],
+    2: [
+        "models",
+        "photos",
+        "scenes",
+        "xray",
+        "training",
+        "layers",
+        "explanation",
+        "ilsvrc",
+        "calibration",
+        "pictures",
+    ],
     3: ["cam", "attacks", "perturbation", "trained", "segmentation", "made_folders", "xray_strips"],
     4: ["backprop", "trained_language", "trained_segmentation", "xray_study"],  # these take maps of cam
     5: ["plots", "localization", "topics"],  # localization measures the maps of cam and of backprop
-    6: ["widgets", "exercises"],  # explorers and checks draw with plots
-    7: ["authoring", "publishing"],
-    8: ["slides"],
-    9: ["__main__"],
+    6: ["playground"],  # methods, measures and figures, behind one call
+    7: ["widgets", "exercises"],  # explorers and checks draw with plots
+    8: ["authoring", "publishing", "explain_command"],
+    9: ["slides"],
+    10: ["__main__"],
 }
 # Modules split off from one that had grown too long: they stand on its floor, and import one another.
 PART_OF = {

@@ -1,0 +1,241 @@
+"""``python -m course_utils explain``: maps of pictures for people who do not open notebooks.
+
+Wrong arguments are told before PyTorch is loaded, as far as that can be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from course_utils.names import CLASSIFIERS, METHOD_NAMES
+from course_utils.pictures import PictureError, find_pictures, read_picture
+
+if TYPE_CHECKING:
+    from course_utils.playground import Explainer, Result
+
+__all__ = ["add_explain"]
+
+EPILOG = """\
+examples:
+  python -m course_utils explain cat.jpg
+        the predicted class, in words
+  python -m course_utils explain cat.jpg --class tabby --method grad-cam --out map.png
+  python -m course_utils explain cat.jpg --class tabby --class "tiger cat" --threshold 0.2 --out map.png
+  python -m course_utils explain holidays/ more/*.jpg --top 3 --out maps/ --csv numbers.csv
+        every picture of a folder; a figure for each into maps/
+  python -m course_utils explain cat.jpg --json - | jq .pictures[0].predictions
+
+Nothing is written unless --out, --npz, --csv or --json names a place for it.
+
+exit status: 0: all pictures were explained (warnings included); 1: some were not, and are named on standard error;
+2: the arguments do not fit, the network is not to be had, or a result cannot be written; 130: interrupted.
+"""
+MOST = (
+    5  # classes that a figure has room for; the same number as in playground.figure, which would load PyTorch
+)
+
+
+def add_explain(commands: argparse._SubParsersAction) -> None:
+    """Add the command ``explain`` to a parser's commands."""
+    parser = commands.add_parser(
+        "explain",
+        help="explain what a network sees in pictures of yours",
+        description="Which classes a network sees in pictures, where the evidence for them lies (Grad-CAM and its "
+        "relatives), whether covering it changes the score, and what to be wary of.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("pictures", nargs="+", metavar="PICTURE", help="files (JPEG, PNG, WebP, ...) or folders of them")
+    add(
+        "--class", dest="classes", action="append", default=[], metavar="NAME",
+        help="class name or number; may be given several times (default: the predicted class)",
+    )  # fmt: skip
+    add("--top", type=int, metavar="N", help=f"instead: the N most probable classes, up to {MOST}")
+    add("--method", choices=METHOD_NAMES, default="grad-cam", help="default: grad-cam")
+    add("--layer", metavar="NAME", help="dotted name of a layer (default: the last convolutional map)")
+    add(
+        "--threshold", type=float, default=0.15, metavar="T",
+        help="of the box, as a share of the map's maximum (default: 0.15)",
+    )  # fmt: skip
+    add(
+        "--squares", type=int, default=5, metavar="N",
+        help="how many of the 49 squares to cover in the check (default: 5)",
+    )  # fmt: skip
+    add(
+        "--model", choices=CLASSIFIERS, default=CLASSIFIERS[0],
+        help=f"default: {CLASSIFIERS[0]}; the others are downloaded once",
+    )  # fmt: skip
+    add("--weights", choices=["imagenet", "none"], default="imagenet", help="none: random ones, to compare")
+    add("--out", type=Path, metavar="PNG", help="the figure: a file, or for several pictures a folder")
+    add("--npz", type=Path, metavar="NPZ", help="maps as NumPy arrays: a file, or for several a folder")
+    add("--csv", type=Path, metavar="CSV", help="the numbers: a row for each class of each picture")
+    add(
+        "--json",
+        metavar="JSON",
+        help='everything but the maps; "-" is standard output, then nothing else is on it',
+    )
+    add("--quiet", action="store_true", help="no report and no progress bar")
+    parser.set_defaults(run=lambda options: _explain(options, parser))
+
+
+def _explain(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    try:
+        paths = find_pictures(options.pictures)
+        _check(options, len(paths))
+        figures, arrays = (
+            _targets(paths, place, suffix) for place, suffix in ((options.out, ".png"), (options.npz, ".npz"))
+        )
+        _check_places([*figures, *arrays, options.csv, options.json], paths)
+    except ValueError as error:
+        parser.error(str(error))
+    from course_utils.assets import AssetError  # from here on PyTorch is loaded
+
+    try:
+        return _run(options, paths, figures, arrays)
+    except (ValueError, AssetError, OSError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+
+
+def _check(options: argparse.Namespace, pictures: int) -> None:
+    if options.top is not None and options.classes:
+        raise ValueError(
+            "--top and --class exclude each other: name classes, or take the most probable ones."
+        )
+    if options.top is not None and not 1 <= options.top <= MOST:
+        raise ValueError(f"--top must be between 1 and {MOST}, not {options.top}.")
+    if options.out is not None and len(options.classes) > MOST:
+        raise ValueError(f"a figure has room for {MOST} classes, these are {len(options.classes)}.")
+    if not 0 < options.threshold <= 1:
+        raise ValueError(f"--threshold must lie above 0 and not above 1, not {options.threshold:g}.")
+    if not 1 <= options.squares <= 48:
+        raise ValueError(f"--squares must be between 1 and 48, not {options.squares}.")
+    for option, suffix in (("out", ".png"), ("npz", ".npz")):
+        place = getattr(options, option)
+        if place is None or place.is_dir():
+            continue
+        if place.suffix and place.suffix.lower() != suffix:
+            raise ValueError(f"--{option} writes {suffix} files, but {place} does not end in {suffix}.")
+        if place.suffix and pictures > 1:
+            raise ValueError(
+                f"--{option} {place} is one file, but there are {pictures} pictures: name a folder instead."
+            )
+        if not place.suffix and place.exists():
+            raise ValueError(f"--{option} {place} is a file that does not end in {suffix}.")
+
+
+def _targets(paths: list[Path], place: Path | None, suffix: str) -> list[Path | None]:
+    """Where to write for each picture: in a folder, under its own name, with its old suffix where two would clash."""
+    if place is None or (place.suffix and not place.is_dir()):
+        return [place] * len(paths)
+    stems, names = Counter(path.stem for path in paths), Counter(path.name for path in paths)
+    seen: Counter[str] = Counter()
+    targets = []
+    for path in paths:
+        name = path.stem if stems[path.stem] == 1 else path.name
+        seen[path.name] += 1
+        if names[path.name] > 1:
+            name = f"{path.name}-{seen[path.name]}"
+        targets.append(place / f"{name}{suffix}")
+    return targets
+
+
+def _check_places(targets: list[Path | str | None], paths: list[Path]) -> None:
+    sources = {path.resolve() for path in paths}
+    for target in (Path(place) for place in targets if place is not None and str(place) != "-"):
+        if target.resolve() in sources:
+            raise ValueError(f"{target} is one of the pictures: a result must not overwrite it.")
+        if target.is_dir():
+            raise ValueError(f"{target} is a folder; a file is needed.")
+        folder = target.parent
+        if not folder.is_dir() and (folder.exists() or not folder.parent.is_dir()):
+            raise ValueError(f"{target} cannot be written: there is no folder {folder}.")
+
+
+def _run(
+    options: argparse.Namespace,
+    paths: list[Path],
+    figures: list[Path | None],
+    arrays: list[Path | None],
+) -> int:
+    from tqdm import tqdm
+
+    from course_utils.playground import as_document, to_csv, to_npz, to_png
+
+    explainer = _explainer(options)
+    classes = [int(name) if name.isdigit() else name for name in options.classes]
+    for name in classes:
+        explainer.classifier.class_index(name)  # a class that does not exist is told before the first picture
+    talk = not options.quiet and options.json != "-"
+    bar = tqdm(
+        paths,
+        unit="picture",
+        file=sys.stderr,
+        disable=options.quiet or len(paths) == 1 or not sys.stderr.isatty(),
+    )
+    results: list[Result] = []
+    explained, failed = [], []
+    names = Counter(path.name for path in paths)
+    for path, figure, array in zip(bar, figures, arrays, strict=True):
+        try:
+            picture = read_picture(path, path.name if names[path.name] == 1 else str(path))
+        except PictureError as error:
+            failed.append({"path": str(path), "reason": str(error)})
+            bar.write(f"{path}: {error}", file=sys.stderr)
+            continue
+        asked = classes if options.top is None else explainer.most_probable(picture, options.top)
+        result = explainer.explain(
+            picture, asked, options.method, options.layer, options.threshold, options.squares
+        )
+        if figure is not None:
+            _write(figure, to_png(result))
+        if array is not None:
+            _write(array, to_npz(result))
+        if talk:
+            bar.write(_report(result, [place for place in (figure, array) if place]), file=sys.stdout)
+        explained.append({"path": str(path), **as_document(result)})
+        results.append(result)
+        explainer.forget()  # folders may be long
+    if options.csv is not None:
+        _write(options.csv, to_csv(results).encode())
+    if options.json is not None:
+        text = json.dumps({"pictures": explained, "failed": failed}, indent=2, ensure_ascii=False) + "\n"
+        if options.json == "-":
+            sys.stdout.write(text)
+        else:
+            _write(Path(options.json), text.encode())
+    return 1 if failed else 0
+
+
+def _explainer(options: argparse.Namespace) -> Explainer:
+    import torch
+
+    from course_utils.models import load_classifier
+    from course_utils.playground import Explainer
+
+    torch.manual_seed(0)  # for random weights: the same ones each time
+    weights = None if options.weights == "none" else options.weights
+    return Explainer(load_classifier(options.model, weights), options.model, random_weights=weights is None)
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+
+
+def _report(result: Result, written: list[Path]) -> str:
+    from course_utils.playground import result_words
+
+    lines = [result_words(result)]
+    lines += [f"  note: {note}" for note in result.picture.notes]
+    lines += [f"  caution: {caution.text}" for caution in result.all_cautions]
+    return "\n".join([*lines, *(f"  written: {path}" for path in written)])

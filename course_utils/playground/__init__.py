@@ -1,0 +1,28 @@
+"""Explain pictures of one's own: the engine behind the explorer of notebook 14 and ``python -m course_utils explain``.
+
+:class:`Explainer` reads off one network; :mod:`course_utils.pictures` reads the files.
+"""
+
+from course_utils.playground.audit import Audit, audit
+from course_utils.playground.engine import Explainer
+from course_utils.playground.export import as_document, to_csv, to_npz, to_png
+from course_utils.playground.figure import result_figure, result_words
+from course_utils.playground.methods import METHODS
+from course_utils.playground.results import Caution, Check, ClassResult, Result
+
+__all__ = [
+    "METHODS",
+    "Audit",
+    "Caution",
+    "Check",
+    "ClassResult",
+    "Explainer",
+    "Result",
+    "as_document",
+    "audit",
+    "result_figure",
+    "result_words",
+    "to_csv",
+    "to_npz",
+    "to_png",
+]

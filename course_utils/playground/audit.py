@@ -1,0 +1,123 @@
+"""An audit: the course's checks of a classifier's maps, on pictures whose class is known, as a table to be read."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from scipy.stats import spearmanr
+from torch import nn
+
+from course_utils.models import Classifier
+from course_utils.pictures import Picture
+from course_utils.playground.engine import Explainer
+from course_utils.playground.methods import METHODS
+from course_utils.playground.results import ClassResult, Result
+
+__all__ = ["Audit", "audit", "with_shuffled_head"]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit measured: rows of (question, what was measured, what speaks for trust)."""
+
+    model: str
+    method: str
+    rows: tuple[tuple[str, str, str], ...]
+
+    def report(self) -> str:
+        """Return the table as Markdown, with a column to fill in."""
+        lines = [
+            f"**Audit of {self.model}, {self.method}**",
+            "",
+            "| question | measured | would speak for trust | my verdict |",
+            "|---|---|---|---|",
+        ]
+        return "\n".join([*lines, *(f"| {' | '.join(row)} | |" for row in self.rows)])
+
+
+def with_shuffled_head(classifier: Classifier, seed: int = 0) -> Classifier:
+    """Return a copy whose last linear layer's weights are shuffled (arXiv 1810.03292): it knows the classes no more.
+
+    Raises:
+        ValueError: the network has no linear layer.
+    """
+    other = copy.deepcopy(classifier)
+    linears = [part for part in other.modules() if isinstance(part, nn.Linear)]
+    if not linears:
+        raise ValueError("the network has no linear layer to shuffle.")
+    weight = linears[-1].weight
+    order = torch.randperm(weight.numel(), generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        weight.copy_(weight.flatten()[order.to(weight.device)].view_as(weight))
+    return other
+
+
+def audit(
+    explainer: Explainer, pictures: Sequence[Picture], labels: Sequence[str | int], method: str = "grad-cam"
+) -> Audit:
+    """Ask the questions of notebook 14's checklist that can be measured on a few pictures.
+
+    Args:
+        explainer: of the network.
+        pictures: at least two.
+        labels: the right class of each.
+        method: one that makes maps, not gradient images.
+
+    Raises:
+        ValueError: fewer than two pictures, another number of labels, an unknown class or method.
+    """
+    if len(pictures) != len(labels) or len(pictures) < 2:
+        raise ValueError(
+            f"an audit needs two pictures or more and a label for each, got {len(pictures)} and {len(labels)}."
+        )
+    pairs = list(zip(pictures, labels, strict=True))
+    results = [explainer.explain(picture, label, method) for picture, label in pairs]
+    found = [result.classes[0] for result in results]
+    other = with_shuffled_head(explainer.classifier)
+    shuffled = [_map(other, r.picture.image, r) for r in results]
+    mirrored = [_map(explainer.classifier, ImageOps.mirror(r.picture.image), r)[..., ::-1] for r in results]
+    n = len(pairs)
+    checks = [c.check for c in found if c.check is not None]
+    return Audit(
+        explainer.name,
+        method,
+        (
+            ("right class predicted", _of(sum(c.rank == 1 for c in found), n), "all"),
+            ("right class among the first five", _of(sum(c.rank <= 5 for c in found), n), "all"),
+            ("map of the right class not empty", _of(n - sum(c.empty for c in found), n), "all"),
+            (
+                "covering what is marked beats ten random covers",
+                _of(sum(check.confirmed for check in checks), n),
+                "most",
+            ),
+            ("rank correlation, last layer shuffled", _mean(found, shuffled), "near 0"),
+            ("rank correlation, picture mirrored and back", _mean(found, mirrored), "near 1"),
+        ),
+    )
+
+
+def _of(count: int, n: int) -> str:
+    return f"{count} of {n}"
+
+
+def _map(classifier: Classifier, image: Image.Image, result: Result) -> np.ndarray:
+    """The map of a result's class and method, of another network or another picture."""
+    square, index = classifier.preprocess(image), result.classes[0].index
+    return METHODS[result.method].maps(classifier, square, [index], None)[0].cpu().numpy()
+
+
+def _mean(found: Sequence[ClassResult], others: Sequence[np.ndarray]) -> str:
+    """Mean and range of the rank correlation between raw maps and others; constant maps are left out."""
+    values = [
+        float(spearmanr(one.raw.ravel(), other.ravel()).statistic)
+        for one, other in zip(found, others, strict=True)
+        if np.ptp(one.raw) > 0 and np.ptp(other) > 0
+    ]
+    if not values:
+        return "no map varies"
+    return f"{np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})"

@@ -1,0 +1,133 @@
+"""A result as one figure, and in words."""
+
+from __future__ import annotations
+
+import textwrap
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from course_utils.playground.methods import GRID, METHODS
+from course_utils.playground.results import ClassResult, Result
+from course_utils.plots import (
+    PALETTE,
+    draw_box,
+    draw_gradient,
+    draw_heatmap,
+    draw_photo,
+    in_digits,
+)
+
+__all__ = ["MOST_CLASSES", "result_figure", "result_words"]
+
+MOST_CLASSES = 5  # a figure has room for
+WIDTH, HEIGHT = 2.4, 2.65  # inches of a panel with its title
+LINE = 0.19  # inches of a line of a caution
+
+
+def result_figure(result: Result, cautions: bool = False) -> Figure:
+    """Return a figure: above, what the network sees and a map for each class; below, the predictions and the check.
+
+    Args:
+        result: of up to MOST_CLASSES classes.
+        cautions: write them below, for a figure that leaves the page.
+
+    Raises:
+        ValueError: more classes than there is room for.
+    """
+    columns = 1 + len(result.classes)
+    if len(result.classes) > MOST_CLASSES:
+        raise ValueError(
+            f"a figure has room for {MOST_CLASSES} classes, these are {len(result.classes)}: draw several."
+        )
+    width = WIDTH * columns
+    lines = _cautions(result, round(11.5 * width)) if cautions else []
+    below = LINE * (len(lines) + bool(lines))
+    height = 2 * HEIGHT + below
+    # Fixed places, and titles at a fixed height: letting matplotlib find them takes as long as all the rest.
+    places = {
+        "left": 0.08 / width,
+        "right": 1 - 0.08 / width,
+        "bottom": (below + 0.08) / height,
+        "top": 1 - 0.3 / height,
+        "wspace": 0.06,
+        "hspace": 0.15,
+    }
+    figure, axes = plt.subplots(2, columns, figsize=(width, height), gridspec_kw=places, squeeze=False)
+    draw_photo(axes[0, 0], result.square.transpose(1, 2, 0), _short(result.picture.name))
+    _draw_predictions(axes[1, 0], result)
+    for found, above, under in zip(result.classes, axes[0, 1:], axes[1, 1:], strict=True):
+        _draw_class(above, under, found, result)
+    for ax in axes.flat:
+        ax.set_title(ax.get_title(), y=1.0)
+    if lines:
+        figure.text(0.08 / width, (below - 0.05) / height, "\n".join(lines), va="top", fontsize=10)
+    return figure
+
+
+def _draw_class(above: Axes, under: Axes, found: ClassResult, result: Result) -> None:
+    how, square = METHODS[result.method], result.square.transpose(1, 2, 0)
+    title = f"{_short(found.name, 18)} {in_digits(found.probability)}"
+    if how.pixels:
+        draw_gradient(above, found.raw, title)
+    else:
+        draw_heatmap(above, found.heat, square, title)
+    if found.box is not None:
+        draw_box(above, found.box, found=True)
+    if found.check is None:
+        draw_photo(under, 0.35 + 0.3 * square.mean(2), "nothing to cover")
+        return
+    draw_photo(
+        under,
+        found.covered.transpose(1, 2, 0),
+        f"logit {found.check.before:.1f} → {found.check.after:.1f}",
+    )
+
+
+def _draw_predictions(ax: Axes, result: Result) -> None:
+    """Bars without ticks, their names above them."""
+    ax.set(xlim=(0, 1), ylim=(len(result.predictions), 0))
+    ax.set_title("predictions")
+    ax.set_axis_off()
+    for place, (name, _, probability) in enumerate(result.predictions):
+        ax.barh(place + 0.72, probability, height=0.28, color=PALETTE[0])
+        ax.text(0, place + 0.5, f"{_short(name, 22)} {in_digits(probability)}", va="bottom", fontsize=11)
+
+
+def _short(text: str, most: int = 24) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _cautions(result: Result, width: int) -> list[str]:
+    where = f" at {result.layer}" if result.layer else ""
+    lines = [
+        f"{METHODS[result.method].title}{where}, {result.model}, dashed box at {result.threshold:.0%} of the maximum"
+    ]
+    for caution in result.all_cautions:
+        lines += textwrap.wrap(f"! {caution.text}", width, subsequent_indent="  ")
+    return [line for text in lines for line in (textwrap.wrap(text, width) if len(text) > width else [text])]
+
+
+def result_words(result: Result) -> str:
+    """Return what the figure shows, with its numbers: its caption, and its alternative text."""
+    how = METHODS[result.method]
+    where = f" at {result.layer} ({result.layer_size[0]} x {result.layer_size[1]})" if result.layer else ""
+    first = ", ".join(f"{name} {in_digits(p)}" for name, _, p in result.predictions[:3])
+    words = [f"{result.picture.name}, seen by {result.model}: {first}. {how.title}{where}."]
+    return " ".join(words + [_class_words(found, result) for found in result.classes])
+
+
+def _class_words(found: ClassResult, result: Result) -> str:
+    words = f"{found.name}: probability {in_digits(found.probability)}, rank {found.rank}"
+    if found.box is None or found.check is None:
+        return f"{words}; the map is empty."
+    x0, y0, x1, y1 = (round(edge) for edge in found.box_in_file)
+    width, height = result.picture.size
+    changes = [value - found.check.before for value in found.check.random]
+    return (
+        f"{words}; box at {result.threshold:.0%}: columns {x0} to {x1}, rows {y0} to {y1} of "
+        f"{width} x {height}; covering {result.squares} of {GRID**2} squares changes the logit by "
+        f"{found.check.after - found.check.before:+.1f}, as many at random by {min(changes):+.1f} to "
+        f"{max(changes):+.1f}."
+    )

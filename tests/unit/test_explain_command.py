@@ -1,0 +1,223 @@
+"""``python -m course_utils explain``: what it says, writes and refuses, and its exit status."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from course_utils import explain_command
+from course_utils.__main__ import main
+from course_utils.photos import load_photo
+from course_utils.pictures import read_picture
+from course_utils.playground import Explainer, as_document
+
+
+@pytest.fixture(scope="module")
+def explainer():
+    from course_utils.models import load_classifier
+
+    return Explainer(load_classifier(), "efficientnet_lite0")
+
+
+@pytest.fixture
+def run(explainer, monkeypatch, capsys):
+    """Run the command, with the network loaded once; return (status, standard output, standard error)."""
+    monkeypatch.setattr(explain_command, "_explainer", lambda options: explainer)
+
+    def command(*arguments):
+        try:
+            status = main(["explain", *map(str, arguments)])
+        except SystemExit as end:
+            status = end.code
+        return status, *capsys.readouterr()
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two photographs, a text that calls itself a picture, and something else."""
+    folder = tmp_path_factory.mktemp("pictures")
+    load_photo("cat").image.save(folder / "cat.jpg", quality=95)
+    load_photo("coffee").square().image.save(folder / "coffee.png")
+    (folder / "half.jpg").write_bytes((folder / "cat.jpg").read_bytes()[:5000])
+    (folder / "notes.txt").write_text("notes")
+    return folder
+
+
+def test_a_picture_is_explained_in_words_and_nothing_is_written(run, folder):
+    before = sorted(folder.iterdir())
+    status, out, err = run(folder / "cat.jpg", "--class", "tabby")
+    assert (status, err) == (0, "") and sorted(folder.iterdir()) == before
+    assert out.startswith("cat.jpg, seen by efficientnet_lite0: ") and "tabby: probability 0." in out
+    assert "caution: The network sees the square in the middle only" in out
+
+
+def test_the_command_of_the_readme(run, folder, tmp_path):
+    target = tmp_path / "map.png"
+    status, out, _ = run(folder / "cat.jpg", "--class", "tabby", "--method", "grad-cam", "--out", target)
+    assert status == 0 and f"written: {target}" in out
+    with Image.open(target) as drawn:
+        assert drawn.format == "PNG"
+
+
+def test_json_is_all_there_is_on_standard_output(run, folder, explainer):
+    status, out, err = run(
+        folder, "--class", "tabby", "--class", 967, "--threshold", 0.4, "--squares", 8, "--json", "-"
+    )
+    document = json.loads(out)
+    assert status == 1
+    assert [p["picture"] for p in document["pictures"]] == ["cat.jpg", "coffee.png"]
+    (failed,) = document["failed"]
+    assert failed["path"] == str(folder / "half.jpg") and "cut off" in failed["reason"]
+    assert str(folder / "half.jpg") in err
+    expected = as_document(
+        explainer.explain(read_picture(folder / "coffee.png"), ["tabby", 967], threshold=0.4, squares=8)
+    )
+    found = document["pictures"][1]
+    assert found.pop("path") == str(folder / "coffee.png") and found == json.loads(json.dumps(expected))
+
+
+def test_all_exports_of_a_folder(run, folder, tmp_path):
+    places = ["--out", tmp_path / "maps", "--npz", tmp_path / "maps", "--csv", tmp_path / "n.csv"]
+    status, out, _ = run(folder, "--top", 2, "--method", "cam", *places, "--json", tmp_path / "all.json")
+    assert status == 1
+    written = sorted(path.name for path in (tmp_path / "maps").iterdir())
+    assert written == ["cat.npz", "cat.png", "coffee.npz", "coffee.png"]
+    assert out.count("written:") == 4
+    with open(tmp_path / "n.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["rank"] for row in rows] == ["1", "2"] * 2
+    document = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    arrays = np.load(tmp_path / "maps" / "coffee.npz")
+    assert arrays["names"].tolist() == [c["class"] for c in document["pictures"][1]["classes"]]
+
+
+def test_pictures_of_one_name_do_not_overwrite_one_another(run, folder, tmp_path):
+    for name in ("a/cat.jpg", "b/cat.jpg", "b/cat.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        load_photo("cat").square().image.save(tmp_path / name)
+    out = tmp_path / "maps"
+    assert run(tmp_path / "a", tmp_path / "b", "--out", out, "--quiet") == (0, "", "")
+    assert sorted(path.name for path in out.iterdir()) == ["cat.jpg-1.png", "cat.jpg-2.png", "cat.png.png"]
+
+
+def test_all_failed_is_one_too(run, folder):
+    status, out, err = run(folder / "half.jpg", folder / "notes.txt", "--quiet")
+    assert (status, out) == (1, "") and "half.jpg" in err and "notes.txt is no picture" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["gone.jpg"], "no file or folder gone.jpg"),
+        (["CAT", "--threshold", "0"], "--threshold must lie above 0"),
+        (["CAT", "--threshold", "1.1"], "--threshold"),
+        (["CAT", "--squares", "49"], "--squares must be between 1 and 48"),
+        (["CAT", "--top", "6"], "--top must be between 1 and 5"),
+        (["CAT", "--top", "2", "--class", "tabby"], "exclude each other"),
+        (["CAT", "--method", "lime"], "invalid choice: 'lime'"),
+        (["CAT", "--model", "vgg"], "invalid choice: 'vgg'"),
+        (["CAT", "--out", "map.jpg"], "does not end in .png"),
+        (["CAT", "--npz", "map.png"], "does not end in .npz"),
+        (["FOLDER", "--out", "map.png"], "one file, but there are 3 pictures"),
+        (["CAT", "--out", "nowhere/at/all.png"], "no folder"),
+        (["CAT", "--csv", "FOLDER"], "is a folder"),
+        (["COFFEE", "--out", "COFFEE"], "must not overwrite"),
+        (["CAT", "--csv", "CAT"], "must not overwrite"),
+        (["CAT", "--out", "notes"], "is a file"),
+        (["CAT", *(["--class", "tabby"] * 6), "--out", "m.png"], "room for 5"),
+        ([], "required"),
+    ],
+)
+def test_wrong_arguments_are_told_before_pytorch_is_loaded(
+    folder, tmp_path, arguments, words, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes").write_text("x")
+    monkeypatch.setattr(explain_command, "_run", lambda *a: pytest.fail("it went on"))
+    names = {"CAT": folder / "cat.jpg", "COFFEE": folder / "coffee.png", "FOLDER": folder}
+    with pytest.raises(SystemExit) as end:
+        main(["explain", *(str(names.get(a, a)) for a in arguments)])
+    captured = capsys.readouterr()
+    assert end.value.code == 2 and captured.out == ""
+    assert words in captured.err, captured.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--class", "taby"], "Did you mean 'tabby'"),
+        (["--class", "1000"], "no class 1000"),
+        (["--layer", "net.nowhere"], "no layer named"),
+        (["--method", "cam", "--layer", "net.bn2"], "CAM takes no layer"),
+    ],
+)
+def test_what_only_the_network_knows_is_two_as_well(run, folder, arguments, words):
+    status, out, err = run(folder / "cat.jpg", *arguments)
+    assert (status, out) == (2, "") and words in err and "Traceback" not in err
+
+
+def test_a_network_that_is_not_to_be_had(folder, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COURSE_MIRROR", str(tmp_path))
+    assert main(["explain", str(folder / "cat.jpg"), "--model", "vgg16"]) == 2
+    assert "vgg16-397923af.pth" in capsys.readouterr().err
+
+
+def test_an_interruption_has_a_status_of_its_own(run, folder, monkeypatch):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(explain_command, "read_picture", interrupt)
+    assert run(folder / "cat.jpg") == (130, "", "Interrupted.\n")
+
+
+def test_a_result_that_cannot_be_written(run, folder, monkeypatch, tmp_path):
+    def full(path, data):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(explain_command, "_write", full)
+    status, _, err = run(folder / "coffee.png", "--out", tmp_path / "map.png")
+    assert status == 2 and "No space left" in err
+
+
+def test_a_bar_is_shown_on_a_terminal_only(run, folder, monkeypatch):
+    _, out, err = run(folder / "cat.jpg", folder / "coffee.png")
+    assert "it/s" not in err and "picture/s" not in err and "%|" not in out
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    _, out, err = run(folder / "cat.jpg", folder / "coffee.png", "--json", "-")
+    assert "2/2" in err and json.loads(out)
+
+
+def test_random_weights_are_said_to_be_random(folder, capsys):
+    seen = []
+    for _ in range(2):
+        assert main(["explain", str(folder / "coffee.png"), "--weights", "none", "--json", "-"]) == 0
+        seen.append(json.loads(capsys.readouterr().out))
+    assert seen[0] == seen[1] and seen[0]["pictures"][0]["cautions"][0]["code"] == "random-weights"
+
+
+def test_help_has_examples_and_the_exit_status(capsys):
+    with pytest.raises(SystemExit):
+        main(["explain", "--help"])
+    shown = capsys.readouterr().out
+    assert "explain cat.jpg --class tabby --method grad-cam --out map.png" in shown
+    assert "exit status: 0" in shown
+
+
+def test_a_typing_error_loads_no_pytorch(folder):
+    code = (
+        "import sys; from course_utils.__main__ import main\n"
+        "try: main(['explain', sys.argv[1], '--threshold', '7'])\n"
+        "except SystemExit as end: print(end.code, sorted({'torch', 'matplotlib', 'nbformat'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder / "cat.jpg")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "2 []"

@@ -1,0 +1,400 @@
+"""The engine of the playground: the same numbers as the methods themselves, checks and boxes by loops, each warning."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+import torch
+from helpers import TinyNet, tiny_images
+from PIL import Image
+from torch import nn
+from torch.nn import functional as F
+
+from course_utils import playground
+from course_utils.backprop import ActivationError, guided_backprop, guided_grad_cam
+from course_utils.cam import cam, grad_cam, grad_cam_pp
+from course_utils.layers import LayerError
+from course_utils.models import Classifier, list_classifiers, load_classifier
+from course_utils.names import CLASSIFIERS, METHOD_NAMES
+from course_utils.pictures import Picture
+from course_utils.playground import (
+    METHODS,
+    Explainer,
+    as_document,
+    result_figure,
+    result_words,
+    to_csv,
+    to_npz,
+    to_png,
+)
+from course_utils.playground.audit import with_shuffled_head
+from course_utils.playground.engine import DRAWS
+from course_utils.playground.methods import GRID
+
+NAMES = ["ant", "bee", "cat", "dog", "elk"]
+
+
+def tiny(seed=0, size=28, **options):
+    """A network of a few weights for squares of 28 pixels: maps of 14 x 14."""
+    return Classifier(TinyNet(seed=seed, **options), NAMES, size=size)
+
+
+def picture(width=56, height=56, seed=0, name="p.png"):
+    values = np.random.default_rng(seed).integers(0, 255, (height, width, 3), np.uint8)
+    image = Image.fromarray(values)
+    return Picture(name, image, image.size)
+
+
+@pytest.fixture(scope="module")
+def lite():
+    return Explainer(load_classifier(), "lite")
+
+
+def test_the_names_known_without_pytorch_are_the_names():
+    assert tuple(METHODS) == METHOD_NAMES
+    assert tuple(list_classifiers()) == CLASSIFIERS
+
+
+def test_predictions_scores_and_ranks():
+    explainer, p = Explainer(tiny()), picture()
+    logits = explainer.classifier(explainer.classifier.preprocess(p.image))[0].detach()
+    result = explainer.explain(p, ["elk", 1, "bee"])
+    order = logits.argsort(descending=True).tolist()
+    assert [i for _, i, _ in result.predictions] == order
+    assert [name for name, _, _ in result.predictions] == [NAMES[i] for i in order]
+    assert [(c.name, c.index) for c in result.classes] == [("elk", 4), ("bee", 1)]  # once, though named twice
+    for c in result.classes:
+        assert c.rank == order.index(c.index) + 1
+        assert c.logit == pytest.approx(logits[c.index].item(), abs=1e-6)
+        assert c.probability == pytest.approx(logits.softmax(0)[c.index].item(), abs=1e-6)
+    assert explainer.explain(p).classes[0].index == order[0]  # none named: the predicted one
+    assert explainer.most_probable(p, 3) == order[:3]
+
+
+CALLS = {
+    "grad-cam": lambda net, x, c: grad_cam(net, x, c).maps[0],
+    "grad-cam++": lambda net, x, c: grad_cam_pp(net, x, c).maps[0],
+    "cam": lambda net, x, c: cam(net, x, c)[0],
+    "counterfactual": lambda net, x, c: grad_cam(net, x, c).maps[0],
+    "guided-backprop": lambda net, x, c: guided_backprop(net, x, c)[0],
+    "guided-grad-cam": lambda net, x, c: guided_grad_cam(net, x, c)[0],
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_maps_are_those_of_the_methods(method):
+    explainer, p = Explainer(tiny()), picture()
+    x = explainer.classifier.preprocess(p.image)
+    result = explainer.explain(p, [0, 3], method)
+    expected = CALLS[method](explainer.classifier, x, [0, 3])
+    for found, raw in zip(result.classes, expected, strict=True):
+        torch.testing.assert_close(torch.from_numpy(found.raw), raw)
+        marks = raw if method != "counterfactual" else -raw
+        if raw.ndim == 3:  # the size of a gradient, averaged over squares
+            marks = raw.abs().sum(0).reshape(GRID, 4, GRID, 4).mean((1, 3))
+        heat = F.interpolate(marks.relu()[None, None], (28, 28), mode="bilinear")[0, 0]
+        assert found.empty == (not bool((marks > 0).any()))
+        heat = heat / heat.max() if heat.max() > 0 else heat
+        torch.testing.assert_close(torch.from_numpy(found.heat), heat)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_check_covers_the_most_marked_squares(method):
+    explainer, p = Explainer(tiny()), picture()
+    x = explainer.classifier.preprocess(p.image)
+    color = x.mean((2, 3))[0]
+    seen = 0
+    for found in explainer.explain(p, range(5), method, squares=6).classes:
+        if found.empty:
+            assert found.check is None and found.covered is None and found.box is None
+            continue
+        seen += 1
+        raw = torch.from_numpy(found.raw)
+        marks = raw.abs().sum(0) if raw.ndim == 3 else METHODS[method].sign * raw
+        step = marks.shape[0] // GRID
+        totals = {(i, j): marks[step * i : step * (i + 1), step * j : step * (j + 1)].mean().item()
+                  for i in range(GRID) for j in range(GRID)}  # fmt: skip
+        by_hand = x[0].clone()
+        for i, j in sorted(totals, key=totals.get, reverse=True)[:6]:
+            by_hand[:, 4 * i : 4 * i + 4, 4 * j : 4 * j + 4] = color[:, None, None]
+        np.testing.assert_allclose(found.covered, by_hand.numpy(), atol=1e-6)
+        logits = explainer.classifier(by_hand[None])[0]
+        check = found.check
+        assert check.after == pytest.approx(logits[found.index].item(), abs=1e-5)
+        assert check.prediction == NAMES[int(logits.argmax())]
+        assert len(check.random) == DRAWS and len(set(check.random)) > 1
+        if method == "counterfactual":
+            assert check.confirmed == (check.after > check.before and check.after > max(check.random))
+        else:
+            assert check.confirmed == (check.after < check.before and check.after < min(check.random))
+    assert seen
+
+
+def test_random_covers_have_as_many_squares(monkeypatch):
+    explainer, p = Explainer(tiny()), picture()
+    covered = []
+    original = playground.engine.cover
+    monkeypatch.setattr(
+        playground.engine, "cover", lambda image, masks: covered.append(masks) or original(image, masks)
+    )
+    explainer.explain(p, 0, squares=9)
+    assert all((masks.flatten(1).sum(1) == 9).all() for masks in covered)
+    assert sorted(len(masks) for masks in covered) == [1, DRAWS]
+
+
+def test_maps_of_all_classes_come_from_one_pass_and_are_kept(monkeypatch):
+    explainer, p = Explainer(tiny()), picture()
+    calls = []
+    original = playground.methods.grad_cam
+    monkeypatch.setattr(
+        playground.methods,
+        "grad_cam",
+        lambda net, x, c, layer: calls.append(list(c)) or original(net, x, c, layer),
+    )
+    explainer.explain(p, [0, 1, 2])
+    explainer.explain(p, [2, 0], threshold=0.5)
+    explainer.explain(p, [1, 3])
+    assert calls == [[0, 1, 2], [3]]
+    explainer.forget()
+    explainer.explain(p, [0])
+    assert calls[2:] == [[0]]
+
+
+def test_what_is_kept_belongs_to_its_picture_method_layer_and_squares():
+    explainer, p, q = Explainer(tiny()), picture(seed=0), picture(seed=1)
+    settings = [
+        {}, {"method": "cam"}, {"layer": "net.features.2"}, {"squares": 20}, {"method": "guided-backprop"},
+        {"threshold": 0.6},
+    ]  # fmt: skip
+    for _ in range(2):
+        for which in (p, q):
+            for setting in settings:
+                kept, fresh = (
+                    explainer.explain(which, [0, 2], **setting),
+                    Explainer(tiny()).explain(which, [0, 2], **setting),
+                )
+                assert as_document(kept) == as_document(fresh)
+
+
+@pytest.mark.parametrize(("width", "height"), [(56, 56), (100, 60), (60, 130)])
+def test_boxes_stand_in_the_files_pixels(width, height):
+    explainer, p = Explainer(tiny()), picture(width, height)
+    side = min(width, height)
+    boxes = 0
+    for found in explainer.explain(p, range(5), threshold=0.7).classes:
+        if found.box is None:
+            continue
+        boxes += 1
+        rows, columns = np.nonzero(found.heat >= 0.7 * found.heat.max())
+        x0, y0, x1, y1 = found.box
+        assert columns.min() <= x0 < x1 <= columns.max() + 1 and rows.min() <= y0 < y1 <= rows.max() + 1
+        assert found.box_in_file == pytest.approx(
+            ((width - side) / 2 + x0 * side / 28, (height - side) / 2 + y0 * side / 28,
+             (width - side) / 2 + x1 * side / 28, (height - side) / 2 + y1 * side / 28)
+        )  # fmt: skip
+    assert boxes
+
+
+def test_layers_are_the_last_of_each_size():
+    explainer = Explainer(tiny())
+    assert explainer.layers == {"net.features.2": (28, 28), "net.features": (14, 14)}
+    result = explainer.explain(picture(), 0, layer="net.features.4")  # not in the list, and yet a layer
+    assert (result.layer, result.layer_size) == ("net.features.4", (14, 14))
+    assert explainer.explain(picture(), 0).layer == "net.features"
+    assert explainer.explain(picture(), 0, "cam").layer is None
+
+
+def test_layers_of_the_courses_network_end_with_its_own(lite):
+    *_, last = lite.layers
+    assert lite.classifier.get_submodule(last) is lite.classifier.target_layer
+    assert list(lite.layers.values()) == [(112, 112), (56, 56), (28, 28), (14, 14), (7, 7)]
+
+
+def codes(result, name=None):
+    return [c.code for c in result.all_cautions if name is None or c.name == name]
+
+
+def test_cautions_about_the_picture():
+    explainer = Explainer(tiny())
+    assert "cropped" not in codes(explainer.explain(picture(56, 60)))
+    wide = explainer.explain(picture(80, 40))
+    assert "cropped" in codes(wide) and "50% of the picture, left and right" in wide.cautions[0].text
+    assert "at the top and at the bottom" in explainer.explain(picture(40, 80)).cautions[0].text
+    assert "enlarged" in codes(explainer.explain(picture(20, 20)))
+    assert "enlarged" not in codes(wide)
+    assert "early-layer" in codes(explainer.explain(picture(), 0, layer="net.features.2"))
+    assert "early-layer" not in codes(explainer.explain(picture(), 0, layer="net.features.4"))
+    assert "random-weights" in codes(Explainer(tiny(), random_weights=True).explain(picture()))
+    for method, how in METHODS.items():
+        assert ("edges" in codes(explainer.explain(picture(), 0, method))) == how.pixels
+
+
+def test_cautions_about_a_class(lite):
+    from course_utils.photos import load_photo
+
+    image = load_photo("cat").square().image
+    cat = Picture("cat", image, image.size)
+    assert codes(lite.explain(cat, "Egyptian cat", threshold=0.5)) == []
+    low = lite.explain(cat, ["airliner", "tabby"])
+    assert "low-score" in codes(low, "airliner") and "low-score" not in codes(low, "tabby")
+    assert "less than 0.001" in next(c.text for c in low.all_cautions if c.code == "low-score")
+    empty = lite.explain(cat, "tabby", "counterfactual")
+    assert codes(empty) == ["empty-map"] and empty.classes[0].empty
+    assert "wide-box" in codes(lite.explain(cat, "tabby", threshold=0.05))
+    image = load_photo("coffee").square().image
+    coffee = lite.explain(Picture("coffee", image, image.size), "espresso")
+    assert not coffee.classes[0].check.confirmed and codes(coffee) == ["not-confirmed"]
+
+
+def test_a_confirmed_map_has_no_caution_and_another_has_one():
+    explainer, kinds = Explainer(tiny()), set()
+    for seed in range(4):
+        for found in explainer.explain(picture(seed=seed), range(5)).classes:
+            if found.check is not None:
+                said = "not-confirmed" in [c.code for c in found.cautions]
+                assert said != found.check.confirmed
+                kinds.add(said)
+    assert kinds == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"method": "lime"}, "no method 'lime'"),
+        ({"classes": "bea"}, "Did you mean 'bee'"),
+        ({"classes": 7}, "no class 7"),
+        ({"threshold": 0}, "threshold"),
+        ({"squares": 49}, "squares"),
+        ({"method": "cam", "layer": "net.features.2"}, "CAM takes no layer"),
+        ({"layer": "net.nowhere"}, "no layer named"),
+    ],
+)
+def test_wrong_arguments_are_told(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        Explainer(tiny()).explain(picture(), **arguments)
+
+
+def test_what_a_method_cannot_treat_is_refused_and_the_rest_goes_on():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.SiLU(), nn.Flatten(), nn.Linear(4 * 28 * 28, 5))
+    explainer = Explainer(Classifier(net.eval(), NAMES, size=28))
+    with pytest.raises(ActivationError, match="silu"):
+        explainer.explain(picture(), 0, "guided-backprop")
+    with pytest.raises(LayerError, match="CAM needs"):
+        explainer.explain(picture(), 0, "cam")
+    assert explainer.explain(picture(), 0, "grad-cam").classes
+    with pytest.raises(TypeError, match="Wrap it"):
+        Explainer(net)
+
+
+def test_network_and_picture_stay_as_they_were():
+    clf, p = tiny(), picture()
+    clf.train()
+    before, pixels = {k: v.clone() for k, v in clf.state_dict().items()}, np.asarray(p.image).copy()
+    for method in METHODS:
+        Explainer(clf).explain(p, [0, 1], method)
+    assert all(torch.equal(before[k], v) for k, v in clf.state_dict().items())
+    assert all(part.training for part in clf.modules()) and np.array_equal(np.asarray(p.image), pixels)
+    assert all(not part._forward_hooks for part in clf.modules())
+
+
+def test_csv_npz_and_document_have_the_numbers():
+    result = Explainer(tiny(5), "tiny").explain(picture(80, 40), [0, 1, 2], threshold=0.5)
+    rows = list(csv.DictReader(io.StringIO(to_csv([result, result]))))
+    assert len(rows) == 6
+    arrays = np.load(io.BytesIO(to_npz(result)), allow_pickle=False)
+    document = json.loads(json.dumps(as_document(result)))
+    assert arrays["maps"].shape == (3, 14, 14) and arrays["heatmaps"].shape == (3, 28, 28)
+    np.testing.assert_array_equal(arrays["square"], result.square)
+    for k, (row, c) in enumerate(zip(rows, result.classes, strict=False)):
+        entry = document["classes"][k]
+        assert (row["class"], row["model"], row["layer"]) == (c.name, "tiny", "net.features")
+        assert float(row["logit"]) == pytest.approx(c.logit, rel=1e-5) == entry["logit"]
+        np.testing.assert_array_equal(arrays["maps"][k], c.raw)
+        assert row["empty"] == str(c.empty)
+        if c.empty:
+            assert np.isnan(arrays["boxes"][k]).all() and row["x0"] == "" and entry["box"] is None
+        else:
+            assert [float(row[key]) for key in ("x0", "y0", "x1", "y1")] == entry["box"]
+            np.testing.assert_array_equal(arrays["boxes"][k], c.box)
+            assert float(row["logit_random_min"]) == pytest.approx(min(c.check.random), rel=1e-4)
+        assert row["cautions"].split()[0] == "cropped"
+    assert len(document["cautions"]) == len(result.all_cautions)
+    assert {c.empty for c in result.classes} == {True, False}, "one of each kind is needed here"
+
+
+def test_the_figure_says_what_it_shows():
+    result = Explainer(tiny(5), "tiny").explain(picture(name="a <b>.png"), [0, 1, 2])
+    figure = result_figure(result, cautions=True)
+    titles = [ax.get_title() for ax in figure.axes]
+    assert titles[0] == "a <b>.png" and titles[4] == "predictions"
+    for c, title, below in zip(result.classes, titles[1:4], titles[5:], strict=True):
+        assert title.startswith(c.name)
+        assert below == (
+            "nothing to cover" if c.empty else f"logit {c.check.before:.1f} → {c.check.after:.1f}"
+        )
+    written = " ".join(figure.texts[0].get_text().split())
+    for caution in result.all_cautions:
+        assert caution.text in written
+    words = result_words(result)
+    assert all(c.name in words for c in result.classes) and "the map is empty" in words
+    with Image.open(io.BytesIO(to_png(result, 60))) as drawn:
+        assert drawn.format == "PNG" and drawn.width == round(4 * 2.4 * 60)
+    wide = Classifier(TinyNet(n_classes=6), list("abcdef"), size=28)
+    with pytest.raises(ValueError, match="room for 5"):
+        result_figure(Explainer(wide).explain(picture(), range(6)))
+
+
+def test_nothing_of_the_figure_is_cut_off():
+    result = Explainer(tiny()).explain(picture(80, 40), [0], "guided-grad-cam", layer="net.features.2")
+    figure = result_figure(result, cautions=True)
+    figure.canvas.draw()
+    for text in [
+        *figure.texts,
+        *(ax.title for ax in figure.axes),
+        *(t for ax in figure.axes for t in ax.texts),
+    ]:
+        box = text.get_window_extent()
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.width and box.y1 <= figure.bbox.height, (
+            text
+        )
+
+
+def test_audit_counts_and_correlates():
+    clf = tiny()
+    explainer, pictures = Explainer(clf, "tiny"), [picture(seed=s) for s in range(4)]
+    found = playground.audit(explainer, pictures, [0, 1, "cat", 3])
+    results = [explainer.explain(p, c).classes[0] for p, c in zip(pictures, range(4), strict=True)]
+    measured = [row[1] for row in found.rows]
+    assert measured[0] == f"{sum(c.rank == 1 for c in results)} of 4"
+    assert measured[2] == f"{sum(not c.empty for c in results)} of 4"
+    assert measured[3] == f"{sum(c.check is not None and c.check.confirmed for c in results)} of 4"
+    values = []
+    for p, c in zip(pictures, results, strict=True):
+        mirrored = clf.preprocess(p.image).flip(3)
+        other = grad_cam(clf, mirrored, c.index).maps[0, 0].flip(1).flatten()
+        ranks = torch.stack(
+            [torch.from_numpy(c.raw).flatten().argsort().argsort(), other.argsort().argsort()]
+        )
+        values.append(torch.corrcoef(ranks.double())[0, 1].item())
+    assert measured[5].split()[0] == f"{np.mean(values):.2f}"
+    assert found.report().count("\n") == 3 + len(found.rows) and "| my verdict |" in found.report()
+    with pytest.raises(ValueError, match="two pictures"):
+        playground.audit(explainer, pictures, [0])
+
+
+def test_the_shuffled_head_is_a_copy_with_the_same_weights_elsewhere():
+    clf = tiny()
+    other = with_shuffled_head(clf)
+    a, b = clf.net.head[-1].weight, other.net.head[-1].weight
+    assert not torch.equal(a, b) and torch.equal(a.flatten().sort().values, b.flatten().sort().values)
+    assert torch.equal(clf.net.features[0].weight, other.net.features[0].weight)
+    assert torch.equal(a, tiny().net.head[-1].weight)
+    with pytest.raises(ValueError, match="no linear layer"):
+        with_shuffled_head(Classifier(nn.Conv2d(3, 5, 3), NAMES))
+
+
+def test_tiny_images_are_pictures_too():
+    image = tiny_images(1, 28)[0].permute(1, 2, 0).mul(255).byte().numpy()
+    assert Explainer(tiny()).explain(Picture("x", Image.fromarray(image), (28, 28)), 0).classes

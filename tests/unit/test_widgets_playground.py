@@ -1,0 +1,312 @@
+"""The playground's explorer: what it shows is what the engine says; uploads in both forms; downloads; refusals."""
+
+import base64
+import html
+import io
+import re
+import time
+
+import numpy as np
+import pytest
+import torch
+from helpers import TinyNet
+from PIL import Image
+
+from course_utils import widgets
+from course_utils.models import Classifier, load_classifier
+from course_utils.photos import list_photos, load_photo
+from course_utils.pictures import Picture, PictureError
+from course_utils.playground import METHODS, Explainer, result_words, to_csv
+from course_utils.widgets.playground import MOSAIC, uploaded_files
+
+DEFAULT, RANDOM = "efficientnet_lite0", "efficientnet_lite0, random weights"
+
+
+def as_file(image, kind="PNG"):
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return buffer.getvalue()
+
+
+NAMES = ["ant", "bee", "moped", "tripod", "elk"]
+
+
+@pytest.fixture(scope="module")
+def clf():
+    """A network of a few weights, which answers in no time."""
+    torch.set_num_threads(1)
+    return Classifier(TinyNet(), NAMES, size=28)
+
+
+@pytest.fixture(scope="module")
+def shared(clf):
+    return widgets.playground_explorer(clf, "tiny")
+
+
+@pytest.fixture
+def explorer(shared):
+    start = dict(shared.values)
+    yield shared
+    shared.set(**start)
+
+
+@pytest.fixture(scope="module")
+def lite():
+    """The explorer as notebook 14 has it."""
+    return widgets.playground_explorer(load_classifier())
+
+
+def upload(explorer, *files, form=tuple):
+    """Hand over files as ipywidgets 8 does (a tuple), or as 7.7 (a dictionary)."""
+    if form is tuple:
+        value = tuple(
+            {"name": name, "type": "", "size": len(d), "content": memoryview(d)} for name, d in files
+        )
+    else:
+        value = {name: {"metadata": {"name": name}, "content": data} for name, data in files}
+    explorer._take({"new": value})
+
+
+def caption(explorer):
+    return html.unescape(re.search(r"<figcaption[^>]*><i>(.*?)</i>", explorer.html)[1])
+
+
+def shown(explorer):
+    return html.unescape(explorer.box.children[-3].value)
+
+
+def test_it_starts_with_two_classes_of_the_mosaic(lite):
+    assert lite.controls["picture"].value == MOSAIC
+    assert [c.name for c in lite.result.classes] == ["moped", "tripod"]
+    assert all(c.check.confirmed for c in lite.result.classes)
+    assert list(lite.controls["picture"].options) == [MOSAIC, *list_photos()]
+    layers = ["the last map", "14 x 14 cells", "28 x 28 cells", "56 x 56 cells", "112 x 112 cells"]
+    assert list(lite.controls["layer"].options) == layers
+
+
+def test_every_photograph_and_its_prediction(explorer, clf):
+    explorer.set(first="", second="")
+    for name in list_photos():
+        explorer.set(picture=name)
+        image = load_photo(name).square().image
+        expected = Explainer(clf, "tiny").explain(Picture(name, image, image.size))
+        assert caption(explorer) == result_words(expected)
+        assert expected.classes[0].rank == 1
+        for caution in expected.all_cautions:
+            assert caution.text in shown(explorer)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_at_every_layer(explorer, clf, method):
+    explorer.set(picture="camera", first="tripod", second="", method=method)
+    reference, p = Explainer(clf, "tiny"), explorer.result.picture
+    layers = dict(zip(explorer.controls["layer"].options, reversed(reference.layers), strict=True))
+    assert list(layers) == ["the last map", "28 x 28 cells"]
+    for label, name in layers.items():
+        explorer.set(layer=label)
+        layer = name if METHODS[method].takes_layer else None
+        assert caption(explorer) == result_words(reference.explain(p, "tripod", method, layer))
+        assert ("comes too early" in shown(explorer)) == (layer is not None and label != "the last map")
+
+
+def test_thresholds_move_the_box(explorer):
+    explorer.set(picture="rocket", first="bee", second="")
+    sizes = []
+    for threshold in range(5, 100, 10):
+        explorer.set(threshold=threshold)
+        x0, y0, x1, y1 = explorer.result.classes[0].box
+        sizes.append((x1 - x0) * (y1 - y0))
+        assert f"box at {threshold}%" in caption(explorer)
+    assert sizes == sorted(sizes, reverse=True) and len(set(sizes)) > 4
+
+
+def test_classes_are_searched_and_refused(explorer, clf):
+    for field in ("first", "second", "third"):
+        assert list(explorer.controls[field].options) == sorted(set(clf.classes))
+    explorer.set(third="elk")
+    assert [c.name for c in explorer.result.classes] == ["moped", "tripod", "elk"]
+    before = explorer.html
+    explorer.set(third="elkq")
+    assert (
+        "<img" not in explorer.html
+        and "Did you mean &#x27;elk" in explorer.html
+        and 'role="alert"' in explorer.html
+    )
+    assert explorer.result is None and shown(explorer) == ""
+    explorer.set(third="elk")
+    assert explorer.html == before
+
+
+@pytest.mark.parametrize("form", [tuple, dict], ids=["ipywidgets 8", "ipywidgets 7"])
+def test_an_upload_is_shown_with_its_prediction(form):
+    explorer = widgets.playground_explorer(load_classifier())
+    photo = load_photo("coffee").image
+    upload(explorer, ("my cup.jpg", as_file(photo, "JPEG")), form=form)
+    assert explorer.controls["picture"].value == "my cup.jpg"
+    assert explorer.result.classes[0].name == "espresso" and explorer.result.picture.size == photo.size
+    assert caption(explorer).startswith("my cup.jpg, seen by")
+    upload(explorer, ("my cup.jpg", as_file(load_photo("cat").image)), form=form)
+    assert explorer.controls["picture"].options[-2:] == ("my cup.jpg", "my cup.jpg (2)")
+    assert "cat" in explorer.result.classes[0].name
+    explorer.set(picture="my cup.jpg")
+    assert explorer.result.classes[0].name == "espresso"
+
+
+def test_the_value_of_an_upload_widget_reaches_it(clf):
+    explorer = widgets.playground_explorer(clf, "tiny")
+    data = as_file(load_photo("coffee").square().image)
+    widget = explorer.upload
+    if isinstance(widget.value, dict):  # version 7
+        widget.value = {"a.png": {"metadata": {"name": "a.png"}, "content": data}}
+    else:
+        now = __import__("datetime").datetime(2020, 1, 1)
+        widget.value = (
+            {"name": "a.png", "type": "", "size": len(data), "content": data, "last_modified": now},
+        )
+    assert explorer.result.picture.name == "a.png"
+
+
+def test_both_forms_of_an_upload():
+    assert uploaded_files(()) == uploaded_files({}) == []
+    assert uploaded_files(({"name": "a", "content": memoryview(b"x")},)) == [("a", b"x")]
+    assert uploaded_files({"a": {"content": b"x"}, "b": {"content": b"y"}}) == [("a", b"x"), ("b", b"y")]
+
+
+def test_what_is_no_picture_is_refused_and_leaves_the_rest(explorer):
+    before, values, options = explorer.html, dict(explorer.values), explorer.controls["picture"].options
+    upload(explorer, ("letter <b>.txt", b"Dear reader"))
+    assert "letter &lt;b&gt;.txt is no picture" in explorer.html and "<img" not in explorer.html
+    assert explorer.values == values and explorer.controls["picture"].options == options
+    explorer.set(threshold=20)
+    explorer.set(threshold=15)
+    assert explorer.html == before
+
+
+def test_of_several_uploads_the_good_ones_are_taken(clf):
+    explorer = widgets.playground_explorer(clf, "tiny")
+    good = as_file(load_photo("cat").image)
+    upload(explorer, ("bad.jpg", good[:3000]), ("good.png", good), ("other.png", good))
+    assert explorer.controls["picture"].value == "good.png"
+    assert explorer.controls["picture"].options[-2:] == ("good.png", "other.png")
+    assert "bad.jpg is damaged or cut off" in shown(explorer) and "<img" in explorer.html
+
+
+def test_nothing_is_written(clf, monkeypatch):
+    explorer = widgets.playground_explorer(clf, "tiny")
+    data = as_file(load_photo("cat").image)
+    opened = []
+    original = open
+    monkeypatch.setattr(
+        "builtins.open", lambda f, mode="r", *a, **k: opened.append((f, mode)) or original(f, mode, *a, **k)
+    )
+    upload(explorer, ("a.png", data))
+    explorer.button.click()
+    assert explorer.result.picture.name == "a.png"
+    assert [name for name, mode in opened if set(mode) & set("wax+")] == []
+
+
+def test_downloads_hold_the_files(explorer):
+    links = explorer.box.children[-1]
+    assert links.value == ""
+    explorer.button.click()
+    found = re.findall(r'<a download="([^"]+)" href="data:([\w/-]+);base64,([^"]+)"', links.value)
+    assert [name.split(".")[1] for name, _, _ in found] == ["png", "csv", "npz"]
+    assert all(re.fullmatch(r"[\w.-]+", name) for name, _, _ in found)
+    figure, table, arrays = (base64.b64decode(data) for _, _, data in found)
+    with Image.open(io.BytesIO(figure)) as drawn:
+        assert drawn.format == "PNG"
+    assert table.decode() == to_csv([explorer.result])
+    assert np.load(io.BytesIO(arrays))["names"].tolist() == ["moped", "tripod"]
+    explorer.set(threshold=20)
+    assert links.value == "", "links to what is no longer shown"
+    explorer.set(first="nonsense")
+    explorer.button.click()
+    assert "nothing to download" in links.value and "<a" not in links.value
+
+
+def test_random_weights_say_so_and_are_always_the_same(clf, explorer):
+    state = torch.random.get_rng_state()
+    explorer.set(network=RANDOM)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert "random weights" in shown(explorer)
+    other = widgets.playground_explorer(clf, "tiny")
+    other.set(network=RANDOM)
+    assert other.html == explorer.html
+
+
+def test_a_network_that_is_not_to_be_had_is_told_and_leaves_the_rest(explorer, monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COURSE_MIRROR", str(tmp_path))
+    before, options = explorer.html, list(explorer.controls["layer"].options)
+    vgg = next(label for label in explorer.controls["network"].options if label.startswith("vgg16"))
+    assert "528 MB" in vgg
+    explorer.set(network=vgg)
+    assert "is not to be had" in explorer.html and "<img" not in explorer.html
+    assert list(explorer.controls["layer"].options) == options
+    explorer.set(network="tiny")
+    assert explorer.html == before
+
+
+def test_networks_of_ones_own_bring_their_layers_and_classes(clf):
+    names = ["ant", "bee", "moped", "dog", "elk"]
+    own = Classifier(TinyNet(), names, size=28)
+    explorer = widgets.playground_explorer(clf, "tiny", networks={"mine": own})
+    explorer.set(layer="28 x 28 cells")
+    explorer.set(network="mine")
+    assert list(explorer.controls["layer"].options) == ["the last map", "28 x 28 cells"]
+    assert explorer.controls["layer"].value == "28 x 28 cells"
+    assert list(explorer.controls["first"].options) == sorted(names)
+    assert [explorer.controls[f].value for f in ("first", "second", "third")] == ["moped", "", ""]
+    assert explorer.result.classes[0].name == "moped" and explorer.result.model == "mine"
+    explorer.set(network=DEFAULT, layer="the last map")
+    assert len(explorer.controls["second"].options) == 1000
+    only = widgets.playground_explorer(own, "mine")
+    assert only.result.model == "mine"
+
+
+def test_a_network_without_relus_is_refused_guided_backprop_only(clf):
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.SiLU(), torch.nn.Flatten(), torch.nn.Linear(4 * 784, 2)
+    )
+    explorer = widgets.playground_explorer(Classifier(net.eval(), ["a", "b"], size=28), "smooth")
+    assert "<img" in explorer.html
+    explorer.set(method="guided-backprop")
+    assert "silu" in explorer.html and "<img" not in explorer.html
+    explorer.set(method="grad-cam")
+    assert "<img" in explorer.html
+
+
+def test_a_folder_joins_the_list(clf, tmp_path):
+    load_photo("coffee").image.save(tmp_path / "cup.png")
+    (tmp_path / "broken.jpg").write_bytes(b"x")
+    explorer = widgets.playground_explorer(clf, folder=tmp_path)
+    assert explorer.controls["picture"].options[-2:] == ("broken.jpg", "cup.png")
+    explorer.set(picture="broken.jpg")
+    assert "is no picture" in explorer.html
+    explorer.set(picture="cup.png", first="", second="")
+    assert explorer.result.picture.size == load_photo("coffee").image.size
+    with pytest.raises(PictureError, match="no file or folder"):
+        widgets.playground_explorer(clf, folder=tmp_path / "gone")
+
+
+def test_stills_have_their_warnings_and_leave_the_explorer(explorer, capsys, monkeypatch):
+    pieces = []
+    monkeypatch.setattr("course_utils.widgets.playground.display", lambda shown: pieces.append(shown.data))
+    before = explorer.html
+    explorer.stills([{"picture": "cat", "first": "bee", "second": "elk"}])
+    assert "bee: probability" in pieces[0] and "seen by tiny" in pieces[0] and pieces[0].count("<img") == 1
+    assert "To be wary of" in pieces[0]
+    assert explorer.html == before
+
+
+def test_grad_cam_answers_fast_once_the_picture_is_there(lite):
+    explorer = lite
+    explorer.set(picture="camera", first="tripod", second="")
+    moves = [{"first": "moped"}, {"first": "espresso"}, {"threshold": 30}, {"layer": "14 x 14 cells"},
+             {"layer": "the last map"}, {"first": "beagle"}, {"threshold": 60}]  # fmt: skip
+    times = []
+    for move in moves:
+        start = time.process_time()
+        explorer.set(**move)
+        times.append(time.process_time() - start)
+    assert sorted(times)[len(times) // 2] < 0.3, times
