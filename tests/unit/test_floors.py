@@ -30,7 +30,8 @@ FLOORS = {
         "pictures",
     ],
     3: ["cam", "attacks", "perturbation", "trained", "segmentation", "made_folders", "xray_strips"],
-    4: ["backprop", "trained_language", "trained_segmentation", "xray_study"],  # these take maps of cam
+    # These take maps of cam.
+    4: ["backprop", "trained_language", "trained_segmentation", "xray_study", "background_bias", "failures"],
     5: ["plots", "localization", "topics"],  # localization measures the maps of cam and of backprop
     6: ["playground"],  # methods, measures and figures, behind one call
     7: ["widgets", "exercises"],  # explorers and checks draw with plots
