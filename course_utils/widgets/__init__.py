@@ -1,5 +1,6 @@
 """Interactive explorers: a few controls, one picture, and words that say what the picture shows."""
 
+from course_utils.widgets.attacks import attack_explorer
 from course_utils.widgets.channels import channel_explorer
 from course_utils.widgets.counterfactual import counterfactual_explorer
 from course_utils.widgets.explorer import Explorer, check_box, choice, slider, typed
@@ -13,6 +14,7 @@ from course_utils.widgets.toy_cam import toy_cam_explorer
 __all__ = [
     "Explorer",
     "any_class_explorer",
+    "attack_explorer",
     "channel_explorer",
     "check_box",
     "choice",

@@ -19,7 +19,7 @@ FLOORS = {
     1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files", "arguments"],
     2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation", "ilsvrc"],
     3: ["cam", "attacks", "perturbation", "trained", "segmentation"],
-    4: ["backprop", "trained_segmentation", "xray_study"],  # these take maps of cam
+    4: ["backprop", "trained_segmentation", "xray_study", "attack_study"],  # these take maps of cam
     5: ["plots", "localization", "topics"],  # localization measures the maps of cam and of backprop
     6: ["widgets", "exercises"],  # explorers and checks draw with plots
     7: ["authoring", "publishing"],
@@ -39,6 +39,7 @@ PART_OF = {
     "excitation": "backprop",
     "covering": "perturbation",
     "figures": "plots",
+    "map_attacks": "attack_study",
     "gradient_images": "plots",
     "segmentation_nets": "segmentation",
     "xray_anatomy": "xray",
