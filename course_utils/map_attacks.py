@@ -98,7 +98,7 @@ def move_map(
         for _ in tqdm(range(steps), desc="moving the map", disable=not show, leave=False):
             with torch.enable_grad(), ForwardHook(layer, detach=False) as hook:
                 leaf = x.detach().requires_grad_()
-                logits = run(model, leaf.clone(memory_format=torch.channels_last))
+                logits = run(model, leaf.clone())
                 share = share_in((alpha * hook.stored).sum(1), regions)
                 loss = -share.clamp_min(1e-6).log() + weight * F.cross_entropy(logits, kept, reduction="none")
                 (gradient,) = torch.autograd.grad(loss.sum(), leaf)

@@ -81,8 +81,8 @@ def attack_explorer(classifier: Classifier, image: Tensor, label: str, target: s
         way = "random noise" if how == NOISE else f"{steps} steps toward {name}"
         words = (
             f"{way[0].upper()}{way[1:]}, epsilon {epsilon}/255; largest change of a value {largest:.1f}/255. "
-            f"Probability before and after: {label} {before[own]:.2g} and {after[own]:.2g}, {name} {before[goal]:.2g} and "
-            f"{after[goal]:.2g}. Prediction: {classifier.classes[int(before.argmax())]} before, "
+            f"Probability before and after: {label} {before[own]:.2g} and {after[own]:.2g}, {name} {before[goal]:.2g} "
+            f"and {after[goal]:.2g}. Prediction: {classifier.classes[int(before.argmax())]} before, "
             f"{classifier.classes[int(after.argmax())]} after. Each heat-map has a scale of its own."
         )
         return figure, words
