@@ -22,7 +22,7 @@ __all__ = ["attack_explorer"]
 ATTACK, NOISE = "toward the target (PGD)", "at random, each value by epsilon"
 _PLACES = {
     "left": 0.005,
-    "right": 0.99,
+    "right": 0.96,
     "bottom": 0.14,
     "top": 0.8,
     "wspace": 0.06,
