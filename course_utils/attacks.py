@@ -230,6 +230,11 @@ def check_settings(
     momentum: float = 0,
     stop_at: float | None = None,
 ) -> None:
+    """Refuse settings that no attack can have, with a sentence that names the value.
+
+    Raises:
+        TypeError, ValueError: a setting out of its range; what is meant stands at :func:`pgd`.
+    """
     if norm not in NORMS:
         raise ValueError(f"norm must be one of {', '.join(NORMS)}, got {norm!r}.")
     if not 0 <= epsilon < math.inf:
