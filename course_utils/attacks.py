@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from course_utils.hooks import evaluation_mode
 from course_utils.inputs import Classes, check_images, check_logits, class_matrix, prepare, run
 
-__all__ = ["fgsm", "pgd", "random_noise"]
+__all__ = ["fgsm", "pgd", "project", "random_noise"]
 
 NORMS = ("linf", "l2")
 LONG_RUN = 200  # forward and backward passes of single images, about ten seconds: from here on a bar is shown
@@ -98,7 +98,7 @@ def pgd(
         ValueError, TypeError: bad images, classes or settings.
     """
     check_images(images, unit_range=True)
-    _check_settings(epsilon, norm, steps, step_size, momentum, stop_at)
+    check_settings(epsilon, norm, steps, step_size, momentum, stop_at)
     model, images = prepare(model, images)
     images = images.clamp(0, 1)  # check_images forgives rounding of 1e-6; epsilon counts from here
     step_size = 2.5 * epsilon / steps if step_size is None else step_size
@@ -116,34 +116,62 @@ def pgd(
             if momentum:
                 velocity = momentum * velocity + gradient / _lengths(gradient, 1).clamp_min(1e-30)
                 gradient = velocity
-            x = _project(x + direction * step_size * _unit(gradient, norm), images, epsilon, norm)
+            x = project(x + direction * step_size * _unit(gradient, norm), images, epsilon, norm)
     return x.detach()
 
 
-def random_noise(images: Tensor, epsilon: float = 8 / 255, norm: str = "linf", seed: int = 0) -> Tensor:
+def random_noise(
+    images: Tensor,
+    epsilon: float = 8 / 255,
+    norm: str = "linf",
+    seed: int = 0,
+    full_size: bool = False,
+) -> Tensor:
     """Add noise drawn uniformly from the epsilon-ball, clipped to [0, 1]: what a change of this size does by chance.
 
-    For "linf" each value moves by a number drawn from [-epsilon, epsilon]. To compare with FGSM, which moves each
-    by exactly epsilon, note that this is half as much on average. For "l2" the direction is drawn evenly, and
-    the length so that the points fill the ball evenly.
+    For "linf" each value moves by a number drawn from [-epsilon, epsilon]: half as much, on average, as FGSM moves
+    it. With ``full_size`` each value moves by epsilon, up or down by the toss of a coin, exactly as much as FGSM's:
+    the baseline for an attack. For "l2" the direction is drawn evenly, and the length so that the points fill
+    the ball evenly; with ``full_size`` the length is epsilon.
 
     Args:
         images: (N, C, H, W) in [0, 1].
         epsilon, norm: as for :func:`fgsm`.
         seed: of the draw.
+        full_size: draw from the ball's corners ("linf") or its border ("l2"), not from all of it.
     """
     check_images(images, unit_range=True)
-    _check_settings(epsilon, norm)
+    check_settings(epsilon, norm)
     images = images.detach()
     generator = torch.Generator().manual_seed(seed)
     if norm == "linf":
         noise = 2 * torch.rand(images.shape, generator=generator) - 1
+        noise = torch.where(noise < 0, -1.0, 1.0) if full_size else noise
     else:
         noise = torch.randn(images.shape, generator=generator)
         radius = torch.rand(len(images), 1, 1, 1, generator=generator) ** (1 / images[0].numel())
-        noise = radius * noise / _lengths(noise, 2)
+        noise = (1 if full_size else radius) * noise / _lengths(noise, 2)
     noise = noise.to(images)
-    return _project(images + epsilon * noise, images, epsilon, norm)
+    return project(images + epsilon * noise, images, epsilon, norm)
+
+
+def project(x: Tensor, images: Tensor, epsilon: float, norm: str = "linf") -> Tensor:
+    """Return the point of the epsilon-ball around the images that is nearest to x, clipped to [0, 1].
+
+    With delta = x - images: "linf" clips each value of delta to [-epsilon, epsilon]; "l2" shortens each image's delta
+    to length epsilon where it is longer. The images lie in [0, 1], so that the clipping never leads out of the ball.
+
+    Args:
+        x: (N, C, H, W), any values.
+        images: (N, C, H, W) in [0, 1], the centers.
+        epsilon, norm: as for :func:`fgsm`.
+    """
+    change = x - images
+    if norm == "linf":
+        change = change.clamp(-epsilon, epsilon)
+    else:
+        change = change * (epsilon / _lengths(change, 2).clamp_min(1e-30)).clamp_max(1)
+    return (images + change).clamp(0, 1)
 
 
 def _gradient(model: nn.Module, x: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
@@ -170,16 +198,6 @@ def _unit(gradient: Tensor, norm: str) -> Tensor:
     return gradient.sign() if norm == "linf" else gradient / _lengths(gradient, 2).clamp_min(1e-30)
 
 
-def _project(x: Tensor, images: Tensor, epsilon: float, norm: str) -> Tensor:
-    """The point of the epsilon-ball nearest to x, clipped to [0, 1]; clipping never leads out of the ball."""
-    change = x - images
-    if norm == "linf":
-        change = change.clamp(-epsilon, epsilon)
-    else:
-        change = change * (epsilon / _lengths(change, 2).clamp_min(1e-30)).clamp_max(1)
-    return (images + change).clamp(0, 1)
-
-
 def _lengths(x: Tensor, order: int) -> Tensor:
     """Each image's 1-norm or 2-norm, (N, 1, 1, 1)."""
     return torch.linalg.vector_norm(x, order, dim=(1, 2, 3), keepdim=True)
@@ -204,7 +222,7 @@ def _one_each(model: nn.Module, images: Tensor, wanted: Classes) -> Tensor:
     return class_matrix(model, wanted[:, None], logits)[:, 0]
 
 
-def _check_settings(
+def check_settings(
     epsilon: float,
     norm: str,
     steps: int = 1,
@@ -212,6 +230,11 @@ def _check_settings(
     momentum: float = 0,
     stop_at: float | None = None,
 ) -> None:
+    """Refuse settings that no attack can have, with a sentence that names the value.
+
+    Raises:
+        TypeError, ValueError: a setting out of its range; what is meant stands at :func:`pgd`.
+    """
     if norm not in NORMS:
         raise ValueError(f"norm must be one of {', '.join(NORMS)}, got {norm!r}.")
     if not 0 <= epsilon < math.inf:

@@ -1,5 +1,6 @@
 """Interactive explorers: a few controls, one picture, and words that say what the picture shows."""
 
+from course_utils.widgets.attacks import attack_explorer
 from course_utils.widgets.backgrounds import background_explorer
 from course_utils.widgets.blind_game import BlindGame
 from course_utils.widgets.channels import channel_explorer
@@ -20,6 +21,7 @@ __all__ = [
     "BlindGame",
     "Explorer",
     "any_class_explorer",
+    "attack_explorer",
     "background_explorer",
     "caption_explorer",
     "channel_explorer",

@@ -9,7 +9,7 @@ from helpers import TinyNet, relative_error, tiny_images
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.attacks import fgsm, pgd, random_noise
+from course_utils.attacks import fgsm, pgd, project, random_noise
 from course_utils.models import Classifier
 
 EPSILON = 8 / 255
@@ -64,8 +64,18 @@ def test_pgd_is_foolbox_s(norm, attack, epsilon, targeted):
     assert (found - IMAGES).abs().max() > 0.9 * epsilon / (1 if norm == "linf" else IMAGES[0].numel() ** 0.5)
 
 
+def test_targeted_fgsm_is_one_step_of_foolbox_s_pgd():
+    for norm, attack, epsilon in [
+        ("linf", foolbox.attacks.LinfProjectedGradientDescentAttack, EPSILON),
+        ("l2", foolbox.attacks.L2ProjectedGradientDescentAttack, 0.7),
+    ]:
+        expected = theirs(attack, epsilon, True, steps=1, abs_stepsize=epsilon, random_start=False)
+        assert (fgsm(NET, IMAGES, TARGETS, epsilon, norm=norm) - expected).abs().max() < 1e-6
+
+
 @pytest.mark.parametrize("targeted", [False, True])
 def test_momentum_by_its_definition(targeted):
+    # foolbox's momentum adds gradients up without dividing each by its 1-norm, which is not the paper's rule.
     sign, classes = (-1, TARGETS) if targeted else (1, LABELS)
     x, g = IMAGES.clone(), torch.zeros_like(IMAGES)
     for _ in range(6):
@@ -107,6 +117,7 @@ ATTACKS = {
     "pgd, random start": lambda **o: pgd(NET, IMAGES, random_start=True, **o),
     "pgd, momentum, large steps": lambda **o: pgd(NET, IMAGES, TARGETS, momentum=1, step_size=0.5, **o),
     "noise": lambda **o: random_noise(IMAGES, **o),
+    "noise of full size": lambda **o: random_noise(IMAGES, full_size=True, **o),
 }
 each_attack = pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 
@@ -217,6 +228,27 @@ def test_noise_fills_the_ball_evenly():
     lengths = torch.linalg.vector_norm(random_noise(gray, 0.1, "l2") - 0.5, dim=(1, 2, 3))
     # In d dimensions, the mean distance from the center is d / (d + 1) of the radius.
     assert lengths.mean() == pytest.approx(0.1 * 48 / 49, abs=0.0005)
+
+
+def test_noise_of_full_size_lies_on_the_border():
+    gray = torch.full((50, 3, 4, 4), 0.5)
+    noise = random_noise(gray, 0.1, full_size=True) - 0.5
+    assert (noise.abs() - 0.1).abs().max() < 1e-6
+    assert noise.sign().mean().abs() < 0.06  # 2,400 coins: three standard deviations
+    lengths = torch.linalg.vector_norm(random_noise(gray, 0.1, "l2", full_size=True) - 0.5, dim=(1, 2, 3))
+    assert (lengths - 0.1).abs().max() < 1e-6
+
+
+def test_the_projection_finds_the_nearest_point():
+    # On paper: from (0.5, 0.9), the point (0.8, 1.3) is 0.3 and 0.4 away, 0.5 in all.
+    center, x = torch.tensor([0.5, 0.9]).view(1, 1, 1, 2), torch.tensor([0.8, 1.3]).view(1, 1, 1, 2)
+    assert project(x, center, 0.2).flatten().tolist() == pytest.approx([0.7, 1.0])
+    assert project(x, center, 0.1, "l2").flatten().tolist() == pytest.approx([0.56, 0.98])
+    assert project(x, center, 0.25, "l2").flatten().tolist() == pytest.approx([0.65, 1.0])
+    assert torch.equal(project(center, center, 0, "l2"), center)
+    inside = (IMAGES + 0.01).clamp(0, 1)
+    for norm in ("linf", "l2"):
+        assert torch.allclose(project(inside, IMAGES, 1, norm), inside)
 
 
 def test_a_bar_is_shown_on_long_runs_only(capsys):

@@ -17,21 +17,17 @@ MAX_EXERCISES = 400  # exercises are a list: tasks, and a message for each likel
 FLOORS = {
     0: ["sandbox"],
     1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files", "arguments", "names"],
-    2: [
-        "models",
-        "photos",
-        "scenes",
-        "xray",
-        "training",
-        "layers",
-        "explanation",
-        "ilsvrc",
-        "calibration",
-        "pictures",
-    ],
+    2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation", "ilsvrc"],
     3: ["cam", "attacks", "perturbation", "trained", "segmentation", "made_folders", "xray_strips"],
-    # These take maps of cam.
-    4: ["backprop", "trained_language", "trained_segmentation", "xray_study", "background_bias", "failures"],
+    4: [
+        "backprop",
+        "trained_language",
+        "trained_segmentation",
+        "xray_study",
+        "background_bias",
+        "failures",
+        "attack_study",
+    ],  # these take maps of cam
     5: ["plots", "localization", "topics"],  # localization measures the maps of cam and of backprop
     6: ["playground"],  # methods, measures and figures, behind one call
     7: ["widgets", "exercises"],  # explorers and checks draw with plots
@@ -57,6 +53,7 @@ PART_OF = {
     "covering": "perturbation",
     "failure_kinds": "failures",
     "figures": "plots",
+    "map_attacks": "attack_study",
     "gradient_images": "plots",
     "segmentation_nets": "segmentation",
     "xray_anatomy": "xray",
