@@ -119,7 +119,7 @@ def test_the_page(context, address, tmp_path):
         box.get_by_role("link", name="the numbers (CSV)").click()
     with open(download.value.path(), encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
-    assert row["picture"] == "mine.jpg" and download.value.suggested_filename == "mine_grad-cam__.csv"
+    assert row["picture"] == "mine.jpg" and download.value.suggested_filename == "mine_grad-cam_.csv"
 
     _upload(page, tmp_path / "letter.txt")
     box.locator("[role=alert]").wait_for()
