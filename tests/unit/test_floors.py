@@ -17,8 +17,20 @@ MAX_EXERCISES = 400  # exercises are a list: tasks, and a message for each likel
 FLOORS = {
     0: ["sandbox"],
     1: ["shapes", "hooks", "assets", "inputs", "installation", "notebook_files", "arguments", "names"],
-    2: ["models", "photos", "scenes", "xray", "training", "layers", "explanation", "ilsvrc"],
+    2: [
+        "models",
+        "photos",
+        "scenes",
+        "xray",
+        "training",
+        "layers",
+        "explanation",
+        "ilsvrc",
+        "calibration",
+        "pictures",
+    ],
     3: ["cam", "attacks", "perturbation", "trained", "segmentation", "made_folders", "xray_strips"],
+    # These take maps of cam.
     4: [
         "backprop",
         "trained_language",
@@ -27,7 +39,7 @@ FLOORS = {
         "background_bias",
         "failures",
         "attack_study",
-    ],  # these take maps of cam
+    ],
     5: ["plots", "localization", "topics"],  # localization measures the maps of cam and of backprop
     6: ["playground"],  # methods, measures and figures, behind one call
     7: ["widgets", "exercises"],  # explorers and checks draw with plots
