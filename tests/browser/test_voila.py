@@ -24,6 +24,12 @@ from course_utils.sandbox import confine
 NOTEBOOK = ROOT / "notebooks" / "14_explain_your_own.ipynb"
 START, RENDERED = 120, 400_000  # seconds for the server, milliseconds for a page: all cells run first
 
+# What is wrong with the page and is not the course's.
+VOILAS_OWN = {
+    "fontawesome-free": "Voila's page looks for icons on the internet, and does without",
+    "module-federation.io": "Voila leaves out parts of JupyterLab that extensions of it ask for",
+}
+
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory) -> Iterator[str]:
@@ -124,4 +130,5 @@ def test_the_page(context, address, tmp_path):
     _upload(page, tmp_path / "letter.txt")
     box.locator("[role=alert]").wait_for()
     assert "letter.txt is no picture" in box.locator("[role=alert]").inner_text()
-    assert not visit.faults
+    faults = [fault for fault in visit.faults if not any(words in fault for words in VOILAS_OWN)]
+    assert not faults, "\n".join(faults)
