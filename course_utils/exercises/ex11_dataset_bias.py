@@ -69,6 +69,20 @@ energy_and_area = Exercise(
             "The absolute value counts evidence against the class as evidence for it. Take relu.",
         ),
         Misconception(
+            lambda raw, mask: (float(raw[mask].abs().sum() / raw.abs().sum()), float(mask.float().mean())),
+            "The absolute value counts evidence against the class as evidence for it, and finds energy in a map that "
+            "has none. Take relu.",
+        ),
+        Misconception(
+            lambda raw, mask: (float(raw[mask].sum() / raw.sum()), float(mask.float().mean())),
+            "You summed negative values, too: then the share can be negative or larger than 1, and an empty map seems "
+            "to have energy. Take relu first.",
+        ),
+        Misconception(
+            lambda raw, mask: _energy_and_area(raw, mask)[::-1],
+            "Both numbers are right, in the other order: energy first, then area.",
+        ),
+        Misconception(
             _with(lambda raw, mask: raw.relu()[~mask].sum() / raw.relu().sum()),
             "That is the share outside of the mask.",
         ),
@@ -198,6 +212,11 @@ group_table = Exercise(
             "A group without pictures got accuracy 0, and so became the worst. It was not measured: nan.",
         ),
         Misconception(
+            _tabled(lambda table, worst: (table, float(table.min()))),
+            "The table is right, but min() of a table with nan is nan: take the smallest of the groups that have "
+            "pictures.",
+        ),
+        Misconception(
             _tabled(lambda table, worst: (1 - table, float(1 - worst))),
             "Those are error rates. Return accuracies, the share that is right.",
         ),
@@ -317,6 +336,12 @@ flip_rate = Exercise(
         Misconception(
             lambda first, second: int((first.argmax(1) != second.argmax(1)).sum()),
             "That is the number of flips; the rate divides by the number of twins.",
+        ),
+        Misconception(
+            lambda first, second: float(
+                ((first[:, 1] > first[:, 0]) != (second[:, 1] > second[:, 0])).float().mean()
+            ),
+            "You compared the first two logits only. There may be more classes: the argmax of all is predicted.",
         ),
         Misconception(
             lambda first, second: float((first.argmax(0) != second.argmax(0)).float().mean()),

@@ -22,7 +22,15 @@ from course_utils.background_bias import (
     training_features,
     with_head,
 )
-from course_utils.background_scenes import GROUNDS, OBJECTS, empty_ground, labels_of, pictures, scene
+from course_utils.background_scenes import (
+    GROUNDS,
+    OBJECTS,
+    TEST_SCENES,
+    empty_ground,
+    labels_of,
+    pictures,
+    scene,
+)
 from course_utils.cam import cam, grad_cam
 from course_utils.models import load_classifier
 from course_utils.photo_files import pixels
@@ -60,6 +68,26 @@ def test_classes_and_objects_take_turns():
         assert name in OBJECTS[number % 2]
     assert set(names) == set(OBJECTS[0] + OBJECTS[1])
     assert labels_of(range(4)).tolist() == [0, 1, 0, 1]
+
+
+def test_nothing_was_chosen_on_the_reported_test_scenes():
+    """Settings were chosen on scenes 0 to 59; the reported ones show each object eight times."""
+    assert min(TEST_SCENES) >= 60
+    names = [scene(number, "plain", "test").objects[0].name for number in TEST_SCENES]
+    assert sorted(names) == sorted(8 * (OBJECTS[0] + OBJECTS[1]))
+
+
+def test_training_and_test_put_the_object_elsewhere():
+    boxes = {part: [scene(n, "plain", part).objects[0].box for n in range(6)] for part in ("train", "test")}
+    assert all(one != other for one, other in zip(boxes["train"], boxes["test"], strict=True))
+
+
+def test_objects_are_small_and_plain_is_the_mean_gray_of_the_textures():
+    for number in range(60, 84):
+        x0, y0, x1, y1 = scene(number, "plain", "test").objects[0].box
+        assert 0.1 < max(x1 - x0, y1 - y0) / 224 < 0.26
+    grays = [np.asarray(pixels(name)).mean() for name in (*GROUNDS, "brick")]
+    assert np.asarray(empty_ground(0, "plain")).mean() == pytest.approx(np.mean(grays), abs=2)
 
 
 def test_training_and_test_show_different_halves_of_a_texture(monkeypatch):
@@ -171,6 +199,19 @@ def test_the_stored_features_are_those_of_the_pictures(clf):
         for g, ground in enumerate(GROUNDS):
             again = feature_maps(clf, pictures([run_numbers(run)[place]], ground)).mean((2, 3))[0]
             torch.testing.assert_close(features[place, g], again, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("repair", list(REPAIRS))
+def test_a_biased_head_is_the_head_of_its_scenes(repair):
+    """By hand for run 1: grounds drawn from the run's own seed, weights of 1 / size, penalty of 0.1."""
+    features, labels = training_features(1)
+    grounds = choose_grounds(labels, 0.5 if repair == "ground by coin" else 0.9, seed=1)
+    sizes = {(c, g): int(((labels == c) & (grounds == g)).sum()) for c in (0, 1) for g in (0, 1)}
+    pairs = zip(labels.tolist(), grounds.tolist(), strict=True)
+    weights = torch.tensor([1 / sizes[pair] for pair in pairs]) if repair == "group weights" else None
+    chosen = torch.stack([features[i, g] for i, g in enumerate(grounds.tolist())])
+    expected = train_head(chosen, labels, weights, decay=0.1)
+    torch.testing.assert_close(biased_head(1, 0.9, repair).weight, expected.weight)
 
 
 def test_repairs_do_what_they_say():

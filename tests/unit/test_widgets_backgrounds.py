@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from course_utils.background_bias import biased_head, feature_maps
-from course_utils.background_scenes import CLASSES, GROUNDS, labels_of, pictures
+from course_utils.background_scenes import CLASSES, GROUNDS, TEST_SCENES, labels_of, pictures
 from course_utils.models import load_classifier
 from course_utils.widgets import background_explorer
 
@@ -18,7 +18,9 @@ from course_utils.widgets import background_explorer
 @pytest.fixture(scope="module")
 def maps():
     clf = load_classifier(device="cpu")
-    return torch.stack([feature_maps(clf, pictures(range(12), ground, "test")) for ground in GROUNDS], 1)
+    return torch.stack(
+        [feature_maps(clf, pictures(TEST_SCENES[:12], ground, "test")) for ground in GROUNDS], 1
+    )
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def test_every_value_of_every_control_is_drawn_and_said(explorer, name):
 )
 def test_the_numbers_are_those_of_the_heads(explorer, maps, strength, repair):
     words = words_of(explorer, strength=strength, repair=repair)
-    labels, pooled = labels_of(range(12)), maps.mean((3, 4))
+    labels, pooled = labels_of(TEST_SCENES[:12]), maps.mean((3, 4))
     tables = []
     for run in range(3):
         head = biased_head(run, strength / 100, repair)
@@ -85,6 +87,6 @@ def test_an_answer_is_fast(explorer):
 
 
 def test_other_maps_are_refused(maps):
-    for wrong in (maps[:, 0], maps[:5], maps[:, :1]):
-        with pytest.raises(ValueError, match="at least 12"):
+    for wrong in (maps[:, 0], maps[:5], maps[:, :1], maps.repeat(5, 1, 1, 1, 1)):
+        with pytest.raises(ValueError, match="at least 12 and at most 48"):
             background_explorer(wrong)
