@@ -51,13 +51,14 @@ def draw_twins(clean: Tensor, stamped: Tensor, has_finding: Tensor) -> Figure:
 
 
 def draw_doses(doses: Sequence[float], rows: Mapping[str, Tensor], area: float) -> Figure:
-    """Return a figure of the rows ``flip_rate``, ``flipped`` and ``corner``, (doses, runs) each, over the doses.
+    """Return a figure of ``flip_rate``, ``biased``, ``flipped`` and ``corner``, (doses, runs) each, over the doses.
 
     Lines are means, bands go from the lowest to the highest run; ``area`` is that of the corner.
     """
     figure, (ax,) = panels(1, width=8, height=4)
     for name, words, color in (
         ("flip_rate", "flip rate", PALETTE[4]),
+        ("biased", "accuracy in the hospital", PALETTE[2]),
         ("flipped", "accuracy where the stamp lies", PALETTE[0]),
         ("corner", "energy in the corner", PALETTE[1]),
     ):

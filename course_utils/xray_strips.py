@@ -75,12 +75,17 @@ def with_head(clf: Classifier, head: nn.Module, classes: Sequence[str]) -> Class
     return changed.eval()
 
 
-def features(clf: Classifier, images: Tensor, batch: int = 24) -> Tensor:
+def features(clf: Classifier, images: Tensor, batch: int = 4) -> Tensor:
     """Return what the last linear layer of a classifier takes, (N, C), for gray images (N, 1, H, W) in [0, 1]."""
     check_images(images, unit_range=True, channels=1)
-    trunk = with_head(clf, nn.Identity(), [])
+    # Small batches with the channels last: on a CPU this takes half the time.
+    trunk = with_head(clf, nn.Identity(), []).to(memory_format=torch.channels_last)
     with torch.no_grad():
-        return torch.cat([trunk(part.expand(-1, 3, -1, -1)) for part in images.split(batch)])
+        return torch.cat([trunk(_colored(part)) for part in images.split(batch)])
+
+
+def _colored(gray: Tensor) -> Tensor:
+    return gray.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
 
 
 def folds_by_patient(

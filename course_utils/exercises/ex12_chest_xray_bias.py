@@ -57,6 +57,11 @@ flip_rate = Exercise(
             lambda clean, stamped: float((clean.softmax(1) != stamped.softmax(1)).any(1).float().mean()),
             "You compared probabilities: nearly all change a little. A flip is another predicted class.",
         ),
+        Misconception(
+            lambda clean, stamped: float(((clean[:, 1] > 0) != (stamped[:, 1] > 0)).float().mean()),
+            "You looked at the sign of the finding's logit. The answer is the larger of the two logits: d(x) is their "
+            "difference.",
+        ),
     ],
     hints=[
         "The prediction is the larger logit: argmax along dimension 1.",
@@ -108,6 +113,19 @@ lift = Exercise(
         Misconception(
             _guarded(lambda heat, mask: heat[mask].sum() / heat.sum() / mask.float().mean()),
             "Negative values are in your sums. They speak against the class and are no energy for it: clamp them to 0.",
+        ),
+        Misconception(
+            lambda heat, mask: float(heat[mask].sum() / heat.sum() / mask.float().mean()),
+            "Negative values are in your sums. They speak against the class and are no energy for it: clamp them to 0, "
+            "and then think of the map in which nothing is left.",
+        ),
+        Misconception(
+            lambda heat, mask: float(heat.abs()[mask].sum() / heat.abs().sum() / mask.float().mean()),
+            "You took absolute values: evidence against the class counts as energy for it. Clamp at 0 instead.",
+        ),
+        Misconception(
+            _guarded(lambda heat, mask: heat.clamp(min=0)[mask].mean() / heat.clamp(min=0)[~mask].mean()),
+            "You compared the inside with the outside. Equation (2) compares the inside with the whole map.",
         ),
         Misconception(
             _guarded(
@@ -193,6 +211,10 @@ worst_group = Exercise(
         Misconception(
             _worst_of("marker"),
             "You grouped by the stamp alone. Findings and normals react to it in opposite ways; keep them apart.",
+        ),
+        Misconception(
+            _worst_of("predicted", "marker"),
+            "You grouped by what was predicted. The groups are made by the truth, `labels`, and the stamp.",
         ),
         Misconception(
             lambda predicted, labels, has_marker: float(

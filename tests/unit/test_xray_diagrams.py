@@ -40,10 +40,17 @@ def test_twins_are_dots_by_label():
 
 
 def test_doses_are_means_with_bands():
-    rows = {name: torch.tensor([[0.0, 0.2], [0.4, 0.8]]) for name in ("flip_rate", "flipped", "corner")}
+    rows = {
+        name: torch.tensor([[0.0, 0.2], [0.4, 0.8]]) for name in ("flip_rate", "biased", "flipped", "corner")
+    }
     figure = draw_doses([0.5, 0.9], rows, area=0.25)
     lines = lines_of(figure)
     np.testing.assert_allclose(lines["flip rate"].get_xydata(), [[0.5, 0.1], [0.9, 0.6]], atol=1e-6)
+    assert {
+        "accuracy in the hospital",
+        "accuracy where the stamp lies",
+        "energy in the corner",
+    } <= lines.keys()
     assert list(lines["area of the corner"].get_ydata()) == [0.25, 0.25]
     band = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
     assert (band.min(), band.max()) == pytest.approx((0, 0.8))
