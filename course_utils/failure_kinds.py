@@ -5,7 +5,7 @@ With H the heat-map of the predicted class, enlarged to pixels, and m the mask o
     contrast(m) = mean of H inside m / mean of H outside m                       (1 if the map ignores the part)
 
 A part is looked at if its contrast is at least LEAST; of several, the one with the largest. The kind says where the
-map lies. What the mistake needs is another question, answered by the twins: the **cause** is the part whose removal
+map lies. What the mistake depends on is another question, asked of the twins: the **cause** is the part whose removal
 lowers the logit of the predicted class most.
 """
 

@@ -175,6 +175,10 @@ sorter = Exercise(
             "its neighbor.",
         ),
         Misconception(
+            lambda contrasts, neighbor: _sorter(contrasts, True),
+            "You never ask for neighbor, or always find it true: on the object, the name decides between two kinds.",
+        ),
+        Misconception(
             _variant(strict=True),
             "A contrast of exactly 1.25 counts as looked at: the border belongs to it, >= and not >.",
         ),
@@ -223,17 +227,21 @@ def _draw_answers(rng: np.random.Generator) -> list[tuple]:
     for n, bins in ((40, 10), (25, 4)):
         p = torch.tensor(rng.uniform(0.05, 0.6, n))  # the highest bins stay empty
         drawn.append((p, torch.tensor(rng.random(n) < 0.4), bins))
-    return drawn
+    # On the borders of the bins, exactly: a border belongs to the bin below it, and 1 to the last bin.
+    edges = torch.tensor([0.25, 0.5, 0.5, 0.75, 1.0, 0.1], dtype=torch.double)
+    return [*drawn, (edges, torch.tensor([True, False, True, False, True, False]), 4)]
 
 
-def _error_with(weight=None, gap=None):
-    """An ECE with another weight of a bin, or another gap."""
+def _error_with(weight=None, gap=None, closed_below=False, skip_empty=True):
+    """An ECE with another weight of a bin, another gap, borders in the wrong bin, or empty bins left in."""
 
     def wrong(confidence, right, bins):
         total = []
         for m in range(bins):
             inside = (confidence > m / bins) & (confidence <= (m + 1) / bins)
-            if inside.any():
+            if closed_below:
+                inside = (confidence >= m / bins) & (confidence < (m + 1) / bins)
+            if inside.any() or not skip_empty:
                 acc, conf = right[inside].float().mean(), confidence[inside].mean()
                 share = weight(inside, bins) if weight else inside.float().mean()
                 total.append(float(share * (gap(acc, conf, m, bins) if gap else (acc - conf).abs())))
@@ -261,6 +269,23 @@ calibration_error = Exercise(
             _error_with(weight=lambda inside, bins: 1 / bins),
             "Every bin has the same weight in your sum, whether it holds one answer or thirty. Weight each gap by the "
             "bin's share of the answers.",
+        ),
+        Misconception(
+            lambda confidence, right, bins: (
+                _error_with(weight=lambda inside, bins: 1)(confidence, right, bins)
+                / len((confidence * bins).ceil().unique())
+            ),
+            "You took the plain mean over the bins that hold anything. Weight each gap by the bin's share of the "
+            "answers.",
+        ),
+        Misconception(
+            _error_with(skip_empty=False),
+            "The mean of an empty bin is nan, and so is a sum with it: leave out the bins that hold no answer.",
+        ),
+        Misconception(
+            _error_with(closed_below=True),
+            "Your bins hold their lower border. Here they hold the upper one, p <= m / M: otherwise an answer given "
+            "with probability 1 is in no bin.",
         ),
         Misconception(
             _error_with(gap=lambda acc, conf, m, bins: (acc - (m + 0.5) / bins).abs()),

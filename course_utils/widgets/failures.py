@@ -123,11 +123,11 @@ def in_words(mistake: Mistake) -> str:
         f" ({'another class wins' if mistake.gone[part] else 'it still wins'})"
         for part, drop in mistake.drops.items()
     )
-    cause = f"the {mistake.cause}" if mistake.cause else "no single part"
+    cause = f"the {mistake.cause}" if mistake.cause else "no part (none is worth a whole logit)"
     taken = f"{mistake.names[1]} taken for {mistake.names[0]} with probability {in_digits(mistake.probabilities[0])}"
     return (
-        f"{taken}. The map lies on: {mistake.kind} (brightness inside over outside: {bright or 'nothing to compare'}). "
-        f"The logit {falls}. The mistake needs {cause}."
+        f"{taken}. Kind, by the map: {mistake.kind} (contrast: {bright or 'nothing to compare'}). "
+        f"The logit {falls}. Costliest to lose: {cause}."
     )
 
 

@@ -70,7 +70,10 @@ def test_every_number_goes_round(explorer, mistakes):
                 drop >= 0
             )
             assert (told[3] == "another") == m.gone[part]
-        assert words.endswith(f"needs the {m.cause}." if m.cause else "needs no single part.")
+        assert words.endswith(
+            f"to lose: the {m.cause}." if m.cause else "to lose: no part (none is worth a whole logit)."
+        )
+        assert f"Kind, by the map: {m.kind} (contrast: " in words
     once = mistakes[0].case.family
     fitting = [m for m in mistakes if m.case.family == once]
     assert said(explorer, made=once, number=1 + len(fitting)).startswith(f"Mistake 1 of {len(fitting)}.")
