@@ -78,6 +78,10 @@ smallest_epsilon = Exercise(
             "Turn it round: each unit of epsilon takes the sum of |w| off y, so divide by it.",
         ),
         Misconception(
+            lambda w, b, x: float(w.abs().sum() / (w @ x + b).abs()),
+            "The fraction is upside down: divide |y| by what one unit of epsilon takes off.",
+        ),
+        Misconception(
             lambda w, b, x: float((w @ x + b).abs()),
             "That is y, not epsilon: by how much does y fall for each unit of epsilon?",
         ),
@@ -139,7 +143,8 @@ pgd_step = Exercise(
         ),
         Misconception(
             lambda x, images, gradient, step_size, epsilon: (x - step_size * gradient.sign()).clamp(0, 1),
-            "The clip to the ball is missing: the change grows beyond epsilon with the steps. Clip x - images.",
+            "The clip to the ball is missing, or comes before the step: the change grows beyond epsilon. Step, then "
+            "clip x - images.",
         ),
         Misconception(
             lambda x, images, gradient, step_size, epsilon: x - step_size * gradient.sign(),
@@ -150,6 +155,37 @@ pgd_step = Exercise(
                 x + step_size * gradient.sign(), images, epsilon
             ),
             "The sign of the step is wrong: this raises the loss of the target, away from it. Go against the gradient.",
+        ),
+        Misconception(
+            lambda x, images, gradient, step_size, epsilon: x + step_size * gradient.sign(),
+            "The sign of the step is wrong, and both clips are missing: go against the gradient, then clip to the ball "
+            "around the images and to [0, 1].",
+        ),
+        Misconception(
+            lambda x, images, gradient, step_size, epsilon: (
+                images + (x + step_size * gradient.sign() - images).clamp(-epsilon, epsilon)
+            ),
+            "The sign of the step is wrong, and the clip to [0, 1] is missing: go against the gradient, and clip the "
+            "picture at the end.",
+        ),
+        Misconception(
+            lambda x, images, gradient, step_size, epsilon: (images - step_size * gradient.sign()).clamp(
+                0, 1
+            ),
+            "You stepped from the original images, so that no step adds to the last, and you left out the ball. Step "
+            "from x, then clip x - images.",
+        ),
+        Misconception(
+            lambda x, images, gradient, step_size, epsilon: (
+                x + (x - step_size * gradient.sign() - images).clamp(-epsilon, epsilon)
+            ).clamp(0, 1),
+            "You added the projected change to x, the wrong tensor: x has its change already. Add it to the images.",
+        ),
+        Misconception(
+            lambda x, images, gradient, step_size, epsilon: (
+                images + (x - step_size * gradient.sign() - images).clamp(-step_size, step_size)
+            ).clamp(0, 1),
+            "Your ball has the radius step_size. All steps together may go as far as epsilon.",
         ),
         Misconception(
             lambda x, images, gradient, step_size, epsilon: project(
@@ -349,6 +385,10 @@ transfer_rate = Exercise(
         Misconception(
             lambda clean, attacked, labels: float(((clean == labels) & (attacked != labels)).sum()),
             "That is a number of pictures. Divide it by the number that were right before.",
+        ),
+        Misconception(
+            lambda clean, attacked, labels: 100 * float((attacked != labels)[clean == labels].float().mean()),
+            "That is the share in percent. Return it as a number from 0 to 1.",
         ),
     ],
     hints=[
