@@ -17,7 +17,7 @@ from course_utils.scene_language import read_caption
 from course_utils.scene_questions import ANSWERS, QUESTIONS, all_questions, understand
 from course_utils.scenes import Scenes
 from course_utils.segmentation_diagrams import draw_outline
-from course_utils.widgets.explorer import Explorer, choice, slider, typed
+from course_utils.widgets.explorer import Explorer, buttons, choice, slider, typed
 
 __all__ = ["caption_explorer", "question_explorer"]
 
@@ -119,7 +119,7 @@ def caption_explorer(net: Captioner, shown: Scenes) -> Explorer:
         name = word if word == WHOLE else word.split(". ", 1)[1]
         nouns = [s for s in read_caption(captions[n], shown.objects[n]) if s.noun is not None]
         statement = next((s for s in nouns if s.noun - 2 <= at <= s.noun), None)
-        figure, axes = panels(2, width=7.5, height=4.1)
+        figure, axes = panels(2, width=7.5, height=4.5)
         draw_photo(axes[0], shown.images[n], textwrap.fill(captions[n], 36))
         draw_heatmap(axes[1], heat, shown.images[n], f"{name}\nlog-probability {score:.2g}")
         words = f'The caption: "{captions[n]}". The map of {name!r}, whose log-probability is {score:.2g}.'
@@ -139,7 +139,7 @@ def caption_explorer(net: Captioner, shown: Scenes) -> Explorer:
         return figure, words
 
     scene = slider("scene", 1, len(shown), 1)
-    word = choice("word", options(1))
+    word = buttons("word", options(1))
 
     def follow(change: dict) -> None:
         word.options = options(change["new"])  # the first of them stays chosen: no second redraw
