@@ -152,6 +152,11 @@ log_probability_map = Exercise(
             "the picture.",
         ),
         Misconception(
+            lambda maps, logits, w: _log_probability_map(maps, logits, w).relu(),
+            "You took the ReLU of the result. Asked for is the raw map, with what speaks against the word: only so can "
+            "the maps of a caption's words be added.",
+        ),
+        Misconception(
             lambda maps, logits, w: maps[w] - (logits[:, None, None] * maps).sum(0),
             "The weights of the others are their probabilities, not their logits: softmax first.",
         ),
@@ -236,6 +241,14 @@ own_and_shuffled = Exercise(
             ),
             "You took absolute values: what speaks against the answer would count as looking at the object. Take the "
             "ReLU.",
+        ),
+        Misconception(
+            lambda maps, masks: _pair(
+                _shares(maps.relu(), masks).diagonal().mean(),
+                _shares(maps.relu(), masks).roll(1, 1).diagonal().mean(),
+            ),
+            "You compared each question with one other only. With more than two questions the baseline is the mean "
+            "over all the others.",
         ),
         Misconception(
             lambda maps, masks: list(reversed(_own_and_shuffled(maps, masks))),

@@ -119,7 +119,7 @@ def caption_explorer(net: Captioner, shown: Scenes) -> Explorer:
         name = word if word == WHOLE else word.split(". ", 1)[1]
         nouns = [s for s in read_caption(captions[n], shown.objects[n]) if s.noun is not None]
         statement = next((s for s in nouns if s.noun - 2 <= at <= s.noun), None)
-        figure, axes = panels(2, width=7.5, height=4.1)
+        figure, axes = panels(2, width=7.5, height=4.5)
         draw_photo(axes[0], shown.images[n], textwrap.fill(captions[n], 36))
         draw_heatmap(axes[1], heat, shown.images[n], f"{name}\nlog-probability {score:.2g}")
         words = f'The caption: "{captions[n]}". The map of {name!r}, whose log-probability is {score:.2g}.'
