@@ -13,7 +13,7 @@ from course_utils.arguments import whole_number
 from course_utils.photo_files import pixels
 from course_utils.photos import Composite, composites
 
-__all__ = ["CLASSES", "GROUNDS", "OBJECTS", "TEST_SCENES", "empty_ground", "labels_of", "pictures", "scene"]
+__all__ = ["CLASSES", "GROUNDS", "OBJECTS", "TESTED", "empty_ground", "labels_of", "pictures", "scene"]
 
 CLASSES = ("made", "living")
 """What the head tells apart: things that people made, and living things."""
@@ -22,7 +22,7 @@ GROUNDS = ("gravel", "grass")
 OTHER_GROUNDS = ("brick", "plain")
 OBJECTS = (("motorcycle", "camera", "coffee"), ("cat", "flower", "astronaut"))
 """The photographs that belong to each class."""
-TEST_SCENES = range(60, 108)
+TESTED = range(60, 108)
 """Numbers of the test scenes that are reported on, eight of each object. Scenes 0 to 59 are not among them: objects,
 sizes, strength of the correlation and penalty were chosen with the help of those."""
 SIZE = 224

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_utils.background_bias import REPAIRS, biased_head, group_accuracy, head_maps
-from course_utils.background_scenes import CLASSES, GROUNDS, TEST_SCENES, labels_of, pictures, scene
+from course_utils.background_scenes import CLASSES, GROUNDS, TESTED, labels_of, pictures, scene
 from course_utils.plots import PALETTE, draw_heatmap, in_digits, panels
 from course_utils.trained import RUNS
 from course_utils.widgets.explorer import Explorer, choice
@@ -30,19 +30,19 @@ def background_explorer(maps: Tensor) -> Explorer:
     them up.
 
     Args:
-        maps: (n, 2, 1280, 7, 7), the network's last maps of the first n ``TEST_SCENES`` on both ``GROUNDS``; at least
+        maps: (n, 2, 1280, 7, 7), the network's last maps of the first n ``TESTED`` on both ``GROUNDS``; at least
             12 scenes, of which the first 12 are shown.
 
     Raises:
         ValueError: maps of another shape, of fewer scenes, or of more than there are.
         AssetError: the stored features of the training scenes are missing or damaged.
     """
-    if maps.ndim != 5 or maps.shape[1] != len(GROUNDS) or not SHOWN <= len(maps) <= len(TEST_SCENES):
+    if maps.ndim != 5 or maps.shape[1] != len(GROUNDS) or not SHOWN <= len(maps) <= len(TESTED):
         raise ValueError(
             f"maps must have shape (n, {len(GROUNDS)}, C, h, w) with n of at least {SHOWN} and at most "
-            f"{len(TEST_SCENES)}, got {tuple(maps.shape)}."
+            f"{len(TESTED)}, got {tuple(maps.shape)}."
         )
-    pooled, labels = maps.mean((3, 4)), labels_of(TEST_SCENES[: len(maps)])
+    pooled, labels = maps.mean((3, 4)), labels_of(TESTED[: len(maps)])
     by_coin = [biased_head(run, repair=COIN) for run in range(RUNS)]  # whatever the strength was before
     heads: Mapping[tuple[int, str], list[nn.Linear]] = {
         (strength, repair): by_coin
@@ -54,7 +54,7 @@ def background_explorer(maps: Tensor) -> Explorer:
     accuracies = {
         key: torch.stack([_groups(head, pooled, labels) for head in three]) for key, three in heads.items()
     }
-    names = {f"{n + 1}: {scene(TEST_SCENES[n], 'plain', 'test').objects[0].name}": n for n in range(SHOWN)}
+    names = {f"{n + 1}: {scene(TESTED[n], 'plain', 'test').objects[0].name}": n for n in range(SHOWN)}
 
     def draw(strength: int, repair: str, picture: str) -> tuple[Figure, str]:
         n, key = names[picture], (strength, repair)
@@ -67,10 +67,10 @@ def background_explorer(maps: Tensor) -> Explorer:
             heat = F.interpolate(raw[None], (224, 224), mode="bilinear", align_corners=False)[0, 0]
             heat = heat / heat.max() if heat.max() > 0 else heat
             p = head(pooled[n, ground]).softmax(0)[c].item()
-            image = pictures([TEST_SCENES[n]], GROUNDS[ground], "test")
+            image = pictures([TESTED[n]], GROUNDS[ground], "test")
             draw_heatmap(ax, heat, image, f"{GROUNDS[ground]}: {CLASSES[c]} {in_digits(p)}")
             probabilities.append(f"{in_digits(p)} on {GROUNDS[ground]}")
-            shares.append(_share(heat, TEST_SCENES[n], GROUNDS[ground]))
+            shares.append(_share(heat, TESTED[n], GROUNDS[ground]))
         return figure, _words(strength, repair, accuracies[key].mean(0), CLASSES[c], probabilities, shares)
 
     return Explorer(

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from course_utils.background_bias import biased_head, feature_maps
-from course_utils.background_scenes import CLASSES, GROUNDS, TEST_SCENES, labels_of, pictures
+from course_utils.background_scenes import CLASSES, GROUNDS, TESTED, labels_of, pictures
 from course_utils.models import load_classifier
 from course_utils.widgets import background_explorer
 
@@ -18,9 +18,7 @@ from course_utils.widgets import background_explorer
 @pytest.fixture(scope="module")
 def maps():
     clf = load_classifier(device="cpu")
-    return torch.stack(
-        [feature_maps(clf, pictures(TEST_SCENES[:12], ground, "test")) for ground in GROUNDS], 1
-    )
+    return torch.stack([feature_maps(clf, pictures(TESTED[:12], ground, "test")) for ground in GROUNDS], 1)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +49,7 @@ def test_every_value_of_every_control_is_drawn_and_said(explorer, name):
 )
 def test_the_numbers_are_those_of_the_heads(explorer, maps, strength, repair):
     words = words_of(explorer, strength=strength, repair=repair)
-    labels, pooled = labels_of(TEST_SCENES[:12]), maps.mean((3, 4))
+    labels, pooled = labels_of(TESTED[:12]), maps.mean((3, 4))
     tables = []
     for run in range(3):
         head = biased_head(run, strength / 100, repair)
