@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from course_utils.failure_kinds import SHOWN, Mistake
 from course_utils.plots import draw_heatmap, draw_photo, panels
-from course_utils.widgets.explorer import Explorer, choice, slider
+from course_utils.widgets.explorer import REMEMBERS, Explorer, choice, slider
 from course_utils.widgets.failures import enlarged
 
 __all__ = ["BlindGame", "chance_of"]
@@ -95,7 +95,9 @@ class BlindGame:
         # Before the explorer watches: the guess must be noted, or taken back, when it draws.
         answer.observe(record, names="value")
         number.observe(lambda change: setattr(answer, "value", NO_GUESS), names="value")
-        return Explorer(self._draw, number=number, answer=answer)
+        explorer = Explorer(self._draw, number=number, answer=answer)
+        explorer.box.add_class(REMEMBERS)
+        return explorer
 
     def _draw(self, number: int, answer: str) -> tuple[Figure, str]:
         mistake, shown = self.mistakes[number - 1], self._answers[number - 1]

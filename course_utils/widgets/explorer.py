@@ -21,6 +21,7 @@ MARKER = "course-explorer"  # a CSS class on every explorer, by which tests in a
 SLOW = (
     "course-explorer-slow"  # add it to the box of one that attacks or trains: it may take seconds to answer
 )
+REMEMBERS = "course-explorer-remembers"  # add it to the box of one that keeps what was done, as a game keeps its score
 _STYLE = {"description_width": "11em"}
 _LAYOUT = {"width": "28em"}
 _HINT = "[Interactive explorer: run this cell to use it. The figure below shows some of its settings.]"

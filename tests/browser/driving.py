@@ -12,7 +12,7 @@ from pathlib import Path
 from answer_times import SLOW_TARGET, TARGET
 from playwright.sync_api import Error, Locator, Page
 
-from course_utils.widgets.explorer import MARKER, SLOW
+from course_utils.widgets.explorer import MARKER, REMEMBERS, SLOW
 
 ANSWER = 60  # seconds to wait for an answer at most
 MOST_OPTIONS = 12  # of a drop-down list that are tried
@@ -267,7 +267,8 @@ class Explorer:
             if len(kinds - {""}) < 2:
                 self.faults.append(f"no control changes the {what}.")
         seen = self.state()
-        if values == {control.label: control.value for control in self.controls}:
+        remembers = REMEMBERS in (self.box.get_attribute("class") or "").split()
+        if not remembers and values == {control.label: control.value for control in self.controls}:
             for what in ("picture", "words", "alert"):
                 if seen[what] != first[what]:
                     self.faults.append(f"with all controls back at the start the {what} is another.")
