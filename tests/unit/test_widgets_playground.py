@@ -157,7 +157,7 @@ def test_the_value_of_an_upload_widget_reaches_it(clf):
     data = as_file(load_photo("coffee").square().image)
     widget = explorer.upload
     if isinstance(widget.value, dict):  # version 7
-        widget.value = {"a.png": {"metadata": {"name": "a.png"}, "content": data}}
+        widget.set_trait("value", {"a.png": {"metadata": {"name": "a.png"}, "content": data}})
     else:
         now = __import__("datetime").datetime(2020, 1, 1)
         widget.value = (
