@@ -9,11 +9,12 @@ import io
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import HTML, display
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-__all__ = ["figure_html", "show"]
+__all__ = ["figure_html", "show", "without_axes"]
 
 # A drawing has few colors, and a palette stores it in a third of the space. Above this size a PNG is a
 # photograph, which JPEG stores in a fifth of the space.
@@ -21,10 +22,19 @@ MOST_COLORS = 4096
 LARGEST_PNG = 40_000
 
 
-def figure_html(figure: Figure, caption: str, width: str = "100%", dpi: int | None = None) -> str:
+def figure_html(
+    figure: Figure, caption: str, width: str = "100%", dpi: int | None = None, small: bool = True
+) -> str:
     """Return a figure as HTML with its caption, which is the picture's alternative text too.
 
-    The figure is closed. It is stored as PNG, or as JPEG where that is much smaller.
+    The figure is closed. A drawing is stored as PNG, a photograph as JPEG where that is much smaller.
+
+    Args:
+        figure: what to show.
+        caption: what there is to see, in words.
+        width: at most, in CSS.
+        dpi: pixels an inch, if others than the figure's.
+        small: take the time to make the picture small, for it is stored in a notebook.
     """
     if not caption.strip():
         raise ValueError(
@@ -32,7 +42,7 @@ def figure_html(figure: Figure, caption: str, width: str = "100%", dpi: int | No
         )
     if dpi is not None:
         figure.set_dpi(dpi)
-    kind, data = _encoded(figure)
+    kind, data = _encoded(figure, small)
     plt.close(figure)
     words = html.escape(caption)
     source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
@@ -43,13 +53,18 @@ def figure_html(figure: Figure, caption: str, width: str = "100%", dpi: int | No
     )
 
 
-def _encoded(figure: Figure) -> tuple[str, bytes]:
+def _encoded(figure: Figure, small: bool) -> tuple[str, bytes]:
     """Draw the figure once; return the kind of picture and its bytes."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     drawing = picture.getcolors(MOST_COLORS) is not None  # lines, cells and letters, no photograph
-    # The smallest PNG of a photograph takes 0.3 s of an explorer's answer: see first whether it may be small.
+    if not small:  # an explorer waits for it: the smallest PNG of a photograph takes 0.3 s
+        return (
+            ("png", _bytes(picture, "png", compress_level=1))
+            if drawing
+            else ("jpeg", _bytes(picture, "jpeg"))
+        )
     if drawing or len(_bytes(picture, "png", compress_level=1)) <= 2 * LARGEST_PNG:
         stored = picture.quantize(256, dither=Image.Dither.NONE) if drawing else picture
         data = _bytes(stored, "png", optimize=True)
@@ -62,6 +77,13 @@ def _bytes(picture: Image.Image, kind: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def without_axes(ax: Axes) -> None:
+    """Draw no axes. An axis that is only switched off still has its ticks laid out, which takes most of the time."""
+    ax.set_axis_off()
+    ax.xaxis.set_visible(False)
+    ax.yaxis.set_visible(False)
 
 
 def show(figure: Figure, caption: str) -> None:

@@ -14,6 +14,8 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
+from course_utils.figures import without_axes
+
 __all__ = ["draw_gradient", "gradient_limit", "gradient_picture"]
 
 PERCENTILE = 99.0  # of |v|: one value in a hundred may be cut off
@@ -85,7 +87,7 @@ def draw_gradient(ax: Axes, values: Tensor | np.ndarray, title: str = "", limit:
     # Numbers that alternate from pixel to pixel would make false patterns where pixels are left out: average them.
     ax.imshow(picture, interpolation="antialiased")
     ax.set_title(title)
-    ax.set_axis_off()
+    without_axes(ax)
     if not _array(values).any():
         ax.text(
             0.5, 0.5, "zero\neverywhere", transform=ax.transAxes, ha="center", va="center",

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from course_utils.figures import without_axes
 from course_utils.plots import ACTIVATIONS, WEIGHTS
 
 __all__ = ["draw_pooled_head"]
@@ -41,7 +42,7 @@ def draw_pooled_head(activations: Tensor, weights: Tensor, bias: float) -> Figur
     cells = activations[0].numel()
     figure, ax = plt.subplots(figsize=(10, 4.4), gridspec_kw={"left": 0, "right": 1, "bottom": 0, "top": 1})
     ax.set(xlim=(0, 10), ylim=(0, 4.4), aspect="equal")  # one unit is one inch
-    ax.set_axis_off()
+    without_axes(ax)
     for k, middle in enumerate((3.3, 1.1)):
         index = "₁₂"[k]
         _cells(ax, activations[k].numpy(), middle, f"A{'¹²'[k]}")

@@ -15,6 +15,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from course_utils.figures import without_axes
 from course_utils.plots import ACTIVATIONS, GRADIENTS, SIGNED_MAP, as_image
 
 __all__ = ["ACTIVATION_MAP", "color_limit", "draw_chain", "draw_channel"]
@@ -47,7 +48,7 @@ def draw_chain(
     figure, ax = plt.subplots(figsize=(10, _HEIGHT))
     figure.subplots_adjust(0, 0, 1, 1)
     ax.set(xlim=(0, 10), ylim=(-_HEIGHT / 2, _HEIGHT / 2))  # one unit is one inch
-    ax.set_axis_off()
+    without_axes(ax)
     box = (10 - 2 * _MARGIN - _GAP * (len(modules) + 1)) / len(modules)
     pitch = box + _GAP
     first = _MARGIN + _GAP / 2  # the middle of the first gap

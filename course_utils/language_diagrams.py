@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from course_utils.figures import without_axes
 from course_utils.plots import PALETTE, draw_heatmap, draw_photo, panels
 from course_utils.segmentation_diagrams import draw_outline
 
@@ -35,7 +36,7 @@ def word_maps(
         if mask is not None:
             draw_outline(ax, mask)
     for ax in axes[1 + len(words) :]:
-        ax.set_axis_off()
+        without_axes(ax)
     return figure
 
 

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from course_utils.explanation import Explanation
-from course_utils.figures import figure_html, show
+from course_utils.figures import figure_html, show, without_axes
 from course_utils.gradient_images import draw_gradient, gradient_limit, gradient_picture
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "in_digits",
     "panels",
     "show",
+    "without_axes",
 ]
 
 PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#000000"]
@@ -107,7 +108,7 @@ def draw_photo(ax: Axes, image: object, title: str = "") -> None:
     """Draw an image without axes."""
     ax.imshow(as_image(image), cmap="gray", vmin=0, vmax=1)
     ax.set_title(title)
-    ax.set_axis_off()
+    without_axes(ax)
 
 
 def draw_heatmap(
@@ -135,7 +136,7 @@ def draw_heatmap(
     if not 0 <= blend <= 1:
         raise ValueError(f"blend must lie between 0 (image alone) and 1 (heat-map alone), got {blend}.")
     ax.set_title(title)
-    ax.set_axis_off()
+    without_axes(ax)
     if heat.max() == 0:
         _draw_empty(ax, heat, image, title)
         return
@@ -181,7 +182,7 @@ def draw_signed(
     limit = limit or float(np.abs(array).max()) or 1.0
     picture = ax.imshow(array, cmap=SIGNED_MAP, vmin=-limit, vmax=limit)
     ax.set_title(title)
-    ax.set_axis_off()
+    without_axes(ax)
     if bar:
         ax.figure.colorbar(picture, ax=ax, shrink=0.7)
 
@@ -213,7 +214,7 @@ def draw_numbers(
         ax.text(column + 0.5, row + 0.5, f"{value:g}", ha="center", va="center")
     ax.set(xlim=(0, array.shape[1]), ylim=(array.shape[0], 0), aspect="equal")
     ax.set_title(title)
-    ax.set_axis_off()
+    without_axes(ax)
 
 
 def draw_box(

@@ -12,6 +12,7 @@ from matplotlib import patches
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from course_utils.figures import without_axes
 from course_utils.plots import ACTIVATIONS, GRADIENTS
 
 __all__ = ["RULES", "draw_relu_rules"]
@@ -47,7 +48,7 @@ def draw_relu_rules(inputs: Sequence[float], above: Sequence[float]) -> Figure:
         figsize=(10, _HEIGHT), gridspec_kw={"left": 0, "right": 1, "bottom": 0, "top": 1}
     )
     ax.set(xlim=(0, 10), ylim=(_HEIGHT, 0))  # one unit is one inch; rows run down the page
-    ax.set_axis_off()
+    without_axes(ax)
     forward = [("z, into the ReLU", list(inputs)), ("ReLU(z), out of it", [max(z, 0.0) for z in inputs])]
     for row, (name, values) in enumerate(forward):
         _row(ax, 0.25 + row * _ROW, name, [_short(v) for v in values], values, ACTIVATIONS)

@@ -13,6 +13,7 @@ from matplotlib import patches
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from course_utils.figures import without_axes
 from course_utils.plots import ACTIVATIONS, WEIGHTS
 from course_utils.shapes import conv_size, pool_size, transposed_conv_size
 
@@ -53,7 +54,7 @@ def _canvas(left: float, right: float, bottom: float) -> tuple[Figure, Axes]:
     figure, ax = plt.subplots(figsize=(unit * (right - left), max(1.2, unit * (bottom + 1.2))))
     figure.subplots_adjust(0, 0, 1, 1)
     ax.set(xlim=(left, right), ylim=(bottom, -1.2), aspect="equal")
-    ax.set_axis_off()
+    without_axes(ax)
     return figure, ax
 
 

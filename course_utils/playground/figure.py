@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from course_utils.figures import without_axes
 from course_utils.playground.methods import GRID, METHODS
 from course_utils.playground.results import ClassResult, Result
 from course_utils.plots import (
@@ -89,7 +90,7 @@ def _draw_predictions(ax: Axes, result: Result) -> None:
     """Bars without ticks, their names above them."""
     ax.set(xlim=(0, 1), ylim=(len(result.predictions), 0))
     ax.set_title("predictions")
-    ax.set_axis_off()
+    without_axes(ax)
     for place, (name, _, probability) in enumerate(result.predictions):
         ax.barh(place + 0.72, probability, height=0.28, color=PALETTE[0])
         ax.text(0, place + 0.5, f"{_short(name, 22)} {in_digits(probability)}", va="bottom", fontsize=11)

@@ -5,7 +5,7 @@ from course_utils.widgets.backgrounds import background_explorer
 from course_utils.widgets.blind_game import BlindGame
 from course_utils.widgets.channels import channel_explorer
 from course_utils.widgets.counterfactual import counterfactual_explorer
-from course_utils.widgets.explorer import Explorer, check_box, choice, slider, typed
+from course_utils.widgets.explorer import Explorer, buttons, check_box, choice, slider, typed
 from course_utils.widgets.failures import failure_explorer
 from course_utils.widgets.guided import guided_explorer
 from course_utils.widgets.heatmaps import any_class_explorer, layer_explorer
@@ -23,6 +23,7 @@ __all__ = [
     "any_class_explorer",
     "attack_explorer",
     "background_explorer",
+    "buttons",
     "caption_explorer",
     "channel_explorer",
     "check_box",

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from course_utils.plots import figure_html
 
-__all__ = ["Explorer", "check_box", "choice", "slider", "typed"]
+__all__ = ["Explorer", "buttons", "check_box", "choice", "slider", "typed"]
 
 MARKER = "course-explorer"  # a CSS class on every explorer, by which tests in a browser find them
 SLOW = (
@@ -40,6 +40,15 @@ def choice(label: str, options: Sequence, value: object = None) -> ipywidgets.Wi
     return ipywidgets.Dropdown(
         description=label, options=list(options), value=value, style=_STYLE, layout=_LAYOUT
     )
+
+
+def buttons(label: str, options: Sequence, value: object = None) -> ipywidgets.Widget:
+    """Return a row of buttons, one of which is down: for a choice among few, or among the words of a sentence."""
+    value = options[0] if value is None else value
+    return ipywidgets.ToggleButtons(
+        description=label, options=list(options), value=value,
+        style={**_STYLE, "button_width": "auto"}, layout={"width": "100%"},
+    )  # fmt: skip
 
 
 def typed(label: str, options: Sequence[str], value: str) -> ipywidgets.Widget:
@@ -104,7 +113,7 @@ class Explorer:
 
     def _redraw(self, change: object = None) -> None:
         try:
-            self._picture.value = figure_html(*self.draw(**self.values))
+            self._picture.value = figure_html(*self.draw(**self.values), small=False)
         except ValueError as error:
             self._picture.value = f'<p role="alert"><b>{html.escape(str(error))}</b></p>'
 

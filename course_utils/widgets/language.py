@@ -17,7 +17,7 @@ from course_utils.scene_language import read_caption
 from course_utils.scene_questions import ANSWERS, QUESTIONS, all_questions, understand
 from course_utils.scenes import Scenes
 from course_utils.segmentation_diagrams import draw_outline
-from course_utils.widgets.explorer import Explorer, choice, slider, typed
+from course_utils.widgets.explorer import Explorer, buttons, choice, slider, typed
 
 __all__ = ["caption_explorer", "question_explorer"]
 
@@ -139,7 +139,7 @@ def caption_explorer(net: Captioner, shown: Scenes) -> Explorer:
         return figure, words
 
     scene = slider("scene", 1, len(shown), 1)
-    word = choice("word", options(1))
+    word = buttons("word", options(1))
 
     def follow(change: dict) -> None:
         word.options = options(change["new"])  # the first of them stays chosen: no second redraw

@@ -146,7 +146,9 @@ class PlaygroundExplorer(Explorer):
                 self._adjust(self.controls["network"].value)
             self.result = self.explain()
             self._cautions.value = _as_list(self.result)
-            self._picture.value = figure_html(result_figure(self.result), result_words(self.result))
+            self._picture.value = figure_html(
+                result_figure(self.result), result_words(self.result), small=False
+            )
         except ValueError as error:
             self._refuse(str(error))
 

@@ -20,6 +20,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from course_utils.figures import without_axes
 from course_utils.plots import ACTIVATIONS, SIGNED_MAP
 from course_utils.widgets.explorer import Explorer, choice, slider
 
@@ -125,7 +126,7 @@ def _draw(cell: float, w1: float, w2: float, bias: float, pooling: str, size: st
         if heat is None:
             ax.text(2.5, row + 0.6, "no positive evidence\nfor the class", ha="center", va="center")
     ax.set(xlim=(0, 3), ylim=(2, 0))
-    ax.set_axis_off()
+    without_axes(ax)
     return figure, _words(maps, bias, pooling, side * side)
 
 

@@ -19,6 +19,7 @@ MOST_OPTIONS = 12  # of a drop-down list that are tried
 
 # What can be moved, and all that the Tab key should reach.
 CONTROLS = "[role=slider], select, input:not([type=file]), textarea, button"
+TOGGLE = "button.jupyter-button"  # one of ToggleButtons, inside of them
 STATE = """explorer => {
     const image = explorer.querySelector('.widget-html img');
     const words = [...explorer.querySelectorAll('figcaption')].map(part => part.textContent).join(' ');
@@ -70,6 +71,8 @@ class Control:
             return self.element.inner_text()  # its button counts the files
         if self.kind == "button":
             return f"{self.box.locator('a[download]').count()} links"  # what it makes
+        if self.kind == "buttons":
+            return self.line.locator("button.mod-active").inner_text()
         return self.element.input_value()
 
 
@@ -97,17 +100,23 @@ class Explorer:
             "text": "input[type=text]",
             "check box": "input[type=checkbox]",
         }
-        lines = ".widget-inline-hbox:not(.widget-html), .widget-upload, .widget-button"
+        lines = (
+            ".widget-inline-hbox:not(.widget-html), .widget-toggle-buttons, .widget-upload, .widget-button"
+        )
         for line in self.box.locator(lines).all():
             for kind, selector in kinds.items():
                 if line.locator(selector).count() == 1:
                     found.append(Control(_label(line), kind, line.locator(selector), line))
+            if "widget-toggle-buttons" in line.get_attribute("class").split():
+                found.append(Control(_label(line), "buttons", line.locator(TOGGLE).first, line))
             kinds_by_class = {"widget-upload": "upload", "widget-button": "button"}
             for name, kind in kinds_by_class.items():
                 if name in line.get_attribute("class").split():
                     found.append(Control(_label(line), kind, line, line, self.box))
                     break
-        there = self.box.locator(CONTROLS).count()
+        # A row of buttons, one of which is down, is one control.
+        rows = [control.line.locator(TOGGLE).count() - 1 for control in found if control.kind == "buttons"]
+        there = self.box.locator(CONTROLS).count() - sum(rows)
         if len(found) != there or not found:
             self.faults.append(
                 f"{len(found)} of {there} controls are of a kind that the tests know how to move."
@@ -208,6 +217,10 @@ class Explorer:
             yield lambda: self.choose_file(control, self.upload)
         elif control.kind == "button":
             yield lambda: self.press(control, "Enter")
+        elif control.kind == "buttons":
+            for option in control.line.locator(TOGGLE).all_inner_texts():
+                yield lambda option=option: self.push(control, option)
+            yield lambda: self.push(control, start)
 
     def to_the_middle(self, control: Control) -> Answer:
         """One step up by an arrow key, then to the middle by typing the number beside the slider."""
@@ -226,6 +239,17 @@ class Explorer:
         steps = options.index(option) - options.index(control.value)
         arrow = "ArrowDown" if steps > 0 else "ArrowUp"
         return self.press(control, "Space", *abs(steps) * [arrow], "Enter")
+
+    def push(self, control: Control, option: str) -> Answer:
+        """Push one of a row of buttons by the keyboard."""
+        texts = control.line.locator(TOGGLE).all_inner_texts()
+        button = control.line.locator(TOGGLE).nth(texts.index(option))
+
+        def how() -> None:
+            button.focus()
+            self.page.keyboard.press("Enter")
+
+        return self.move(control, how)
 
     def choose_file(self, control: Control, file: Path) -> Answer:
         """Press the button and choose a file."""

@@ -13,7 +13,7 @@ from PIL import Image
 IMPORTS = """
 import ipywidgets
 import matplotlib.pyplot as plt
-from course_utils.widgets import Explorer, check_box, choice, slider, typed
+from course_utils.widgets import Explorer, buttons, check_box, choice, slider, typed
 from course_utils.widgets.explorer import SLOW
 
 def picture(text):
@@ -25,14 +25,14 @@ def draw(n):
     return picture(n)
 """
 GOOD = """
-def draw_all(n, x, kind, name, loud, file):
+def draw_all(n, x, kind, name, loud, word, file):
     if name not in ("tabby", "tiger", "lion"):
         raise ValueError(f"There is no class {name}; try tabby.")
     if any(f["name"].endswith(".txt") for f in file):
         raise ValueError("The file is no picture; use JPEG.")
     if n < 50:  # the box counts only where the slider is low
         x = f"{x} {loud}"
-    return picture(f"{n} {x} {kind} {name} {len(file)}")
+    return picture(f"{n} {x} {kind} {name} {word} {len(file)}")
 
 explorer = Explorer(
     draw_all,
@@ -41,6 +41,7 @@ explorer = Explorer(
     kind=choice("kind", [f"kind {i}" for i in range(20)], "kind 3"),
     name=typed("class", ["tabby", "tiger", "lion"], "tabby"),
     loud=check_box("loud"),
+    word=buttons("word", ["a", "red", "hydrant"], "red"),
     file=ipywidgets.FileUpload(description="photograph"),
 )
 explorer.box.add_class(SLOW)
@@ -82,6 +83,10 @@ BROKEN = {
         "e = Explorer(draw, n=slider('steps', 1, 9, 5))\ne.controls['n'].disabled = True\ne",
         "its value cannot be moved",
     ),
+    "stuck": (
+        "e = Explorer(draw, n=buttons('word', ['a', 'red']))\ne.controls['n'].disabled = True\ne",
+        "its value cannot be moved",
+    ),
     "unread": (
         "e = Explorer(draw, n=slider('steps', 1, 9, 5))\ne.box.children[1].layout.display = 'none'\n"
         "e._picture.value = ''\ne.controls['n'].unobserve_all()\ne",
@@ -98,7 +103,7 @@ BROKEN = {
     ),
     "unlabeled": ("e = Explorer(draw, n=slider('', 1, 9, 5))\ne", "a slider has no label"),
     "unknown": (
-        "e = Explorer(draw, n=ipywidgets.ToggleButtons(options=['1', '2'], description='steps'))\ne",
+        "e = Explorer(draw, n=ipywidgets.RadioButtons(options=['1', '2'], description='steps'))\ne",
         "of a kind that the tests know how to move",
     ),
 }
@@ -128,9 +133,16 @@ def files(tmp_path):
 
 def test_a_good_explorer_has_no_fault(notebook, files):
     explorer = Explorer(notebook.page, find_explorers(notebook.page)[0], *files)
-    kinds = ["slider", "slider", "list", "text", "check box", "upload", "button"]
+    kinds = ["slider", "slider", "list", "text", "check box", "buttons", "upload", "button"]
     assert [control.kind for control in explorer.controls] == kinds
-    assert [control.label for control in explorer.controls][:5] == ["steps", "share", "kind", "class", "loud"]
+    assert [control.label for control in explorer.controls][:6] == [
+        "steps",
+        "share",
+        "kind",
+        "class",
+        "loud",
+        "word",
+    ]
     assert explorer.reached_by_tab() == []
     explorer.drive()
     assert explorer.faults == []

@@ -57,6 +57,35 @@ def test_photographs_become_jpeg_and_drawings_png():
     assert Image.open(io.BytesIO(data)).size == (300, 330)
 
 
+def test_a_picture_that_nobody_stores_is_made_quickly_and_looks_the_same():
+    def pixels(small):
+        figure, axes = plots.panels(2, width=4)
+        plots.draw_photo(axes[0], np.linspace(0, 1, 48 * 48 * 3).reshape(48, 48, 3), "photograph")
+        html = plots.figure_html(figure, "a photograph", small=small)
+        data = base64.b64decode(re.search(r"base64,([^\"]+)", html).group(1))
+        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+
+    stored, quick = pixels(True), pixels(False)
+    assert stored.shape == quick.shape and abs(stored - quick).mean() < 3
+
+
+@pytest.mark.parametrize("kind", ["photo", "heatmap", "signed"])
+def test_axes_left_out_leave_the_picture_as_it_was(kind, monkeypatch):
+    def drawn():
+        figure, axes = plots.panels(3, width=6)
+        values = torch.linspace(0, 1, 64).reshape(8, 8)
+        draw = {"photo": plots.draw_photo, "heatmap": plots.draw_heatmap, "signed": plots.draw_signed}[kind]
+        draw(axes[0], values, title="a title\nof two lines")
+        axes[1].barh([0, 1], [0.2, 0.8])
+        axes[2].plot([0, 1])
+        figure.canvas.draw()
+        return np.asarray(figure.canvas.buffer_rgba()).copy()
+
+    quick = drawn()
+    monkeypatch.setattr("matplotlib.axis.Axis.set_visible", lambda self, visible: None)
+    assert (quick == drawn()).all()
+
+
 def test_numbers_are_shaded_by_size_and_negative_ones_are_gray():
     _, (ax,) = plots.panels(1)
     plots.draw_numbers(ax, [[-2.0, 2.0, 8.0]], largest=4)

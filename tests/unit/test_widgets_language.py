@@ -186,5 +186,5 @@ def test_redraws_are_fast(asking, telling):
             start = time.process_time()
             explorer.set(scene=scene)
             times.append(time.process_time() - start)
-        # Of processor time, which rises to twice its value where another process shares the core's caches.
-        assert min(times) < 0.6, times
+        # Of processor time; the least of six, for it rises where another process shares the cores.
+        assert min(times) < 0.3, times
