@@ -118,9 +118,10 @@ def class_cautions(
 
 def _not_confirmed(name: str, how: Method, check: Check, squares: int) -> str:
     changes = [value - check.before for value in check.random]
+    move = "raise" if how.sign < 0 else "lower"
     return (
         f"Not confirmed: covering the {squares} of {GRID**2} squares that the map for {name} marks most changes its "
         f"logit by {check.after - check.before:+.1f}, covering {squares} at random by {min(changes):+.1f} to "
-        f"{max(changes):+.1f}. {'Raised' if how.sign < 0 else 'Lowered'} further than by each of these, it would have "
-        "been what the map says."
+        f"{max(changes):+.1f}. To confirm the map, the marked squares would have to {move} it "
+        "further than each of these."
     )

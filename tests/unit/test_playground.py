@@ -379,9 +379,16 @@ def test_audit_counts_and_correlates():
         )
         values.append(torch.corrcoef(ranks.double())[0, 1].item())
     assert measured[5].split()[0] == f"{np.mean(values):.2f}"
+    assert found.mirrored == pytest.approx(values, abs=1e-6)
+    assert [one.classes[0].index for one in found.results] == [0, 1, 2, 3]
+    shuffled = Explainer(with_shuffled_head(clf)).explain(pictures[1], 1).classes[0].raw
+    ranks = [torch.from_numpy(m).flatten().argsort().argsort() for m in (results[1].raw, shuffled)]
+    assert found.shuffled[1] == pytest.approx(torch.corrcoef(torch.stack(ranks).double())[0, 1].item())
     assert found.report().count("\n") == 3 + len(found.rows) and "| my verdict |" in found.report()
     with pytest.raises(ValueError, match="two pictures"):
         playground.audit(explainer, pictures, [0])
+    with pytest.raises(ValueError, match="guided backprop makes gradient images"):
+        playground.audit(explainer, pictures, [0, 1, 2, 3], "guided-backprop")
 
 
 def test_the_shuffled_head_is_a_copy_with_the_same_weights_elsewhere():
