@@ -111,7 +111,7 @@ def class_cautions(
         )
     if box is not None and (box[2] - box[0]) * (box[3] - box[1]) > WIDE * heat.numel():
         add("wide-box", f"The box for {name} is nearly the whole square: it says nothing of a place.")
-    if check is not None and not check.confirmed:
+    if check is not None and check.random and not check.confirmed:
         add("not-confirmed", _not_confirmed(name, how, check, squares))
     return tuple(found)
 

@@ -361,6 +361,18 @@ def test_nothing_of_the_figure_is_cut_off():
         )
 
 
+def test_without_controls_nothing_is_confirmed_and_all_else_is_the_same():
+    explainer, shown = Explainer(tiny(), "tiny"), picture(seed=1)
+    whole, part = (explainer.explain(shown, [0, 1, 2], controls=c) for c in (True, False))
+    for a, b in zip(whole.classes, part.classes, strict=True):
+        assert np.array_equal(a.raw, b.raw) and a.box == b.box
+        assert b.check is None or (b.check.random, b.check.confirmed) == ((), False)
+        assert b.check is None or (a.check.before, a.check.after) == (b.check.before, b.check.after)
+        assert "not-confirmed" not in [caution.code for caution in b.cautions]
+    assert "being computed" in playground.result_words(part)
+    assert "nan" in playground.to_csv([part]) and "nan" not in playground.to_csv([whole])
+
+
 def test_audit_counts_and_correlates():
     clf = tiny()
     explainer, pictures = Explainer(clf, "tiny"), [picture(seed=s) for s in range(4)]
