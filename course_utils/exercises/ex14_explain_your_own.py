@@ -168,7 +168,7 @@ how_unusual = Exercise(
         ),
         Misconception(
             lambda before, after, random: 1 + sum(value <= after for value in random),
-            "That is a number of covers. Divide by how many there are, the marked one included.",
+            "That is how many covers do as well. Asked is their share: divide by the number of all covers.",
         ),
         Misconception(
             lambda before, after, random: (sum(value < after for value in random) + 1) / (len(random) + 1),
