@@ -32,8 +32,12 @@ examples:
 
 Nothing is written unless --out, --npz, --csv or --json names a place for it.
 
-exit status: 0: all pictures were explained (warnings included); 1: some were not, and are named on standard error;
-2: the arguments do not fit, the network is not to be had, or a result cannot be written; 130: interrupted.
+exit status:
+  0    all pictures were explained (warnings included)
+  1    some could not be read, and are named on standard error; the others were explained
+  2    nothing was begun, or it had to stop: a file or folder that does not exist, an unknown class or layer,
+       arguments that do not fit, a network that is not to be had, a result that cannot be written
+  130  interrupted
 """
 MOST = (
     5  # classes that a figure has room for; the same number as in playground.figure, which would load PyTorch
@@ -44,6 +48,7 @@ def add_explain(commands: argparse._SubParsersAction) -> None:
     """Add the command ``explain`` to a parser's commands."""
     parser = commands.add_parser(
         "explain",
+        usage="%(prog)s PICTURE [PICTURE ...] [options]",
         help="explain what a network sees in pictures of yours",
         description="Which classes a network sees in pictures, where the evidence for them lies (Grad-CAM and its "
         "relatives), whether covering it changes the score, and what to be wary of.",
@@ -51,14 +56,25 @@ def add_explain(commands: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("pictures", nargs="+", metavar="PICTURE", help="files (JPEG, PNG, WebP, ...) or folders of them")
+    add(
+        "pictures",
+        nargs="+",
+        metavar="PICTURE",
+        help="files (JPEG, PNG, WebP, ...), or folders, whose pictures are taken",
+    )
     add(
         "--class", dest="classes", action="append", default=[], metavar="NAME",
-        help="class name or number; may be given several times (default: the predicted class)",
+        help="class name, such as \"tiger cat\", or number from 0; may be given several times (default: the predicted "
+        "class); a name that does not exist is answered with those like it",
     )  # fmt: skip
     add("--top", type=int, metavar="N", help=f"instead: the N most probable classes, up to {MOST}")
     add("--method", choices=METHOD_NAMES, default="grad-cam", help="default: grad-cam")
-    add("--layer", metavar="NAME", help="dotted name of a layer (default: the last convolutional map)")
+    add(
+        "--layer",
+        metavar="NAME",
+        help="dotted name of a layer (default: the last convolutional map); an unknown one is answered with those "
+        "there are",
+    )
     add(
         "--threshold", type=float, default=0.15, metavar="T",
         help="of the box, as a share of the map's maximum (default: 0.15)",
@@ -78,7 +94,8 @@ def add_explain(commands: argparse._SubParsersAction) -> None:
     add(
         "--json",
         metavar="JSON",
-        help='everything but the maps; "-" is standard output, then nothing else is on it',
+        help='everything but the maps, as {"pictures": [...], "failed": [...]}; "-" is standard output, then '
+        "nothing else is on it",
     )
     add("--quiet", action="store_true", help="no report and no progress bar")
     parser.set_defaults(run=lambda options: _explain(options, parser))

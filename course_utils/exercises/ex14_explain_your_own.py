@@ -163,6 +163,14 @@ how_unusual = Exercise(
             "answer is 1 in 11, not zero: ten draws cannot show that something never happens.",
         ),
         Misconception(
+            lambda before, after, random: (sum(value <= after for value in random) + 1) / len(random),
+            "The marked cover counts above, so it counts below, too: there are len(random) + 1 covers.",
+        ),
+        Misconception(
+            lambda before, after, random: 1 + sum(value <= after for value in random),
+            "That is how many covers do as well. Asked is their share: divide by the number of all covers.",
+        ),
+        Misconception(
             lambda before, after, random: (sum(value < after for value in random) + 1) / (len(random) + 1),
             "A random cover that lowers the logit exactly as far counts, too: at least as far.",
         ),
@@ -257,6 +265,20 @@ normalized = Exercise(
             lambda images, mean, std: (images - images.mean((2, 3), keepdim=True)) / _column(std),
             "You took each image's own mean. A network wants the numbers it was trained with, the same for every "
             "image: a dark picture must stay dark.",
+        ),
+        Misconception(
+            lambda images, mean, std: (
+                (images - images.mean((2, 3), keepdim=True)) / images.std((2, 3), keepdim=True)
+            ),
+            "You took each image's own mean and standard deviation, and not `mean` and `std`. A network wants the "
+            "numbers it was trained with, the same for every image: a dark picture must stay dark.",
+        ),
+        Misconception(
+            lambda images, mean, std: (
+                (images - images.mean((0, 2, 3), keepdim=True)) / images.std((0, 2, 3), keepdim=True)
+            ),
+            "You took the mean and standard deviation of these images. A network wants the numbers it was trained "
+            "with, which are in `mean` and `std`.",
         ),
         Misconception(
             lambda images, mean, std: (images - torch.tensor(mean)) / torch.tensor(std),

@@ -16,18 +16,28 @@ from course_utils.models import Classifier
 from course_utils.pictures import Picture
 from course_utils.playground.engine import Explainer
 from course_utils.playground.methods import METHODS
-from course_utils.playground.results import ClassResult, Result
+from course_utils.playground.results import Result
 
 __all__ = ["Audit", "audit", "with_shuffled_head"]
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What an audit measured: rows of (question, what was measured, what speaks for trust)."""
+    """What an audit measured.
+
+    Attributes:
+        rows: (question, what was measured, what speaks for trust).
+        results: what was found on each picture, for its right class.
+        shuffled, mirrored: the rank correlation of each picture's map with that of the network whose last layer was
+            shuffled, and with that of the mirrored picture, mirrored back; NaN where one of the two does not vary.
+    """
 
     model: str
     method: str
     rows: tuple[tuple[str, str, str], ...]
+    results: tuple[Result, ...]
+    shuffled: tuple[float, ...]
+    mirrored: tuple[float, ...]
 
     def report(self) -> str:
         """Return the table as Markdown, with a column to fill in."""
@@ -69,8 +79,11 @@ def audit(
         method: one that makes maps, not gradient images.
 
     Raises:
-        ValueError: fewer than two pictures, another number of labels, an unknown class or method.
+        ValueError: fewer than two pictures, another number of labels, an unknown class or method, or a method that
+            makes gradient images.
     """
+    if method in METHODS and METHODS[method].pixels:
+        raise ValueError(f"an audit compares maps, and {METHODS[method].title} makes gradient images.")
     if len(pictures) != len(labels) or len(pictures) < 2:
         raise ValueError(
             f"an audit needs two pictures or more and a label for each, got {len(pictures)} and {len(labels)}."
@@ -79,8 +92,9 @@ def audit(
     results = [explainer.explain(picture, label, method) for picture, label in pairs]
     found = [result.classes[0] for result in results]
     other = with_shuffled_head(explainer.classifier)
-    shuffled = [_map(other, r.picture.image, r) for r in results]
-    mirrored = [_map(explainer.classifier, ImageOps.mirror(r.picture.image), r)[..., ::-1] for r in results]
+    shuffled = [_alike(r, _map(other, r.picture.image, r)) for r in results]
+    flipped = [_map(explainer.classifier, ImageOps.mirror(r.picture.image), r)[..., ::-1] for r in results]
+    mirrored = [_alike(result, back) for result, back in zip(results, flipped, strict=True)]
     n = len(pairs)
     checks = [c.check for c in found if c.check is not None]
     return Audit(
@@ -95,9 +109,12 @@ def audit(
                 _of(sum(check.confirmed for check in checks), n),
                 "most",
             ),
-            ("rank correlation, last layer shuffled", _mean(found, shuffled), "near 0"),
-            ("rank correlation, picture mirrored and back", _mean(found, mirrored), "near 1"),
+            ("rank correlation, last layer shuffled", _mean(shuffled), "near 0"),
+            ("rank correlation, picture mirrored and back", _mean(mirrored), "near 1"),
         ),
+        results=tuple(results),
+        shuffled=tuple(shuffled),
+        mirrored=tuple(mirrored),
     )
 
 
@@ -111,13 +128,17 @@ def _map(classifier: Classifier, image: Image.Image, result: Result) -> np.ndarr
     return METHODS[result.method].maps(classifier, square, [index], None)[0].cpu().numpy()
 
 
-def _mean(found: Sequence[ClassResult], others: Sequence[np.ndarray]) -> str:
-    """Mean and range of the rank correlation between raw maps and others; constant maps are left out."""
-    values = [
-        float(spearmanr(one.raw.ravel(), other.ravel()).statistic)
-        for one, other in zip(found, others, strict=True)
-        if np.ptp(one.raw) > 0 and np.ptp(other) > 0
-    ]
-    if not values:
+def _alike(result: Result, other: np.ndarray) -> float:
+    """Spearman's rank correlation between a result's raw map and another; NaN where one of them does not vary."""
+    raw = result.classes[0].raw
+    if np.ptp(raw) == 0 or np.ptp(other) == 0:
+        return float("nan")
+    return float(spearmanr(raw.ravel(), other.ravel()).statistic)
+
+
+def _mean(values: Sequence[float]) -> str:
+    """Mean and range; maps that do not vary are left out."""
+    known = [value for value in values if not np.isnan(value)]
+    if not known:
         return "no map varies"
-    return f"{np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+    return f"{np.mean(known):.2f} ({min(known):.2f} to {max(known):.2f})"

@@ -111,16 +111,17 @@ def class_cautions(
         )
     if box is not None and (box[2] - box[0]) * (box[3] - box[1]) > WIDE * heat.numel():
         add("wide-box", f"The box for {name} is nearly the whole square: it says nothing of a place.")
-    if check is not None and not check.confirmed:
+    if check is not None and check.random and not check.confirmed:
         add("not-confirmed", _not_confirmed(name, how, check, squares))
     return tuple(found)
 
 
 def _not_confirmed(name: str, how: Method, check: Check, squares: int) -> str:
     changes = [value - check.before for value in check.random]
+    move = "raise" if how.sign < 0 else "lower"
     return (
         f"Not confirmed: covering the {squares} of {GRID**2} squares that the map for {name} marks most changes its "
         f"logit by {check.after - check.before:+.1f}, covering {squares} at random by {min(changes):+.1f} to "
-        f"{max(changes):+.1f}. {'Raised' if how.sign < 0 else 'Lowered'} further than by each of these, it would have "
-        "been what the map says."
+        f"{max(changes):+.1f}. To confirm the map, the marked squares would have to {move} it "
+        "further than each of these."
     )

@@ -79,6 +79,7 @@ class Explainer:
         layer: str | None = None,
         threshold: float = 0.15,
         squares: int = SQUARES,
+        controls: bool = True,
     ) -> Result:
         """Explain one or several classes of one picture; the maps of all that are new come from one pass.
 
@@ -89,6 +90,8 @@ class Explainer:
             layer: dotted name; by default the last convolutional map.
             threshold: of the box, as a share of the map's maximum.
             squares: how many of the 49 squares the check covers.
+            controls: cover random squares, too. Without them, which take most of the time with a new picture, a check
+                has no ``random``, and confirms nothing.
 
         Raises:
             ValueError: an unknown class, method or layer, a layer for a method that takes none, or a network that
@@ -112,7 +115,8 @@ class Explainer:
             maps.update(zip(new, made, strict=True))
         covers = self._cover(picture, method, layer, squares, {c: maps[c] for c in chosen})
         found = [
-            self._class(picture, c, how, maps[c], covers.get(c), threshold, squares, logits) for c in chosen
+            self._class(picture, c, how, maps[c], covers.get(c), threshold, squares, logits, controls)
+            for c in chosen
         ]
         where = (layer or list(self.layers)[-1]) if how.takes_layer else None
         size = self._size(where) if where else None
@@ -187,19 +191,20 @@ class Explainer:
         threshold: float,
         squares: int,
         logits: Tensor,
+        controls: bool,
     ) -> ClassResult:
         heat = _heat(how.marks(raw[None])[0], self.classifier.size)
         box = box_from_heatmap(heat, threshold)
         check = None
         if covered is not None:
-            random = self._at_random(picture, squares)[:, c]
+            random = self._at_random(picture, squares)[:, c] if controls else logits.new_empty(0)
             moved, others = how.sign * (covered[1][c] - logits[c]), how.sign * (random - logits[c])
             check = Check(
                 before=logits[c].item(),
                 after=covered[1][c].item(),
                 random=tuple(random.tolist()),
                 prediction=self.classifier.classes[int(covered[1].argmax())],
-                confirmed=bool(moved < 0 and moved < others.min()),
+                confirmed=controls and bool(moved < 0 and moved < others.min()),
             )
         probability, name = logits.softmax(0)[c].item(), self.classifier.classes[c]
         rank = int((logits > logits[c]).sum()) + 1

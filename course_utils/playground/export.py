@@ -68,7 +68,7 @@ def _row(result: Result, found: ClassResult) -> dict[str, object]:
             key: f"{edge:.2f}" for key, edge in zip(("x0", "y0", "x1", "y1"), found.box_in_file, strict=True)
         }
     if found.check is not None:
-        random = found.check.random
+        random = found.check.random or (float("nan"),)
         row |= {
             "squares_covered": result.squares,
             "logit_covered": f"{found.check.after:.6g}",

@@ -126,9 +126,13 @@ def _class_words(found: ClassResult, result: Result) -> str:
     x0, y0, x1, y1 = (round(edge) for edge in found.box_in_file)
     width, height = result.picture.size
     changes = [value - found.check.before for value in found.check.random]
+    beside = (
+        f"as many at random by {min(changes):+.1f} to {max(changes):+.1f}."
+        if changes
+        else "as many at random: being computed."
+    )
     return (
         f"{words}; box at {result.threshold:.0%}: columns {x0} to {x1}, rows {y0} to {y1} of "
         f"{width} x {height}; covering {result.squares} of {GRID**2} squares changes the logit by "
-        f"{found.check.after - found.check.before:+.1f}, as many at random by {min(changes):+.1f} to "
-        f"{max(changes):+.1f}."
+        f"{found.check.after - found.check.before:+.1f}, {beside}"
     )

@@ -110,8 +110,10 @@ class PlaygroundExplorer(Explorer):
             self.upload, *self.controls.values(), self._picture, self._cautions, self.button, self._links,
         ]  # fmt: skip
 
-    def explain(self, **values: object) -> Result:
+    def explain(self, controls: bool = True, **values: object) -> Result:
         """Return the result for values of the controls; those not named are as they are.
+
+        ``controls`` are the random covers of the check, see :meth:`Explainer.explain`.
 
         Raises:
             ValueError: the sentence that is shown in place of the picture.
@@ -122,7 +124,12 @@ class PlaygroundExplorer(Explorer):
         layer = layers.get(v["layer"]) if METHODS[v["method"]].takes_layer else None
         classes = [v[field].strip() for field in CLASS_FIELDS if v[field].strip()]
         return explainer.explain(
-            self._picture_named(v["picture"]), classes, v["method"], layer, v["threshold"] / 100
+            self._picture_named(v["picture"]),
+            classes,
+            v["method"],
+            layer,
+            v["threshold"] / 100,
+            controls=controls,
         )
 
     def stills(self, settings: list[Mapping[str, object]], width: str = "100%") -> None:
@@ -144,11 +151,14 @@ class PlaygroundExplorer(Explorer):
         try:
             if change is not None and change["owner"] is self.controls["network"]:
                 self._adjust(self.controls["network"].value)
+            # Maps at once; the random covers of a new picture, which are in the words only, take longer than these.
+            first = self.explain(controls=False)
+            self._cautions.value = ""  # they are not complete yet
+            drawn = figure_html(result_figure(first), words := result_words(first), small=False)
+            self._picture.value = drawn
             self.result = self.explain()
             self._cautions.value = _as_list(self.result)
-            self._picture.value = figure_html(
-                result_figure(self.result), result_words(self.result), small=False
-            )
+            self._picture.value = drawn.replace(html.escape(words), html.escape(result_words(self.result)))
         except ValueError as error:
             self._refuse(str(error))
 

@@ -208,7 +208,7 @@ def test_help_has_examples_and_the_exit_status(capsys):
         main(["explain", "--help"])
     shown = capsys.readouterr().out
     assert "explain cat.jpg --class tabby --method grad-cam --out map.png" in shown
-    assert "exit status: 0" in shown
+    assert "exit status:\n  0    all pictures" in shown and "\n  2    nothing" in shown
 
 
 def test_a_typing_error_loads_no_pytorch(folder):

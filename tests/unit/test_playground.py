@@ -361,6 +361,18 @@ def test_nothing_of_the_figure_is_cut_off():
         )
 
 
+def test_without_controls_nothing_is_confirmed_and_all_else_is_the_same():
+    explainer, shown = Explainer(tiny(), "tiny"), picture(seed=1)
+    whole, part = (explainer.explain(shown, [0, 1, 2], controls=c) for c in (True, False))
+    for a, b in zip(whole.classes, part.classes, strict=True):
+        assert np.array_equal(a.raw, b.raw) and a.box == b.box
+        assert b.check is None or (b.check.random, b.check.confirmed) == ((), False)
+        assert b.check is None or (a.check.before, a.check.after) == (b.check.before, b.check.after)
+        assert "not-confirmed" not in [caution.code for caution in b.cautions]
+    assert "being computed" in playground.result_words(part)
+    assert "nan" in playground.to_csv([part]) and "nan" not in playground.to_csv([whole])
+
+
 def test_audit_counts_and_correlates():
     clf = tiny()
     explainer, pictures = Explainer(clf, "tiny"), [picture(seed=s) for s in range(4)]
@@ -379,9 +391,16 @@ def test_audit_counts_and_correlates():
         )
         values.append(torch.corrcoef(ranks.double())[0, 1].item())
     assert measured[5].split()[0] == f"{np.mean(values):.2f}"
+    assert found.mirrored == pytest.approx(values, abs=1e-6)
+    assert [one.classes[0].index for one in found.results] == [0, 1, 2, 3]
+    shuffled = Explainer(with_shuffled_head(clf)).explain(pictures[1], 1).classes[0].raw
+    ranks = [torch.from_numpy(m).flatten().argsort().argsort() for m in (results[1].raw, shuffled)]
+    assert found.shuffled[1] == pytest.approx(torch.corrcoef(torch.stack(ranks).double())[0, 1].item())
     assert found.report().count("\n") == 3 + len(found.rows) and "| my verdict |" in found.report()
     with pytest.raises(ValueError, match="two pictures"):
         playground.audit(explainer, pictures, [0])
+    with pytest.raises(ValueError, match="guided backprop makes gradient images"):
+        playground.audit(explainer, pictures, [0, 1, 2, 3], "guided-backprop")
 
 
 def test_the_shuffled_head_is_a_copy_with_the_same_weights_elsewhere():

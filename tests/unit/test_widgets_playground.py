@@ -299,6 +299,22 @@ def test_stills_have_their_warnings_and_leave_the_explorer(explorer, capsys, mon
     assert explorer.html == before
 
 
+def test_a_new_picture_is_shown_before_its_random_covers_are_computed(clf):
+    explorer, seen, shown = widgets.playground_explorer(clf, "tiny"), [], []
+    explorer.set(first="ant", second="bee")
+    handle = clf.net.register_forward_pre_hook(lambda net, inputs: seen.append(len(inputs[0])))
+    explorer._picture.observe(lambda change: shown.append((sum(seen), change["new"])), names="value")
+    explorer.set(picture="cat")
+    handle.remove()
+    (images, first), (all_images, last) = shown
+    # The picture, twice more for its maps (once to find the layer), one cover for each class; then ten random covers.
+    assert images <= 5 and all_images - images == 10
+    assert "at random: being computed" in first and "being computed" not in last
+    assert re.search(r'src="([^"]+)"', first)[1] == re.search(r'src="([^"]+)"', last)[1]
+    assert caption(explorer) == result_words(explorer.result) == result_words(explorer.explain())
+    assert all(f.check.random for f in explorer.result.classes if f.check)
+
+
 def test_grad_cam_answers_fast_once_the_picture_is_there(lite):
     explorer = lite
     explorer.set(picture="camera", first="tripod", second="")
