@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from course_utils.exercises.engine import Exercise, Misconception
 
@@ -116,6 +115,8 @@ overlap = Exercise(
 
 
 def _largest_box(mask):
+    from scipy import ndimage
+
     components, number = ndimage.label(mask, np.ones((3, 3)))
     if number == 0:
         return None

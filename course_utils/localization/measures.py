@@ -13,7 +13,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage
 
 from course_utils.localization.checks import aligned, as_box, as_heatmap, as_mask, as_region, as_share
 
@@ -50,6 +49,8 @@ def box_from_heatmap(heatmap: object, threshold: float = 0.15) -> Box | None:
     Raises:
         TypeError, ValueError: not one map, negative, NaN or infinite values, a threshold outside (0, 1].
     """
+    from scipy import ndimage  # here, since it takes half a second, which not every notebook needs
+
     values = as_heatmap(heatmap)
     threshold = as_share(threshold, "threshold")
     peak = float(values.max())

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image, ImageOps
-from scipy.stats import spearmanr
 from torch import nn
 
 from course_utils.models import Classifier
@@ -133,6 +132,8 @@ def _alike(result: Result, other: np.ndarray) -> float:
     raw = result.classes[0].raw
     if np.ptp(raw) == 0 or np.ptp(other) == 0:
         return float("nan")
+    from scipy.stats import spearmanr  # here, since importing it takes nearly a second
+
     return float(spearmanr(raw.ravel(), other.ravel()).statistic)
 
 

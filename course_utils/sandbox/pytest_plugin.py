@@ -10,10 +10,27 @@ import os
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from . import confine, sitecustomize
 
 WORKERS = 2
+# What lasts longest comes first, so that no worker is left with it in the end.
+LONGEST = (
+    "tests/browser/",
+    "tests/unit/test_widgets_on_older_ipywidgets.py",
+    "tests/notebooks/test_colab.py",
+    "notebooks/",
+)
+# Each of these files has a test for each notebook. Together they take longer than all unit tests.
+ONE_BY_ONE = ("tests/browser/test_accessibility.py", "tests/browser/test_notebooks_in_lab.py")
+
+
+class Scheduling(LoadFileScheduling):
+    """A file's tests stay with one worker, but for those that take long and can run on their own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if nodeid.startswith(ONE_BY_ONE) else nodeid.split("::", 1)[0]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -28,3 +45,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     named = config.args_source == pytest.Config.ArgsSource.ARGS
     files = [Path(argument.split("::")[0]).suffix for argument in config.args]
     return 0 if named and all(files) else WORKERS
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling | None:
+    """What ``--dist loadfile`` means."""
+    return Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring the longest tests to the front, and leave the others in their order."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))

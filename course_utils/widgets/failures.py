@@ -11,7 +11,6 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from scipy import ndimage
 
 from course_utils.failure_kinds import KINDS, SHOWN, Mistake
 from course_utils.failures import PARTS, Case
@@ -43,6 +42,8 @@ def enlarged(mistake: Mistake, shown: int = 0) -> torch.Tensor:
 
 def outlined(case: Case) -> np.ndarray:
     """Return a picture (H, W, 3) in [0, 1] with its object outlined in white and the other object in pink."""
+    from scipy import ndimage  # slow to import
+
     # Painted, not drawn by matplotlib, whose contours take a quarter of an explorer's answer.
     picture = np.asarray(case.image) / 255
     for part, color in (("other object", COLORS["other object"]), ("object", "white")):

@@ -7,7 +7,6 @@ from functools import lru_cache
 
 import numpy as np
 from matplotlib.figure import Figure
-from scipy import ndimage
 from torch import Tensor
 
 from course_utils.cam import grad_cam
@@ -33,6 +32,8 @@ def threshold_explorer(classifier: Classifier, names: Sequence[str] | None = Non
     Raises:
         ValueError: an unknown photograph, or one that no class of ImageNet fits.
     """
+    from scipy import ndimage  # slow to import
+
     known = [name for name in list_photos() if load_photo(name).labels]
     chosen = known if names is None else list(names)
     for name in chosen:

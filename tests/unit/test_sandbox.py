@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 import pytest
 from nbclient import NotebookClient
@@ -14,6 +15,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from course_utils.sandbox import FOLDER, confine
 from course_utils.sandbox.sitecustomize import guard
+
+ROOT = Path(__file__).resolve().parents[2]
 
 REFUSED = "The network is switched off here"
 # 192.0.2.0/24 and 2001:db8::/32 are reserved for documentation (RFC 5737, RFC 3849): even without a guard, nobody
@@ -180,3 +183,36 @@ def test_single_files_run_without_workers(arguments, workers):
         args_source = pytest.Config.ArgsSource.ARGS if arguments else pytest.Config.ArgsSource.TESTPATHS
 
     assert pytest_xdist_auto_num_workers(Config) == workers
+
+
+def test_the_longest_tests_come_first_and_the_others_stay_in_order():
+    from course_utils.sandbox.pytest_plugin import LONGEST, pytest_collection_modifyitems
+
+    class Item:
+        def __init__(self, nodeid):
+            self.nodeid = nodeid
+
+    files = [
+        "tests/unit/test_b.py",
+        "notebooks/00_a.ipynb",
+        "tests/unit/test_a.py",
+        "tests/browser/test_c.py",
+    ]
+    items = [Item(f"{file}::{n}") for file in files for n in (1, 2)]
+    pytest_collection_modifyitems(items)
+    found = [item.nodeid.split("::")[0] for item in items[::2]]
+    assert found == [files[1], files[3], files[0], files[2]]
+    assert all((ROOT / start).exists() for start in LONGEST)
+
+
+def test_only_the_tests_of_whole_notebooks_part_from_their_file():
+    from course_utils.sandbox.pytest_plugin import ONE_BY_ONE, Scheduling
+
+    def scope(nodeid):
+        return Scheduling._split_scope(None, nodeid)
+
+    assert scope("notebooks/00_a.ipynb::Cell 0") == scope("notebooks/00_a.ipynb::Cell 1")
+    assert scope("tests/browser/test_decks.py::a") == scope("tests/browser/test_decks.py::b")
+    for file in ONE_BY_ONE:
+        assert (ROOT / file).is_file()
+        assert scope(f"{file}::test[a]") != scope(f"{file}::test[b]")
