@@ -132,8 +132,8 @@ def execute(notebook: NotebookNode, folder: Path, threads: int = 2) -> Report:
 
 
 def rounded_seconds(seconds: float) -> int:
-    """Seconds rounded to the nearest 5, so that the figure in a header seldom changes."""
-    return max(5, 5 * math.floor(seconds / 5 + 0.5))
+    """Seconds rounded up to a multiple of 5, so that the figure in a header seldom changes."""
+    return max(5, 5 * math.ceil(seconds / 5))
 
 
 def write_seconds_in_table(readme: Path, name: str, seconds: int) -> bool:

@@ -183,7 +183,7 @@ def test_pictures_are_measured_decoded():
     assert image_sizes(new_notebook(cells=[new_markdown_cell(""), cell])) == [(1, 10), (1, 20), (1, 31)]
 
 
-@pytest.mark.parametrize(("measured", "shown"), [(0.2, 5), (5, 5), (7.4, 5), (7.5, 10), (43, 45)])
+@pytest.mark.parametrize(("measured", "shown"), [(0.2, 5), (5, 5), (5.01, 10), (41, 45), (59.9, 60)])
 def test_seconds_are_rounded_to_five(measured, shown):
     assert rounded_seconds(measured) == shown
 
