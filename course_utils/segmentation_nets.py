@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm.auto import tqdm
 
 from course_utils.arguments import whole_number
 from course_utils.hooks import evaluation_mode
@@ -23,6 +21,7 @@ from course_utils.segmentation import (
     expansion_loss,
     seeding_loss,
 )
+from course_utils.training import descend
 
 __all__ = ["LOSSES", "fit_segmentation", "segment", "segmentation_net"]
 
@@ -135,32 +134,17 @@ def fit_segmentation(
     descent = torch.optim.AdamW(net.parameters(), lr)
     schedule = torch.optim.lr_scheduler.OneCycleLR(descent, lr, total_steps=steps + 1, pct_start=0.25)
     draw = torch.Generator().manual_seed(whole_number(seed, "seed", 0))
-    means = []
-    with torch.enable_grad(), tqdm(total=steps, disable=not progress) as bar:
-        for epoch in range(epochs):
-            total = 0.0
-            for chosen in torch.randperm(len(images), generator=draw).split(batch):
-                shown, marked = images[chosen], seeds[chosen]
-                mirrored = torch.rand(len(chosen), generator=draw) < 0.5
-                shown = torch.where(mirrored[:, None, None, None], shown.flip(3), shown)
-                marked = torch.where(mirrored[:, None, None], marked.flip(2), marked)
-                logits = net(shown.to(memory_format=torch.channels_last))
-                loss = _loss(logits, shown, marked, present[chosen], losses)
-                descent.zero_grad()
-                loss.backward()
-                descent.step()
-                schedule.step()
-                total += loss.item() * len(chosen)
-                bar.update()
-            means.append(total / len(images))
-            bar.set_description(f"epoch {epoch + 1}, loss {means[-1]:.3f}")
-            if not math.isfinite(means[-1]):
-                raise FloatingPointError(
-                    f"the loss was not finite in epoch {epoch + 1}. Make the network anew, and train with a learning "
-                    f"rate below {lr}."
-                )
-    descent.zero_grad()
-    return means
+
+    def summed() -> Iterator[tuple[Tensor, int]]:
+        for chosen in torch.randperm(len(images), generator=draw).split(batch):
+            shown, marked = images[chosen], seeds[chosen]
+            mirrored = torch.rand(len(chosen), generator=draw) < 0.5
+            shown = torch.where(mirrored[:, None, None, None], shown.flip(3), shown)
+            marked = torch.where(mirrored[:, None, None], marked.flip(2), marked)
+            logits = net(shown.to(memory_format=torch.channels_last))
+            yield _loss(logits, shown, marked, present[chosen], losses), len(chosen)
+
+    return descend(descent, schedule, summed, epochs, steps, progress)
 
 
 def _loss(logits: Tensor, images: Tensor, seeds: Tensor, present: Tensor, losses: Collection[str]) -> Tensor:

@@ -7,7 +7,6 @@ the paper.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm.auto import tqdm
 
 from course_utils.arguments import whole_number
 from course_utils.language_nets import PAD, Answerer, Captioner, Vocabulary
@@ -24,7 +22,7 @@ from course_utils.scene_language import caption, caption_words, described_scenes
 from course_utils.scene_questions import ANSWERS, QUESTIONS, Question, sample_questions
 from course_utils.scenes import Scenes
 from course_utils.trained import WEIGHTS, one_thread, scene_classifier
-from course_utils.training import load_or_train, one_cycle
+from course_utils.training import descend, load_or_train, one_cycle
 from course_utils.weights import load_into, save_weights
 
 __all__ = [
@@ -164,26 +162,15 @@ def _descend(
     total = epochs * -(-SCENES // batch)
     schedule = torch.optim.lr_scheduler.LambdaLR(descent, lambda step: one_cycle(step, total))
     draw = torch.Generator().manual_seed(seed)
+
+    def losses() -> Iterator[tuple[Tensor, int]]:
+        for chosen in torch.randperm(SCENES, generator=draw).split(batch):
+            yield loss_of(chosen, torch.randint(2, chosen.shape, generator=draw)), len(chosen)
+
     net.train()
     try:
-        with torch.enable_grad(), tqdm(total=total, disable=not progress) as bar:
-            for epoch in range(epochs):
-                summed = 0.0
-                for chosen in torch.randperm(SCENES, generator=draw).split(batch):
-                    loss = loss_of(chosen, torch.randint(2, chosen.shape, generator=draw))
-                    descent.zero_grad()
-                    loss.backward()
-                    descent.step()
-                    schedule.step()
-                    summed += loss.item() * len(chosen)
-                    bar.update()
-                bar.set_description(f"epoch {epoch + 1}, loss {summed / SCENES:.3f}")
-                if not math.isfinite(summed):
-                    raise FloatingPointError(
-                        f"the loss was not finite in epoch {epoch + 1}: the network cannot be used any more."
-                    )
+        descend(descent, schedule, losses, epochs, total, progress)
     finally:
-        descent.zero_grad()
         net.eval()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +18,7 @@ from course_utils.hooks import evaluation_mode
 from course_utils.inputs import check_images
 from course_utils.weights import load_into
 
-__all__ = ["Evaluation", "evaluate", "fit", "load_or_train", "one_cycle", "standardize"]
+__all__ = ["Evaluation", "descend", "evaluate", "fit", "load_or_train", "one_cycle", "standardize"]
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -96,44 +96,72 @@ def fit(
     total = epochs * steps
     schedule = torch.optim.lr_scheduler.LambdaLR(descent, lambda step: one_cycle(step, total))
     modes = [(part, part.training) for part in net.modules()]
-    losses = []
     devices = [device] if device.type == "cuda" else []
-    with (
-        torch.random.fork_rng(devices),
-        torch.enable_grad(),
-        tqdm(total=total, disable=not progress) as bar,
-    ):
+
+    def losses() -> Iterator[tuple[Tensor, int]]:
+        for chosen in torch.randperm(len(images)).split(batch):
+            shown = images[chosen]
+            if flip:
+                mirrored = torch.rand(len(chosen)) < 0.5
+                shown = torch.where(mirrored[:, None, None, None], shown.flip(3), shown)
+            # Channels last: on a CPU, convolutions take two thirds of the time.
+            shown = shown.to(device, memory_format=torch.channels_last)
+            yield F.cross_entropy(net(shown), labels[chosen].to(device)), len(chosen)
+
+    with torch.random.fork_rng(devices):
         torch.manual_seed(whole_number(seed, "seed", 0))
         net.train()
         try:
+            return descend(descent, schedule, losses, epochs, total, progress)
+        finally:
+            for part, training in modes:
+                part.training = training
+
+
+def descend(
+    descent: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    losses: Callable[[], Iterator[tuple[Tensor, int]]],
+    epochs: int,
+    steps: int,
+    progress: bool = True,
+) -> list[float]:
+    """Take a step down the gradient of each loss; return the mean loss of each epoch.
+
+    Args:
+        descent: the optimizer; its gradients are cleared in the end.
+        schedule: of its learning rate, moved on after each step.
+        losses: called once an epoch; yields the mean loss of a batch, with its graph, and the number of samples in
+            it, each made after the step before.
+        epochs: how often to call it.
+        steps: in all epochs, for the progress bar.
+        progress: show one, with the loss.
+
+    Raises:
+        FloatingPointError: the loss is not finite any more; the message names the epoch.
+    """
+    means = []
+    try:
+        with torch.enable_grad(), tqdm(total=steps, disable=not progress) as bar:
             for epoch in range(epochs):
-                summed = 0.0
-                for chosen in torch.randperm(len(images)).split(batch):
-                    shown = images[chosen]
-                    if flip:
-                        mirrored = torch.rand(len(chosen)) < 0.5
-                        shown = torch.where(mirrored[:, None, None, None], shown.flip(3), shown)
-                    # Channels last: on a CPU, convolutions take two thirds of the time.
-                    shown = shown.to(device, memory_format=torch.channels_last)
-                    loss = F.cross_entropy(net(shown), labels[chosen].to(device))
+                total, samples = 0.0, 0
+                for loss, count in losses():
                     descent.zero_grad()
                     loss.backward()
                     descent.step()
                     schedule.step()
-                    summed += loss.item() * len(chosen)
+                    total, samples = total + loss.item() * count, samples + count
                     bar.update()
-                losses.append(summed / len(images))
-                bar.set_description(f"epoch {epoch + 1}, loss {losses[-1]:.3f}")
-                if not math.isfinite(losses[-1]):
+                means.append(total / samples)
+                bar.set_description(f"epoch {epoch + 1}, loss {means[-1]:.3f}")
+                if not math.isfinite(means[-1]):
                     raise FloatingPointError(
                         f"the loss was not finite in epoch {epoch + 1}: the network cannot be used any more. Make it "
-                        f"anew and train with a learning rate below {lr}."
+                        f"anew and train with a learning rate below {descent.defaults['lr']}."
                     )
-        finally:
-            descent.zero_grad()
-            for part, training in modes:
-                part.training = training
-    return losses
+    finally:
+        descent.zero_grad()
+    return means
 
 
 def standardize(net: nn.Module, images: Tensor) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from course_utils.assets import AssetError
-from course_utils.training import evaluate, fit, load_or_train, one_cycle, standardize
+from course_utils.training import descend, evaluate, fit, load_or_train, one_cycle, standardize
 from course_utils.weights import save_weights
 
 
@@ -253,3 +253,18 @@ def test_load_or_train(tmp_path):
     assert len(trained) == 1
     torch.testing.assert_close(weights(loaded), weights(small(seed=7)), rtol=1e-3, atol=1e-6)
     assert all(p.dtype == torch.float32 and p.requires_grad for p in loaded.parameters())
+
+
+def test_descent_by_hand():
+    """Two steps from w = 1 on w^2 with rate 0.25: each halves w; the first epoch's mean weighs samples, 3 to 1."""
+    w = torch.nn.Parameter(torch.ones(()))
+    descent = torch.optim.SGD([w], lr=0.25)
+    schedule = torch.optim.lr_scheduler.LambdaLR(descent, lambda step: 1.0)
+
+    def losses():
+        yield w**2, 3
+        yield w**2, 1
+
+    means = descend(descent, schedule, losses, 2, 4, progress=False)
+    assert means == [(3 * 1 + 0.25) / 4, (3 / 16 + 1 / 64) / 4]
+    assert w.item() == 1 / 16 and w.grad is None
