@@ -146,7 +146,9 @@ def _train_captioner(net: Captioner, run: int, progress: bool) -> None:
 
 
 def _turn(images: Tensor, turned: Tensor) -> Tensor:
-    return torch.where(turned.bool()[:, None, None, None], images.flip(3), images)
+    """Mirror some images; channels last, with which convolutions are faster on a CPU."""
+    images = torch.where(turned.bool()[:, None, None, None], images.flip(3), images)
+    return images.to(memory_format=torch.channels_last)
 
 
 def _descend(
