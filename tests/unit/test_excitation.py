@@ -210,6 +210,9 @@ def test_the_contrastive_form_needs_a_linear_layer_at_the_end():
     assert excitation_backprop(net, tiny_images(), 0, "1").sum() == pytest.approx(2, abs=1e-5)
     with pytest.raises(ValueError, match="must end in a linear layer"):
         excitation_backprop(net, tiny_images(), 0, "1", contrastive=True)
+    after = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 6 * 6, 2), nn.ReLU())
+    with pytest.raises(ValueError, match="must end in a linear layer"):
+        excitation_backprop(after, tiny_images(), 0, "1", contrastive=True)
 
 
 def test_nothing_is_left_changed():
