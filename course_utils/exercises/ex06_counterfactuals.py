@@ -385,6 +385,10 @@ fewest_squares = Exercise(
             lambda logits, squares: len(_fewest_squares(logits, squares)),
             "You return how many squares it takes. Return the list of squares, in the order in which you cover them.",
         ),
+        Misconception(
+            lambda logits, squares: sorted(_fewest_squares(logits, squares)),
+            "The right squares, but sorted. Return them in the order in which you cover them.",
+        ),
     ],
     hints=[
         "First the prediction for the whole picture: original = logits([]).argmax().",

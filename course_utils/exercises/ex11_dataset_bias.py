@@ -91,6 +91,10 @@ energy_and_area = Exercise(
             "You divided two means: that is energy over area, how many times chance. Return the two shares separately.",
         ),
         Misconception(
+            _with(lambda raw, mask: raw.relu()[mask].mean()),
+            "That is the mean value in the mask. The energy is a share: a sum in the mask over the sum of the map.",
+        ),
+        Misconception(
             _with(lambda raw, mask: ((raw > 0) & mask).sum() / (raw > 0).sum()),
             "You counted positive pixels. Energy weighs each by its value.",
         ),
@@ -154,6 +158,11 @@ def _answers(rng):
     return cases
 
 
+def _sizes_of_groups(labels, grounds):
+    sizes = torch.bincount(2 * labels + grounds, minlength=4).view(2, 2) / len(labels)
+    return sizes, float(sizes.min())
+
+
 def _tabled(change):
     return lambda predicted, labels, grounds: change(*_group_table(predicted, labels, grounds))
 
@@ -206,6 +215,10 @@ group_table = Exercise(
             ),
             "You divided by all pictures. Divide by the size of the group: else a small group looks bad only because "
             "it is small.",
+        ),
+        Misconception(
+            lambda predicted, labels, grounds: _sizes_of_groups(labels, grounds),
+            "That is how many of all pictures each group has. Asked for is how many of the group's pictures are right.",
         ),
         Misconception(
             _tabled(lambda table, worst: (table.nan_to_num(0), float(table.nan_to_num(0).min()))),
@@ -281,6 +294,10 @@ group_weights = Exercise(
             "The weight grows with the size of the group: a small group then counts even less. Take the inverse.",
         ),
         Misconception(
+            lambda labels, grounds: _group_weights(labels, grounds) / len(labels),
+            "The groups have the same sum, but all weights together make 1. Their mean must be 1: multiply by n.",
+        ),
+        Misconception(
             lambda labels, grounds: torch.ones(len(labels)),
             "With the same weight for all, a group counts as much as it has pictures.",
         ),
@@ -347,6 +364,11 @@ flip_rate = Exercise(
             lambda first, second: float((first.argmax(0) != second.argmax(0)).float().mean()),
             "argmax(0) looks for the picture with the largest logit. The predicted class is the argmax along "
             "dimension 1.",
+        ),
+        Misconception(
+            lambda first, second: float(((first[:, 0] > 0) != (second[:, 0] > 0)).float().mean()),
+            "You compared the sign of one logit. What is predicted is the class with the largest of all logits, "
+            "whatever their signs.",
         ),
     ],
     hints=[
