@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -167,7 +168,7 @@ def sample_questions(things: Sequence[SceneObject], n: int, draw: np.random.Gene
     tree: dict[str, dict[str, dict[str, list[Question]]]] = {}
     for question in all_questions(things):
         forms = tree.setdefault(question.kind, {})
-        forms.setdefault(_form(question), {}).setdefault(question.answer, []).append(question)
+        forms.setdefault(_form(question.text, question.kind), {}).setdefault(question.answer, []).append(question)
 
     def pick(options: list) -> object:
         return options[draw.integers(len(options))]
@@ -190,17 +191,16 @@ def paired_questions(things: Sequence[SceneObject], kind: str) -> tuple[Question
     first: dict[str, Question] = {}
     for question in all_questions(things):
         if question.kind == kind and question.about:
-            before = first.setdefault(_form(question), question)
+            before = first.setdefault(_form(question.text, question.kind), question)
             if not set(before.about) & set(question.about):
                 return before, question
     return None
 
 
-def _form(question: Question) -> str:
-    """The question without its particular words."""
-    form = " ".join("*" if w in KINDS or w in COLORS else w for w in question.text.split())
-    return (
-        re.sub(r"many \S+( things)?", lambda m: "many" + (m[1] or ""), form)
-        if question.kind == "count"
-        else form
-    )
+@cache
+def _form(text: str, kind: str) -> str:
+    """A question without its particular words."""
+    form = " ".join("*" if w in KINDS or w in COLORS else w for w in text.split())
+    if kind == "count":
+        return re.sub(r"many \S+( things)?", lambda m: "many" + (m[1] or ""), form)
+    return form
