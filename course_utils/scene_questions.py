@@ -168,7 +168,9 @@ def sample_questions(things: Sequence[SceneObject], n: int, draw: np.random.Gene
     tree: dict[str, dict[str, dict[str, list[Question]]]] = {}
     for question in all_questions(things):
         forms = tree.setdefault(question.kind, {})
-        forms.setdefault(_form(question.text, question.kind), {}).setdefault(question.answer, []).append(question)
+        forms.setdefault(_form(question.text, question.kind), {}).setdefault(question.answer, []).append(
+            question
+        )
 
     def pick(options: list) -> object:
         return options[draw.integers(len(options))]
