@@ -30,7 +30,7 @@ DOSES = (0.8, 0.9, BIAS)
 
 @lru_cache(maxsize=RUNS)
 def training_films(run: int = 0) -> Radiographs:
-    """Return the radiographs that the networks of a run learn from; drawing them takes some 15 seconds."""
+    """Return the radiographs that the networks of a run learn from; drawing them takes some 20 seconds."""
     return radiographs(FILMS, seed=TRAINING_SEED + whole_number(run, "run", 0, RUNS - 1))
 
 

@@ -1,11 +1,10 @@
 import errno
 import hashlib
 import socket
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from file_server import serving
 
 from course_utils import assets
 from course_utils.assets import AssetError, cache_folder, data_file, download, package_file, verify
@@ -14,40 +13,10 @@ CONTENT = b"weights " * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
-class Server(ThreadingHTTPServer):
-    """A loopback web server for a few files; counts the requests."""
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files = {"/net-01234567.pth": CONTENT}
-        self.requests = 0
-        self.truncate = False
-        self.address = f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.server.requests += 1
-        content = self.server.files.get(self.path)
-        if content is None:
-            return self.send_error(404)
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        return self.wfile.write(content[: len(content) // 2] if self.server.truncate else content)
-
-    def log_message(self, *args):
-        pass
-
-
 @pytest.fixture
 def server():
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with serving({"/net-01234567.pth": CONTENT}) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +49,7 @@ def test_a_complete_download(server, cache, digits):
 def test_the_second_time_needs_no_network(server, cache):
     first = download(url(server), SHA256, progress=False)
     assert download(url(server), SHA256, progress=False) == first
-    assert server.requests == 1
+    assert len(server.asked) == 1
 
 
 def test_another_name_in_the_cache(server, cache):
@@ -117,11 +86,11 @@ def test_a_wrong_hash_is_discarded(server, cache):
 
 
 def test_a_download_that_breaks_off(server, cache):
-    server.truncate = True
+    server.truncated = ".pth"
     with pytest.raises(AssetError, match=r"could not download .*Check the network connection"):
         download(url(server), SHA256, progress=False)
     assert left_in(cache) == []
-    server.truncate = False
+    server.truncated = ""
     assert download(url(server), SHA256, progress=False).read_bytes() == CONTENT
 
 
@@ -166,7 +135,7 @@ def test_a_cache_that_cannot_be_written(server, cache, monkeypatch, problem):
         monkeypatch.setattr(Path, "touch", refuse)  # not chmod: root may write anywhere
     with pytest.raises(AssetError, match=r"cache folder .*cache cannot be written .* Set COURSE_CACHE to"):
         download(url(server), SHA256, progress=False)
-    assert server.requests == 0
+    assert not server.asked
 
 
 def test_two_processes_do_not_share_an_unfinished_file(server, cache, monkeypatch):

@@ -4,12 +4,11 @@ here; none of the real pictures is needed."""
 import hashlib
 import io
 import os
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+from file_server import serving
 from PIL import Image
 
 from course_utils import xray_real
@@ -27,44 +26,12 @@ def picture(value: int) -> bytes:
 FILES = {"hannover_a.png": picture(10), "hannover_b.png": picture(90), "nih_c.png": picture(170)}
 
 
-class Server(ThreadingHTTPServer):
-    """A loopback web server; remembers what was asked for, and breaks off where told to."""
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files = {
-            f"/{folder}/{name}": content
-            for name, content in FILES.items()
-            for folder in ("pub", "m/chest_xray")
-        }
-        self.asked, self.truncated = [], ""
-        self.address = f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.server.asked.append(self.path)
-        content = self.server.files.get(self.path)
-        if content is None:
-            return self.send_error(404)
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        cut = self.server.truncated and self.server.truncated in self.path
-        return self.wfile.write(content[: len(content) // 2] if cut else content)
-
-    def log_message(self, *args):
-        pass
-
-
 @pytest.fixture
 def server():
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    folders = ("pub", "m/chest_xray")
+    files = {f"/{folder}/{name}": content for name, content in FILES.items() for folder in folders}
+    with serving(files) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(autouse=True)
