@@ -68,12 +68,29 @@ class Lab:
         return f"{self.address}lab/tree/notebooks/{name}?reset&token={self.token}"
 
 
+def environment(scratch: Path) -> dict[str, str]:
+    """Return variables for a server: whoever runs this has settings and kernels of their own, which are left out.
+
+    Its kernels reach no network.
+    """
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")}
+    confine(environ)
+    environ |= {f"JUPYTER_{name}_DIR": str(scratch / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
+    return environ | {"IPYTHONDIR": str(scratch / "ipython")}
+
+
+def end(server: subprocess.Popen) -> None:
+    """Ask a server to end, and make it."""
+    server.terminate()
+    try:
+        server.wait(30)
+    except subprocess.TimeoutExpired:
+        server.kill()
+
+
 @contextmanager
 def lab_server(notebooks: list[Path], scratch: Path) -> Iterator[Lab]:
-    """Serve copies of notebooks from an empty folder.
-
-    Settings, kernels and workspaces of whoever runs this are left out. Kernels reach no network.
-    """
+    """Serve copies of notebooks from an empty folder."""
     folder = scratch / "course" / "notebooks"
     folder.mkdir(parents=True)
     for path in notebooks:
@@ -83,11 +100,8 @@ def lab_server(notebooks: list[Path], scratch: Path) -> Iterator[Lab]:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(values))
     token = secrets.token_hex(16)
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")}
-    confine(environ)
-    environ |= {f"JUPYTER_{name}_DIR": str(scratch / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
-    environ |= {"JUPYTERLAB_SETTINGS_DIR": str(scratch / "settings"), "IPYTHONDIR": str(scratch / "ipython")}
-    environ |= {"JUPYTERLAB_WORKSPACES_DIR": str(scratch / "workspaces"), "JUPYTER_TOKEN": token}
+    environ = environment(scratch) | {"JUPYTER_TOKEN": token}
+    environ |= {f"JUPYTERLAB_{name}_DIR": str(scratch / name.lower()) for name in ("SETTINGS", "WORKSPACES")}
     log = scratch / "server.log"
     with log.open("w") as written:
         server = subprocess.Popen(
@@ -101,11 +115,7 @@ def lab_server(notebooks: list[Path], scratch: Path) -> Iterator[Lab]:
         try:
             yield Lab(folder, _address(server, scratch / "runtime", log), token)
         finally:
-            server.terminate()
-            try:
-                server.wait(30)
-            except subprocess.TimeoutExpired:
-                server.kill()
+            end(server)
 
 
 def _address(server: subprocess.Popen, runtime: Path, log: Path) -> str:

@@ -1,7 +1,6 @@
 """Notebook 14 as a web page: Voila serves it; its explorer answers, takes a picture, refuses a text, offers files."""
 
 import csv
-import os
 import re
 import socket
 import subprocess
@@ -15,11 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from driving import find_explorers
-from lab import ROOT, Visit
+from lab import ROOT, Visit, end, environment
 from PIL import Image
 from playwright.sync_api import Page
-
-from course_utils.sandbox import confine
 
 NOTEBOOK = ROOT / "notebooks" / "14_explain_your_own.ipynb"
 START, RENDERED = 120, 400_000  # seconds for the server, milliseconds for a page: all cells run first
@@ -37,25 +34,17 @@ def address(tmp_path_factory) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")}
-    confine(environ)
-    environ |= {f"JUPYTER_{name}_DIR": str(scratch / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
-    environ |= {"IPYTHONDIR": str(scratch / "ipython")}
     command = [sys.executable, "-m", "voila", str(NOTEBOOK), _setting(), "--no-browser", f"--port={port}"]
     with (scratch / "server.log").open("w") as log:
         server = subprocess.Popen(
             [*command, "--Voila.ip=127.0.0.1"],
-            cwd=scratch, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+            cwd=scratch, env=environment(scratch), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:
             _wait_for_port(server, port, scratch / "server.log")
             yield f"http://127.0.0.1:{port}/"
         finally:
-            server.terminate()
-            try:
-                server.wait(30)
-            except subprocess.TimeoutExpired:
-                server.kill()
+            end(server)
 
 
 def _setting() -> str:
