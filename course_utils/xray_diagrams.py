@@ -58,7 +58,7 @@ def draw_doses(doses: Sequence[float], rows: Mapping[str, Tensor], area: float) 
     figure, (ax,) = panels(1, width=8, height=4)
     for name, words, color in (
         ("flip_rate", "flip rate", PALETTE[4]),
-        ("biased", "accuracy in the hospital", PALETTE[2]),
+        ("biased", "accuracy, stamp as in (1)", PALETTE[2]),
         ("flipped", "accuracy where the stamp lies", PALETTE[0]),
         ("corner", "energy in the corner", PALETTE[1]),
     ):

@@ -165,8 +165,7 @@ guided_gradient = Exercise(
         ),
         Misconception(
             lambda *layers: _guided_gradient(*layers).relu(),
-            "One ReLU too many: below the first linear layer there is no activation, so the gradient of x keeps both "
-            "signs.",
+            "One ReLU too many: no activation lies below the first linear layer, so the gradient of x keeps its signs.",
         ),
         Misconception(
             _deconvnet_gradient,
@@ -250,7 +249,8 @@ def _draw_pairs(rng):
         for h, w in [(2, 3), (3, 3), (4, 2)]
     ]
     nothing_positive = (torch.tensor(rng.normal(size=(3, 6, 6))), -torch.tensor(rng.random((2, 2))))
-    return [*cases, nothing_positive]
+    all_positive = (nothing_positive[0], 0.5 - nothing_positive[1])
+    return [*cases, nothing_positive, all_positive]
 
 
 fuse = Exercise(

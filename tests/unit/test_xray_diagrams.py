@@ -47,7 +47,7 @@ def test_doses_are_means_with_bands():
     lines = lines_of(figure)
     np.testing.assert_allclose(lines["flip rate"].get_xydata(), [[0.5, 0.1], [0.9, 0.6]], atol=1e-6)
     assert {
-        "accuracy in the hospital",
+        "accuracy, stamp as in (1)",
         "accuracy where the stamp lies",
         "energy in the corner",
     } <= lines.keys()
