@@ -56,8 +56,9 @@ def box_from_heatmap(heatmap: object, threshold: float = 0.15) -> Box | None:
     peak = float(values.max())
     if peak == 0:
         return None
-    # Half of the smallest number there is would round to zero, so the second condition is needed.
-    marked = (values >= threshold * peak) & (values > 0)
+    limit = threshold * peak
+    # Half of the smallest number there is rounds to zero.
+    marked = values >= limit if limit > 0 else values > 0
     components, number = ndimage.label(marked, EIGHT_NEIGHBORS)
     if number > 1:
         sizes = np.bincount(components.ravel())
