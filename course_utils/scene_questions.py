@@ -168,9 +168,7 @@ def sample_questions(things: Sequence[SceneObject], n: int, draw: np.random.Gene
     tree: dict[str, dict[str, dict[str, list[Question]]]] = {}
     for question in all_questions(things):
         forms = tree.setdefault(question.kind, {})
-        forms.setdefault(_form(question.text, question.kind), {}).setdefault(question.answer, []).append(
-            question
-        )
+        forms.setdefault(_form(question.text), {}).setdefault(question.answer, []).append(question)
 
     def pick(options: list) -> object:
         return options[draw.integers(len(options))]
@@ -193,16 +191,14 @@ def paired_questions(things: Sequence[SceneObject], kind: str) -> tuple[Question
     first: dict[str, Question] = {}
     for question in all_questions(things):
         if question.kind == kind and question.about:
-            before = first.setdefault(_form(question.text, question.kind), question)
+            before = first.setdefault(_form(question.text), question)
             if not set(before.about) & set(question.about):
                 return before, question
     return None
 
 
 @cache
-def _form(text: str, kind: str) -> str:
+def _form(text: str) -> str:
     """A question without its particular words."""
     form = " ".join("*" if w in KINDS or w in COLORS else w for w in text.split())
-    if kind == "count":
-        return re.sub(r"many \S+( things)?", lambda m: "many" + (m[1] or ""), form)
-    return form
+    return re.sub(r"many \S+( things)?", lambda m: "many" + (m[1] or ""), form)
