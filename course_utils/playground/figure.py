@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -27,12 +28,14 @@ WIDTH, HEIGHT = 2.4, 2.65  # inches of a panel with its title
 LINE = 0.19  # inches of a line of a caution
 
 
-def result_figure(result: Result, cautions: bool = False) -> Figure:
+def result_figure(result: Result, cautions: bool = False, reuse: Figure | None = None) -> Figure:
     """Return a figure: above, what the network sees and a map for each class; below, the predictions and the check.
 
     Args:
         result: of up to MOST_CLASSES classes.
         cautions: write them below, for a figure that leaves the page.
+        reuse: a figure from this function that is no longer needed. If it has the same shape it is drawn over:
+            making new axes takes as long as all the rest.
 
     Raises:
         ValueError: more classes than there is room for.
@@ -55,7 +58,11 @@ def result_figure(result: Result, cautions: bool = False) -> Figure:
         "wspace": 0.06,
         "hspace": 0.15,
     }
-    figure, axes = plt.subplots(2, columns, figsize=(width, height), gridspec_kw=places, squeeze=False)
+    if reuse is not None and (len(reuse.axes), *reuse.get_size_inches()) == (2 * columns, width, height):
+        figure, axes = reuse, np.reshape(reuse.axes, (2, columns))
+        _empty(figure)
+    else:
+        figure, axes = plt.subplots(2, columns, figsize=(width, height), gridspec_kw=places, squeeze=False)
     draw_photo(axes[0, 0], result.square.transpose(1, 2, 0), _short(result.picture.name))
     _draw_predictions(axes[1, 0], result)
     for found, above, under in zip(result.classes, axes[0, 1:], axes[1, 1:], strict=True):
@@ -65,6 +72,14 @@ def result_figure(result: Result, cautions: bool = False) -> Figure:
     if lines:
         figure.text(0.08 / width, (below - 0.05) / height, "\n".join(lines), va="top", fontsize=10)
     return figure
+
+
+def _empty(figure: Figure) -> None:
+    """Take away all that was drawn into a figure's axes, and leave these."""
+    for drawn in [*figure.texts, *(d for ax in figure.axes for d in (*ax.images, *ax.patches, *ax.texts))]:
+        drawn.remove()
+    for ax in figure.axes:
+        ax.containers.clear()  # the bars, of which nothing is left but the list
 
 
 def _draw_class(above: Axes, under: Axes, found: ClassResult, result: Result) -> None:

@@ -83,6 +83,7 @@ class PlaygroundExplorer(Explorer):
         self._picture_named = lru_cache(maxsize=16)(self._read)
         self._own = dict(networks)
         self._explainer = lru_cache(maxsize=4)(self._make_explainer)
+        self._figure: Figure | None = None  # the last one, to draw over
         self._changing = False  # while controls are adjusted to one another
         start = next(iter(self._own))
         classes = sorted(set(self._own[start].classes))
@@ -154,7 +155,8 @@ class PlaygroundExplorer(Explorer):
             # Maps at once; the random covers of a new picture, which are in the words only, take longer than these.
             first = self.explain(controls=False)
             self._cautions.value = ""  # they are not complete yet
-            drawn = figure_html(result_figure(first), words := result_words(first), small=False)
+            self._figure = result_figure(first, reuse=self._figure)
+            drawn = figure_html(self._figure, words := result_words(first), small=False)
             self._picture.value = drawn
             self.result = self.explain()
             self._cautions.value = _as_list(self.result)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import TinyNet, tiny_images
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
@@ -344,6 +345,32 @@ def test_the_figure_says_what_it_shows():
     wide = Classifier(TinyNet(n_classes=6), list("abcdef"), size=28)
     with pytest.raises(ValueError, match="room for 5"):
         result_figure(Explainer(wide).explain(picture(), range(6)))
+
+
+def pixels(figure):
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba()).copy()
+
+
+def test_a_figure_drawn_over_is_the_figure_drawn_anew():
+    explainer = Explainer(tiny(5), "tiny")
+    results = [
+        explainer.explain(picture(seed=1), [0, 1]),  # the second map is empty
+        explainer.explain(picture(seed=2), [3, 4], threshold=0.6),
+        explainer.explain(picture(seed=1, name="q.png"), [1, 2], "guided-grad-cam"),
+        explainer.explain(picture(seed=3), [0, 1, 2]),  # another shape
+        explainer.explain(picture(seed=3), [2, 1, 0], "counterfactual"),
+    ]
+    assert any(c.empty for c in results[0].classes)
+    figure, kept = None, []
+    for result in results:
+        figure = result_figure(result, reuse=figure)
+        kept.append(figure)
+        np.testing.assert_array_equal(pixels(figure), pixels(result_figure(result)))
+    assert kept[0] is kept[1] is kept[2] is not kept[3] and kept[3] is kept[4]
+    # One with cautions below is of another height, and is not drawn over.
+    assert result_figure(results[0], reuse=result_figure(results[0], cautions=True)).texts == []
 
 
 def test_nothing_of_the_figure_is_cut_off():
