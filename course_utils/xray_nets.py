@@ -1,4 +1,4 @@
-"""The small network that reads drawn radiographs: 39,000 parameters, trained in seconds."""
+"""The small network that reads drawn radiographs: 26,000 parameters, trained in seconds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class XrayNet(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         before = 1
-        for channels, kernel, stride in ((24, 11, 4), (32, 3, 1), (40, 3, 2), (48, 3, 1)):
+        for channels, kernel, stride in ((16, 11, 4), (24, 3, 1), (32, 3, 2), (48, 3, 1)):
             layers += [
                 nn.Conv2d(before, channels, kernel, stride, padding=kernel // 2, bias=False),
                 nn.BatchNorm2d(channels),
