@@ -165,6 +165,11 @@ seeds = Exercise(
             "number. The image shows the class, the map only fails to say where: -1 everywhere.",
         ),
         Misconception(
+            lambda heat, c, foreground, background: _seeds(heat - heat.min(), c, foreground, background),
+            "You moved the minimum to 0 first. The thresholds are shares of the maximum; zero means no evidence, and "
+            "stays where it is.",
+        ),
+        Misconception(
             lambda heat, c, foreground, background: _seeds(heat, c, background, foreground),
             "The two thresholds are swapped: `foreground`, the higher one, is where the object begins.",
         ),
@@ -322,6 +327,11 @@ def _pooled_with(f, weights):
     return (weights * ranked).sum() / weights.sum()
 
 
+def _pooled_in_order(f, d):
+    weights = d ** torch.arange(f.numel(), dtype=f.dtype)
+    return (weights * f.flatten()).sum() / weights.sum()
+
+
 rank_pooling = Exercise(
     statement="Equation (4): global weighted rank pooling of one map; 0^0 counts as 1.",
     solution=_rank_pooling,
@@ -332,11 +342,16 @@ rank_pooling = Exercise(
     ],
     misconceptions=[
         Misconception(
-            lambda f, d: (
-                (d ** torch.arange(f.numel(), dtype=f.dtype) * f.flatten()).sum()
-                / (d ** torch.arange(f.numel(), dtype=f.dtype)).sum()
-            ),
+            _pooled_in_order,
             "The values are in reading order: the upper left corner would count most. Sort them first, largest first.",
+        ),
+        Misconception(
+            lambda f, d: _pooled_in_order(f.sort(descending=True).values, d),
+            "sort() alone sorts each row by itself. The rank runs over all cells: flatten first.",
+        ),
+        Misconception(
+            lambda f, d: _rank_pooling(f, 1 - d),
+            "You took powers of 1 - d. Equation (4) has powers of d: 0 is the maximum, 1 the mean.",
         ),
         Misconception(
             lambda f, d: _pooled_with(-f, d ** torch.arange(f.numel(), dtype=f.dtype)) * -1,

@@ -62,6 +62,15 @@ flip_rate = Exercise(
             "You looked at the sign of the finding's logit. The answer is the larger of the two logits: d(x) is their "
             "difference.",
         ),
+        Misconception(
+            lambda clean, stamped: float((clean.argmax(0) != stamped.argmax(0)).float().mean()),
+            "argmax(0) looks for the largest picture of each class. The prediction is the larger logit of each "
+            "picture: argmax(1).",
+        ),
+        Misconception(
+            lambda clean, stamped: float((clean.sign() != stamped.sign()).float().mean()),
+            "You compared the signs of single logits. The answer is the larger of the two: d(x) is their difference.",
+        ),
     ],
     hints=[
         "The prediction is the larger logit: argmax along dimension 1.",
@@ -140,6 +149,14 @@ lift = Exercise(
             "You divided by the number of pixels in the mask; divide by its share of all pixels, mask.float().mean().",
         ),
         Misconception(
+            _guarded(
+                lambda heat, mask: (
+                    heat.clamp(min=0)[mask].sum() / heat.clamp(min=0).sum() * mask.float().mean()
+                )
+            ),
+            "You multiplied by the area. How many *times* an even map's share it is: divide by it.",
+        ),
+        Misconception(
             lambda heat, mask: float(
                 heat.clamp(min=0)[mask].sum() / heat.clamp(min=0).sum().clamp(min=1e-9) / mask.float().mean()
             ),
@@ -171,12 +188,14 @@ def _groups(rng):
     labels = torch.tensor(rng.integers(0, 2, 80))
     marker = torch.tensor(rng.random(80) < 0.2 + 0.6 * labels.numpy())
     some = torch.tensor(rng.random(80) < 0.3)
-    lucky = torch.where(some & marker, 1 - labels, labels)
+    missed = torch.where(some & marker, 0, labels)  # wrong in one group alone, and that a large one
     few = torch.tensor([0, 0, 0, 1, 1, 1])
+    guessed = torch.tensor([0, 0, 1, 1, 0, 1])
     return [
         (marker.long(), labels, marker),
-        (lucky, labels, marker),
-        (torch.tensor([0, 0, 1, 1, 0, 1]), few, few.bool()),
+        (missed, labels, marker),
+        (guessed, few, few.bool()),
+        (guessed, few, torch.tensor([1, 1, 1, 0, 0, 1]).bool()),  # no normal one is without the stamp
     ]
 
 
@@ -190,6 +209,25 @@ def _worst_of(*keys):
         return float(min(right[number == k].mean() for k in number.unique()))
 
     return worst
+
+
+def _of_groups(combine, empty=None):
+    """Combine the (size, accuracy) of the groups; an empty one has the accuracy ``empty``, or is left out."""
+
+    def combined(predicted, labels, has_marker):
+        right = (predicted == labels).float()
+        groups = [right[(labels == y) & (has_marker == m)] for y in (0, 1) for m in (False, True)]
+        return float(
+            combine(
+                [
+                    (len(g), float(g.mean()) if len(g) else empty)
+                    for g in groups
+                    if len(g) or empty is not None
+                ]
+            )
+        )
+
+    return combined
 
 
 worst_group = Exercise(
@@ -228,6 +266,33 @@ worst_group = Exercise(
             ),
             "You divided by the number of all pictures: that is each group's share of the right answers. Divide by "
             "the size of the group.",
+        ),
+        Misconception(
+            lambda predicted, labels, has_marker: _of_groups(
+                lambda groups: min(size * share for size, share in groups) / len(labels)
+            )(predicted, labels, has_marker),
+            "Leaving out the empty group is right, but you divided by the number of all pictures. Divide by the size "
+            "of each group.",
+        ),
+        Misconception(
+            _of_groups(min, empty=0.0),
+            "A group without pictures counted as 0 right. Nothing is known of it: leave it out.",
+        ),
+        Misconception(
+            _of_groups(lambda groups: min(share for _, share in groups), empty=float("nan")),
+            "The mean of a group without pictures is nan, and it went into your minimum. Leave such a group out.",
+        ),
+        Misconception(
+            _of_groups(lambda groups: sum(share for _, share in groups) / len(groups)),
+            "That is the mean of the groups' accuracies. A mean hides whom the network fails: take the lowest.",
+        ),
+        Misconception(
+            _of_groups(lambda groups: 1 - min(share for _, share in groups)),
+            "That is the highest error, 1 minus the accuracy of the worst group.",
+        ),
+        Misconception(
+            _of_groups(lambda groups: min(groups)[1]),
+            "You took the smallest group. It is often the worst one, and need not be: take the lowest accuracy.",
         ),
     ],
     hints=[
@@ -286,6 +351,23 @@ balance = Exercise(
                 ].float()
             ),
             "Right up to a factor: divide by the sum, so that the weights are probabilities.",
+        ),
+        Misconception(
+            lambda labels, has_marker: (
+                1
+                / torch.bincount(2 * labels + has_marker.long(), minlength=4)[
+                    2 * labels + has_marker.long()
+                ].float()
+                / 4
+            ),
+            "You divided by four groups. Where some do not occur, the weights no longer sum to 1: divide by their sum.",
+        ),
+        Misconception(
+            lambda labels, has_marker: (
+                (1 / torch.bincount(has_marker.long(), minlength=2)[has_marker.long()].float())
+                / (1 / torch.bincount(has_marker.long(), minlength=2)[has_marker.long()].float()).sum()
+            ),
+            "You balanced the stamp alone. Rare are a finding without it and a normal one with it: use the groups.",
         ),
     ],
     hints=[

@@ -69,6 +69,22 @@ caption_score = Exercise(
             "map, but it is another number.",
         ),
         Misconception(
+            lambda logits, words: torch.nn.functional.cross_entropy(logits, words, ignore_index=0),
+            "cross_entropy is the loss: the *mean* of *minus* log p. Asked for is the sum, and its sign is not turned.",
+        ),
+        Misconception(
+            lambda logits, words: _picked(logits.log_softmax(1), words)[words > 1].sum(),
+            "The end of the caption (number 1) is missing. It has a probability, too; only 0 is no word.",
+        ),
+        Misconception(
+            lambda logits, words: _picked(logits.softmax(1), words)[words != 0].sum().log(),
+            "You took the logarithm of a sum of probabilities. Take each word's logarithm, then add.",
+        ),
+        Misconception(
+            lambda logits, words: logits.log_softmax(1)[:, words[words != 0]].sum(),
+            "Indexing with `[:, words]` takes every word at every step. Each step has one word: gather.",
+        ),
+        Misconception(
             lambda logits, words: logits.log_softmax(1).amax(1)[words != 0].sum(),
             "You took the likeliest word of each step. The caption is given: take the word that stands in it, likely "
             "or not.",
@@ -160,6 +176,26 @@ log_probability_map = Exercise(
             lambda maps, logits, w: maps[w] - (logits[:, None, None] * maps).sum(0),
             "The weights of the others are their probabilities, not their logits: softmax first.",
         ),
+        Misconception(
+            lambda maps, logits, w: maps[w] - (logits.log_softmax(0)[:, None, None] * maps).sum(0),
+            "You weighed by log p. The derivative of the log-sum-exp by y_v is p_v itself.",
+        ),
+        Misconception(
+            lambda maps, logits, w: maps[w] - (logits.softmax(0)[:, None, None] * maps).mean(0),
+            "The probabilities are the weights of a mean already: after multiplying by them, add up.",
+        ),
+        Misconception(
+            lambda maps, logits, w: maps[w] + (logits.softmax(0)[:, None, None] * maps).sum(0),
+            "The sign: log p_w is the logit *minus* the log-sum-exp.",
+        ),
+        Misconception(
+            lambda maps, logits, w: logits.softmax(0)[w] * maps[w],
+            "That weighs the word's own map by its probability. Its factor is 1 - p_w, and each other word's is -p_v.",
+        ),
+        Misconception(
+            lambda maps, logits, w: maps[w] - maps.logsumexp(0),
+            "You took the log-sum-exp of the maps. It is the score's; its *derivative* weighs the maps by p_v.",
+        ),
     ],
     hints=[
         "log p_w = y_w - log sum_v exp(y_v). What is the derivative of the second part by y_v?",
@@ -196,6 +232,12 @@ def _own_and_shuffled_by_loop(maps, masks):
 
 def _shares(maps, masks):
     return torch.einsum("rhw,qhw->qr", maps, masks.to(maps.dtype)) / maps.sum((1, 2))
+
+
+def _by_the_wrong_map(maps, masks):
+    """The table of shares (Q, Q), each divided by the energy of the map of its row's question."""
+    inside = torch.einsum("rhw,qhw->qr", maps.relu(), masks.to(maps.dtype)) / maps.relu().sum((1, 2))[:, None]
+    return _pair(inside.diagonal().mean(), inside[~torch.eye(len(maps), dtype=torch.bool)].mean())
 
 
 def _pair(own, other):
@@ -249,6 +291,26 @@ own_and_shuffled = Exercise(
             ),
             "You compared each question with one other only. With more than two questions the baseline is the mean "
             "over all the others.",
+        ),
+        Misconception(
+            lambda maps, masks: _pair(
+                _shares(maps.relu(), masks).diagonal().mean(),
+                _shares(maps.relu(), masks).flip(1).diagonal().mean(),
+            ),
+            "Turning the order around pairs each question with one other, or with itself. With more than two questions "
+            "the baseline is the mean over all the others.",
+        ),
+        Misconception(
+            lambda maps, masks: _pair(
+                _shares(maps.relu(), masks).diagonal().mean(),
+                _shares(maps.relu(), masks).roll(-1, 1).diagonal().mean(),
+            ),
+            "You compared each question with its neighbor only. With more than two questions the baseline is the mean "
+            "over all the others.",
+        ),
+        Misconception(
+            _by_the_wrong_map,
+            "You divided by the energy of the wrong map. The share of map r in any object is over map r's own energy.",
         ),
         Misconception(
             lambda maps, masks: list(reversed(_own_and_shuffled(maps, masks))),
