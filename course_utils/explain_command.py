@@ -28,7 +28,7 @@ examples:
   python -m course_utils explain cat.jpg --class tabby --class "tiger cat" --threshold 0.2 --out map.png
   python -m course_utils explain holidays/ more/*.jpg --top 3 --out maps/ --csv numbers.csv
         every picture of a folder; a figure for each into maps/
-  python -m course_utils explain cat.jpg --json - | jq .pictures[0].predictions
+  python -m course_utils explain cat.jpg --json - | jq '.pictures[0].predictions'
 
 Nothing is written unless --out, --npz, --csv or --json names a place for it.
 
@@ -124,6 +124,8 @@ def _explain(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
 
 
 def _check(options: argparse.Namespace, pictures: int) -> None:
+    if Path("-") in (options.out, options.npz, options.csv):
+        raise ValueError('only --json can write to standard output ("-"): name a file for the others.')
     if options.top is not None and options.classes:
         raise ValueError(
             "--top and --class exclude each other: name classes, or take the most probable ones."

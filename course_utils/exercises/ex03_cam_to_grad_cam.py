@@ -234,12 +234,16 @@ map_for_pooling = Exercise(
         ),
         Misconception(
             lambda a, w, pooling: _scaled_map(a, w, 1 if pooling == "mean" else a[0].numel()),
-            "You summed the gradients, as the slides' last line does: that gives w for mean pooling and Z w for sum "
+            "You summed the gradients: that gives w for mean pooling and Z w for sum "
             "pooling. Grad-CAM takes their mean.",
         ),
         Misconception(
             lambda a, w, pooling: _scaled_map(a, w, 1 if pooling == "mean" else 1 / a[0].numel()),
             "The two poolings are the wrong way round: it is the mean that brings the 1 / Z.",
+        ),
+        Misconception(
+            lambda a, w, pooling: _scaled_map(a, w, a[0].numel() if pooling == "mean" else 1),
+            "You multiplied by Z. CAM is Z times raw Grad-CAM, so Grad-CAM is CAM *divided* by Z.",
         ),
         Misconception(
             lambda a, w, pooling: _scaled_map(a, w, 1 / a.numel() if pooling == "mean" else 1),
@@ -279,7 +283,8 @@ def _cam_maps(rng: np.random.Generator) -> list[tuple]:
         cells = rng.normal(3, 2, (h, w))
         cells[0, 0] = -1.5 * cells.max()
         drawn.append((torch.tensor(cells + 1, dtype=torch.float32), bias, n))
-    return drawn
+    # Fewer positive cells than n.
+    return [*drawn, (torch.tensor([[-1.0, -2.0], [-3.0, 9.0]]), 0.5, 2)]
 
 
 share_of_strongest = Exercise(
@@ -309,6 +314,10 @@ share_of_strongest = Exercise(
         Misconception(
             lambda m, bias, n: (m.flatten().topk(n).values.sum() / m.numel()) / (m.relu().mean() + bias),
             "The ReLU comes too early: without its negative cells the map no longer adds up to the logit.",
+        ),
+        Misconception(
+            lambda m, bias, n: (m.relu().flatten().topk(n).values.sum() / m.numel()) / (m.mean() + bias),
+            "ReLU before ranking: where fewer than n cells are positive, the next ones are negative, and count.",
         ),
         Misconception(
             lambda m, bias, n: (

@@ -31,10 +31,14 @@ def _by_bisection(w: Tensor, b: float, x: Tensor) -> float:
     return high
 
 
+def _doubles(*values: float) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)  # 0.6 in single precision is not 0.6 in the answer
+
+
 def _draw_linear(rng: np.random.Generator) -> list[tuple]:
     # The first can be done in the head: y = 0.4 and |w|_1 = 8. The second has a negative y.
-    first = (torch.tensor([2.0, -1.0, 3.0, -2.0]).double(), -0.5, torch.tensor([0.6, 0.4, 0.5, 0.7]).double())
-    second = (torch.tensor([1.0, -2.0, 0.5]).double(), 0.0, torch.tensor([0.5, 0.5, 0.9]).double())
+    first = (_doubles(2.0, -1.0, 3.0, -2.0), -0.5, _doubles(0.6, 0.4, 0.5, 0.7))
+    second = (_doubles(1.0, -2.0, 0.5), 0.0, _doubles(0.5, 0.5, 0.9))
     drawn = [
         (torch.tensor(rng.normal(size=d)), float(rng.normal()), torch.tensor(rng.random(d))) for d in (5, 40)
     ]
@@ -80,10 +84,6 @@ smallest_epsilon = Exercise(
         Misconception(
             lambda w, b, x: float(w.abs().sum() / (w @ x + b).abs()),
             "The fraction is upside down: divide |y| by what one unit of epsilon takes off.",
-        ),
-        Misconception(
-            lambda w, b, x: float((w @ x + b).abs()),
-            "That is y, not epsilon: by how much does y fall for each unit of epsilon?",
         ),
     ],
     hints=[
@@ -265,7 +265,7 @@ def _shortened_by_loop(delta: Tensor, epsilon: float) -> Tensor:
 
 def _draw_changes(rng: np.random.Generator) -> list[tuple]:
     # In each batch one change is inside the ball and one outside.
-    batches = [(torch.tensor([[3.0, 4.0], [0.3, 0.4]]).double().view(2, 1, 1, 2), 1.0)]
+    batches = [(torch.tensor([[3.0, 4.0], [0.3, 0.4]]).double().view(2, 1, 2, 1), 1.0)]
     for n, shape in [(3, (3, 4, 4)), (5, (2, 3, 3))]:
         scale = torch.linspace(0.2, 9, n).double()[:, None, None, None]
         delta = torch.tensor(rng.normal(size=(n, *shape)))

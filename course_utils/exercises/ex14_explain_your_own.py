@@ -183,8 +183,8 @@ how_unusual = Exercise(
             lambda before, after, random: (
                 (sum(abs(value - before) >= abs(after - before) for value in random) + 1) / (len(random) + 1)
             ),
-            "You compared the sizes of the changes. A map says that the logit falls; a random cover that raises it "
-            "far is no rival.",
+            "You compared the sizes of the changes, or left out covers that raised the logit. Count every cover "
+            "after which the logit is at `after` or below.",
         ),
         Misconception(
             lambda before, after, random: (sum(value < before for value in random) + 1) / (len(random) + 1),

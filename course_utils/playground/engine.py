@@ -28,6 +28,7 @@ __all__ = ["DRAWS", "SQUARES", "Explainer"]
 DRAWS = 10  # covers of random squares to compare with
 SQUARES = 5  # of GRID * GRID that are covered
 TOP = 5  # predictions that are told
+LEAST = 1e-5  # a smaller change of a logit may be rounding
 
 
 class Explainer:
@@ -204,7 +205,7 @@ class Explainer:
                 after=covered[1][c].item(),
                 random=tuple(random.tolist()),
                 prediction=self.classifier.classes[int(covered[1].argmax())],
-                confirmed=controls and bool(moved < 0 and moved < others.min()),
+                confirmed=controls and bool(moved < -LEAST and moved < others.min()),
             )
         probability, name = logits.softmax(0)[c].item(), self.classifier.classes[c]
         rank = int((logits > logits[c]).sum()) + 1

@@ -123,7 +123,9 @@ class PlaygroundExplorer(Explorer):
         explainer = self._explainer(v["network"])
         layers = _layer_labels(explainer)
         layer = layers.get(v["layer"]) if METHODS[v["method"]].takes_layer else None
-        classes = [v[field].strip() for field in CLASS_FIELDS if v[field].strip()]
+        names = explainer.classifier.classes
+        typed_in = [v[field].strip() for field in CLASS_FIELDS if v[field].strip()]
+        classes = [int(text) if text.isdigit() and text not in names else text for text in typed_in]
         return explainer.explain(
             self._picture_named(v["picture"]),
             classes,

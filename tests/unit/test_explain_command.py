@@ -127,6 +127,7 @@ def test_all_failed_is_one_too(run, folder):
         (["FOLDER", "--out", "map.png"], "one file, but there are 3 pictures"),
         (["CAT", "--out", "nowhere/at/all.png"], "no folder"),
         (["CAT", "--csv", "FOLDER"], "is a folder"),
+        (["CAT", "--csv", "-"], "only --json can write to standard output"),
         (["COFFEE", "--out", "COFFEE"], "must not overwrite"),
         (["CAT", "--csv", "CAT"], "must not overwrite"),
         (["CAT", "--out", "notes"], "is a file"),

@@ -347,6 +347,13 @@ def test_the_figure_says_what_it_shows():
         result_figure(Explainer(wide).explain(picture(), range(6)))
 
 
+def test_a_picture_of_one_color_confirms_nothing():
+    """Covering it with its own mean changes nothing but the rounding."""
+    even = Image.new("RGB", (56, 56), (10, 200, 30))
+    for c in Explainer(tiny(5), "tiny").explain(Picture("even", even, even.size), [0, 1, 2, 3, 4]).classes:
+        assert c.check is None or not c.check.confirmed
+
+
 def pixels(figure):
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

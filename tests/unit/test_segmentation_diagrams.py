@@ -4,8 +4,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from matplotlib.colors import to_rgb
+from matplotlib.colors import same_color, to_rgb
 
+from course_utils.plots import FOUND, TRUTH
 from course_utils.segmentation_diagrams import (
     BACKGROUND_SEED,
     OBJECT_SEED,
@@ -43,6 +44,14 @@ def test_an_outline_runs_half_a_pixel_outside_the_mask(ax):
     draw_outline(ax, mask)
     ends = np.concatenate([path.vertices for line in ax.collections for path in line.get_paths()])
     assert ends.min(0).tolist() == [1.5, -0.5] and ends.max(0).tolist() == [4.5, 2.5]
+
+
+@pytest.mark.parametrize(("found", "color", "dashed"), [(False, TRUTH, False), (True, FOUND, True)])
+def test_truth_is_solid_white_and_what_was_found_dashed_yellow(ax, found, color, dashed):
+    draw_outline(ax, torch.ones(4, 4, dtype=torch.bool), found=found)
+    beneath, line = ax.collections
+    assert same_color(beneath.get_edgecolor()[0], "black") and same_color(line.get_edgecolor()[0], color)
+    assert (line.get_linestyle()[0][1] is not None) == dashed
 
 
 def test_an_empty_mask_has_no_outline(ax):

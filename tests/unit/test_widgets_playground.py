@@ -120,6 +120,15 @@ def test_thresholds_move_the_box(explorer):
     assert sizes == sorted(sizes, reverse=True) and len(set(sizes)) > 4
 
 
+def test_a_class_can_be_typed_as_a_number(explorer, clf):
+    number = str(clf.class_index("elk"))
+    named, numbered = (explorer.explain(first=text, second="", third="") for text in ("elk", number))
+    assert [c.name for c in numbered.classes] == ["elk"]
+    assert named.classes[0].check == numbered.classes[0].check
+    with pytest.raises(ValueError, match=str(len(clf.classes))):
+        explorer.explain(first=str(len(clf.classes)))
+
+
 def test_classes_are_searched_and_refused(explorer, clf):
     for field in ("first", "second", "third"):
         assert list(explorer.controls[field].options) == sorted(set(clf.classes))

@@ -80,6 +80,11 @@ def test_the_numbers_are_those_of_the_mask(explorer, nets, shown, source, scene,
     assert float(re.search(r"(\d+)% of the picture stays", words)[1]) == pytest.approx(
         100 * unlabeled, abs=0.6
     )
+    ground = heat < background / 100
+    blue = re.search(r"right in (\d+)% of its pixels", words)
+    assert (blue is None) == (not ground.any())
+    if blue is not None:
+        assert float(blue[1]) == pytest.approx(100 * float((~truth)[ground].float().mean()), abs=0.6)
     best = re.search(r"has (\S+), at (\d+)%", words)
     at = heat >= int(best[2]) / 100
     assert float(best[1]) == pytest.approx(float((at & truth).sum() / (at | truth).sum()), abs=0.006)

@@ -78,6 +78,16 @@ def test_the_words_are_the_networks(explorer, nets, films, model, film, text, po
         assert ("turns the answer" in words) == ((p[True] > 0.5) != (p[False] > 0.5))
 
 
+@pytest.mark.parametrize("stamped", [False, True])
+def test_the_picture_has_the_stamp_or_has_it_not(explorer, films, stamped):
+    figure, _ = explorer.draw(**{**explorer.values, "film": 2, "stamped": stamped})
+    shown = torch.as_tensor(figure.axes[0].images[0].get_array())
+    plt.close(figure)
+    clean = films.clean[1:2]
+    expected = stamp(clean, explorer.values["text"], explorer.values["position"]) if stamped else clean
+    torch.testing.assert_close(shown.float(), expected[0, 0])
+
+
 def test_the_energy_in_the_finding(explorer, nets, films):
     n = int(films.has_finding.nonzero()[0])
     heat = grad_cam(nets["repaired"], films.clean[n : n + 1], 1).heatmaps()[0, 0]
