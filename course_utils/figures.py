@@ -56,6 +56,8 @@ def figure_html(
 def _encoded(figure: Figure, small: bool) -> tuple[str, bytes]:
     """Draw the figure once; return the kind of picture and its bytes."""
     canvas = FigureCanvasAgg(figure)
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)  # drawing does it once more: one pass alone cuts off titles of two lines
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     drawing = picture.getcolors(MOST_COLORS) is not None  # lines, cells and letters, no photograph

@@ -144,8 +144,8 @@ heatmap = Exercise(
         ),
         Misconception(
             lambda activations, alpha: _heatmap(activations, alpha.relu()),
-            "You cut off negative weights. The ReLU comes after the sum over the channels: negative channels must be "
-            "subtracted first.",
+            "The ReLU comes too early: inside the sum, or on the weights, it removes every channel with a negative "
+            "weight. Add first, with signs.",
         ),
         Misconception(
             lambda activations, alpha: _raw(activations, alpha).abs() / _raw(activations, alpha).abs().max(),

@@ -34,7 +34,8 @@ class Check:
         before, after: the logit of the whole picture, and of the covered one.
         random: the logits after covering as many squares at random; empty if that was not asked for.
         prediction: the class predicted for the covered picture.
-        confirmed: whether the logit moved as the map says, and further than after each of the random covers.
+        confirmed: whether the logit moved as the map says, by more than rounding, and further than after each of the
+            random covers.
     """
 
     before: float

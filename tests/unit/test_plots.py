@@ -57,6 +57,16 @@ def test_photographs_become_jpeg_and_drawings_png():
     assert Image.open(io.BytesIO(data)).size == (300, 330)
 
 
+@pytest.mark.parametrize("small", [True, False])
+@pytest.mark.parametrize("columns", [2, 3, 4])
+def test_titles_of_two_lines_are_not_cut_off(columns, small):
+    figure, axes = plots.panels(columns)
+    for ax in axes:
+        plots.draw_photo(ax, np.zeros((8, 8, 3)), "Egyptian cat\nweights, no gradient")
+    plots.figure_html(figure, "two lines", small=small)
+    assert all(ax.title.get_window_extent().y1 < figure.bbox.height for ax in axes)
+
+
 def test_a_picture_that_nobody_stores_is_made_quickly_and_looks_the_same():
     def pixels(small):
         figure, axes = plots.panels(2, width=4)
