@@ -157,6 +157,9 @@ def test_untrue_statements_are_told(telling, captioner, shown):
             if s.noun is not None and not s.true:
                 words = words_of(telling, scene=n + 1, word=f"{s.noun + 1}. {text.split()[s.noun]}")
                 assert "There is no such object" in words and s.text in words
+                # The statement begins with its "a", before color and noun.
+                article = words_of(telling, scene=n + 1, word=f"{s.noun - 1}. {text.split()[s.noun - 2]}")
+                assert "There is no such object" in article
                 return
     pytest.fail("no caption tells of what is not there")
 
