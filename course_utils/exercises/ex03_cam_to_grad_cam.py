@@ -234,8 +234,8 @@ map_for_pooling = Exercise(
         ),
         Misconception(
             lambda a, w, pooling: _scaled_map(a, w, 1 if pooling == "mean" else a[0].numel()),
-            "You summed the gradients: that gives w for mean pooling and Z w for sum "
-            "pooling. Grad-CAM takes their mean.",
+            "You summed the gradients: that gives w for mean pooling and Z w for sum pooling. Grad-CAM takes their "
+            "mean.",
         ),
         Misconception(
             lambda a, w, pooling: _scaled_map(a, w, 1 if pooling == "mean" else 1 / a[0].numel()),

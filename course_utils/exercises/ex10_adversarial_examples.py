@@ -31,18 +31,16 @@ def _by_bisection(w: Tensor, b: float, x: Tensor) -> float:
     return high
 
 
-def _doubles(*values: float) -> Tensor:
-    return torch.tensor(values, dtype=torch.float64)  # 0.6 in single precision is not 0.6 in the answer
-
-
 def _draw_linear(rng: np.random.Generator) -> list[tuple]:
     # The first can be done in the head: y = 0.4 and |w|_1 = 8. The second has a negative y.
-    first = (_doubles(2.0, -1.0, 3.0, -2.0), -0.5, _doubles(0.6, 0.4, 0.5, 0.7))
-    second = (_doubles(1.0, -2.0, 0.5), 0.0, _doubles(0.5, 0.5, 0.9))
+    by_hand = [
+        ([2.0, -1.0, 3.0, -2.0], -0.5, [0.6, 0.4, 0.5, 0.7]),
+        ([1.0, -2.0, 0.5], 0.0, [0.5, 0.5, 0.9]),
+    ]
     drawn = [
         (torch.tensor(rng.normal(size=d)), float(rng.normal()), torch.tensor(rng.random(d))) for d in (5, 40)
     ]
-    return [first, second, *drawn]
+    return [(torch.tensor(w).double(), b, torch.tensor(np.array(x))) for w, b, x in by_hand] + drawn
 
 
 smallest_epsilon = Exercise(
@@ -84,6 +82,10 @@ smallest_epsilon = Exercise(
         Misconception(
             lambda w, b, x: float(w.abs().sum() / (w @ x + b).abs()),
             "The fraction is upside down: divide |y| by what one unit of epsilon takes off.",
+        ),
+        Misconception(
+            lambda w, b, x: float((w @ x + b).abs()),
+            "That is y, not epsilon: by how much does y fall for each unit of epsilon?",
         ),
     ],
     hints=[

@@ -212,22 +212,20 @@ def _worst_of(*keys):
 
 
 def _of_groups(combine, empty=None):
-    """Combine the (size, accuracy) of the groups; an empty one has the accuracy ``empty``, or is left out."""
+    """Combine the groups' sizes and accuracies; an empty group has the accuracy ``empty``, or is left out."""
 
     def combined(predicted, labels, has_marker):
         right = (predicted == labels).float()
         groups = [right[(labels == y) & (has_marker == m)] for y in (0, 1) for m in (False, True)]
-        return float(
-            combine(
-                [
-                    (len(g), float(g.mean()) if len(g) else empty)
-                    for g in groups
-                    if len(g) or empty is not None
-                ]
-            )
-        )
+        groups = [group for group in groups if len(group) or empty is not None]
+        shares = [float(group.mean()) if len(group) else empty for group in groups]
+        return float(combine([len(group) for group in groups], shares))
 
     return combined
+
+
+def _worst_share_of_all(sizes, shares):
+    return min(size * share for size, share in zip(sizes, shares, strict=True)) / sum(sizes)
 
 
 worst_group = Exercise(
@@ -255,43 +253,33 @@ worst_group = Exercise(
             "You grouped by what was predicted. The groups are made by the truth, `labels`, and the stamp.",
         ),
         Misconception(
-            lambda predicted, labels, has_marker: float(
-                torch.stack(
-                    [
-                        ((predicted == labels) & (labels == y) & (has_marker == m)).float().mean()
-                        for y in (0, 1)
-                        for m in (False, True)
-                    ]
-                ).min()
-            ),
+            _of_groups(_worst_share_of_all, empty=0.0),
             "You divided by the number of all pictures: that is each group's share of the right answers. Divide by "
             "the size of the group.",
         ),
         Misconception(
-            lambda predicted, labels, has_marker: _of_groups(
-                lambda groups: min(size * share for size, share in groups) / len(labels)
-            )(predicted, labels, has_marker),
+            _of_groups(_worst_share_of_all),
             "Leaving out the empty group is right, but you divided by the number of all pictures. Divide by the size "
             "of each group.",
         ),
         Misconception(
-            _of_groups(min, empty=0.0),
+            _of_groups(lambda sizes, shares: min(shares), empty=0.0),
             "A group without pictures counted as 0 right. Nothing is known of it: leave it out.",
         ),
         Misconception(
-            _of_groups(lambda groups: min(share for _, share in groups), empty=float("nan")),
+            _of_groups(lambda sizes, shares: min(shares), empty=float("nan")),
             "The mean of a group without pictures is nan, and it went into your minimum. Leave such a group out.",
         ),
         Misconception(
-            _of_groups(lambda groups: sum(share for _, share in groups) / len(groups)),
+            _of_groups(lambda sizes, shares: sum(shares) / len(shares)),
             "That is the mean of the groups' accuracies. A mean hides whom the network fails: take the lowest.",
         ),
         Misconception(
-            _of_groups(lambda groups: 1 - min(share for _, share in groups)),
+            _of_groups(lambda sizes, shares: 1 - min(shares)),
             "That is the highest error, 1 minus the accuracy of the worst group.",
         ),
         Misconception(
-            _of_groups(lambda groups: min(groups)[1]),
+            _of_groups(lambda sizes, shares: min(zip(sizes, shares, strict=True))[1]),
             "You took the smallest group. It is often the worst one, and need not be: take the lowest accuracy.",
         ),
     ],
@@ -314,6 +302,19 @@ def _balanced_by_loop(labels, has_marker):
     return torch.tensor([1 / len(set(groups)) / groups.count(group) for group in groups])
 
 
+def _numbered(labels, has_marker):
+    return 2 * labels + has_marker.long()
+
+
+def _group_sizes(group):
+    """For each picture the number of those in its group."""
+    return torch.bincount(group)[group].float()
+
+
+def _to_sum_1(weights):
+    return weights / weights.sum()
+
+
 balance = Exercise(
     statement="Weights with which the four groups, label x stamp, are drawn equally often.",
     solution=_balanced,
@@ -325,48 +326,24 @@ balance = Exercise(
             "All weights are the same: the groups are drawn as often as they are large, which is the bias.",
         ),
         Misconception(
-            lambda labels, has_marker: (
-                (1 / torch.bincount(labels, minlength=2)[labels].float())
-                / (1 / torch.bincount(labels, minlength=2)[labels].float()).sum()
-            ),
+            lambda labels, has_marker: _to_sum_1(1 / _group_sizes(labels)),
             "You balanced the labels. They were balanced already; what is rare is a finding *without* the stamp, and a "
             "normal one *with* it: use the groups.",
         ),
         Misconception(
-            lambda labels, has_marker: (
-                torch.bincount(2 * labels + has_marker.long(), minlength=4)[
-                    2 * labels + has_marker.long()
-                ].float()
-                / torch.bincount(2 * labels + has_marker.long(), minlength=4)[2 * labels + has_marker.long()]
-                .float()
-                .sum()
-            ),
+            lambda labels, has_marker: _to_sum_1(_group_sizes(_numbered(labels, has_marker))),
             "Upside down: pictures of large groups got large weights. A picture's weight is 1 / the size of its group.",
         ),
         Misconception(
-            lambda labels, has_marker: (
-                1
-                / torch.bincount(2 * labels + has_marker.long(), minlength=4)[
-                    2 * labels + has_marker.long()
-                ].float()
-            ),
+            lambda labels, has_marker: 1 / _group_sizes(_numbered(labels, has_marker)),
             "Right up to a factor: divide by the sum, so that the weights are probabilities.",
         ),
         Misconception(
-            lambda labels, has_marker: (
-                1
-                / torch.bincount(2 * labels + has_marker.long(), minlength=4)[
-                    2 * labels + has_marker.long()
-                ].float()
-                / 4
-            ),
+            lambda labels, has_marker: 1 / _group_sizes(_numbered(labels, has_marker)) / 4,
             "You divided by four groups. Where some do not occur, the weights no longer sum to 1: divide by their sum.",
         ),
         Misconception(
-            lambda labels, has_marker: (
-                (1 / torch.bincount(has_marker.long(), minlength=2)[has_marker.long()].float())
-                / (1 / torch.bincount(has_marker.long(), minlength=2)[has_marker.long()].float()).sum()
-            ),
+            lambda labels, has_marker: _to_sum_1(1 / _group_sizes(has_marker.long())),
             "You balanced the stamp alone. Rare are a finding without it and a normal one with it: use the groups.",
         ),
     ],

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import pkgutil
 
 import nbformat
 import pytest
+import torch
 
 from course_utils import exercises
 from course_utils.exercises import Exercise
@@ -55,6 +57,19 @@ def test_each_wrong_answer_is_rejected_with_its_own_message(exercise):
     for misconception in exercise.misconceptions:
         feedback = exercise.check(misconception.answer)
         assert (feedback.state, feedback.message) == (WRONG, misconception.message)
+
+
+@pytest.mark.parametrize("exercise", CASES)
+def test_a_misconception_raises_nothing_that_any_slip_raises(exercise):
+    """It would name all code that raises the same. Tensors that do not fit, and the course's own errors, may be."""
+    for misconception in exercise.misconceptions:
+        for arguments in exercise._draw():
+            try:
+                with torch.random.fork_rng(devices=[]):
+                    exercise._result(misconception.answer, copy.deepcopy(arguments))
+            except Exception as error:
+                own = type(error).__module__ != "builtins"
+                assert own or isinstance(error, RuntimeError), f"{misconception.message!r} raises {error!r}"
 
 
 @pytest.mark.parametrize("exercise", CASES)
