@@ -188,10 +188,10 @@ def _run(
 ) -> int:
     from tqdm import tqdm
 
-    from course_utils.playground import as_document, to_csv, to_npz, to_png
+    from course_utils.playground import as_document, to_csv, to_npz, to_png, typed_class
 
     explainer = _explainer(options)
-    classes = [int(name) if name.isdigit() else name for name in options.classes]
+    classes = [typed_class(name, explainer.classifier.classes) for name in options.classes]
     for name in classes:
         explainer.classifier.class_index(name)  # a class that does not exist is told before the first picture
     talk = not options.quiet and options.json != "-"

@@ -85,8 +85,7 @@ def train(
                 x = without_corner(x)
             optimizer.zero_grad()
             if repair == "pairs agree":
-                weight = 3.0 if strength is None else strength
-                loss = _pairs_loss(net, films, batch, x, y, has_marker[batch], weight)
+                loss = _pairs_loss(net, films, batch, x, y, has_marker[batch], strength)
             elif repair == "penalty on the map":
                 loss = _map_loss(net, x, y, boxes[batch] & has_marker[batch, None, None], strength)
             else:
@@ -115,7 +114,13 @@ def without_corner(images: Tensor) -> Tensor:
 
 
 def _pairs_loss(
-    net: XrayNet, films: Radiographs, batch: Tensor, x: Tensor, y: Tensor, stamped: Tensor, strength: float
+    net: XrayNet,
+    films: Radiographs,
+    batch: Tensor,
+    x: Tensor,
+    y: Tensor,
+    stamped: Tensor,
+    strength: float | None,
 ) -> Tensor:
     """Cross-entropy on the biased pictures, and the squared difference of the logits of some of them and their twins.
 
@@ -124,7 +129,8 @@ def _pairs_loss(
     some = batch[:PAIRS]
     twins = torch.where(stamped[:PAIRS, None, None, None], films.clean[some], films.stamped[some])
     logits, others = net(torch.cat([x, twins])).split([len(x), len(twins)])
-    return F.cross_entropy(logits, y) + strength * (logits[:PAIRS] - others).pow(2).mean()
+    difference = (logits[:PAIRS] - others).pow(2).mean()
+    return F.cross_entropy(logits, y) + (3.0 if strength is None else strength) * difference
 
 
 def _map_loss(net: XrayNet, x: Tensor, y: Tensor, boxes: Tensor, strength: float | None) -> Tensor:

@@ -4,7 +4,7 @@
 """
 
 from course_utils.playground.audit import Audit, audit
-from course_utils.playground.engine import Explainer
+from course_utils.playground.engine import Explainer, typed_class
 from course_utils.playground.export import as_document, to_csv, to_npz, to_png
 from course_utils.playground.figure import result_figure, result_words
 from course_utils.playground.methods import METHODS
@@ -25,4 +25,5 @@ __all__ = [
     "to_csv",
     "to_npz",
     "to_png",
+    "typed_class",
 ]

@@ -23,12 +23,17 @@ from course_utils.playground.cautions import class_cautions, picture_cautions
 from course_utils.playground.methods import GRID, METHODS, Method
 from course_utils.playground.results import Check, ClassResult, Result
 
-__all__ = ["DRAWS", "SQUARES", "Explainer"]
+__all__ = ["DRAWS", "SQUARES", "Explainer", "typed_class"]
 
 DRAWS = 10  # covers of random squares to compare with
 SQUARES = 5  # of GRID * GRID that are covered
 TOP = 5  # predictions that are told
 LEAST = 1e-5  # a smaller change of a logit may be rounding
+
+
+def typed_class(text: str, classes: Sequence[str]) -> int | str:
+    """Return a class as somebody typed it: digits are its number, unless a class has them for its name."""
+    return int(text) if text.isdigit() and text not in classes else text
 
 
 class Explainer:

@@ -28,6 +28,7 @@ from course_utils.playground import (
     to_csv,
     to_npz,
     to_png,
+    typed_class,
 )
 from course_utils.plots import figure_html
 from course_utils.widgets.explorer import Explorer, choice, slider, typed
@@ -123,9 +124,8 @@ class PlaygroundExplorer(Explorer):
         explainer = self._explainer(v["network"])
         layers = _layer_labels(explainer)
         layer = layers.get(v["layer"]) if METHODS[v["method"]].takes_layer else None
-        names = explainer.classifier.classes
-        typed_in = [v[field].strip() for field in CLASS_FIELDS if v[field].strip()]
-        classes = [int(text) if text.isdigit() and text not in names else text for text in typed_in]
+        texts = [v[field].strip() for field in CLASS_FIELDS]
+        classes = [typed_class(text, explainer.classifier.classes) for text in texts if text]
         return explainer.explain(
             self._picture_named(v["picture"]),
             classes,
