@@ -11,7 +11,13 @@ The modules stand on floors; each imports only from lower ones:
 7. ``widgets``, ``exercises``
 8. ``authoring``, ``publishing``, ``slides``: commands for authors
 
-Importing ``course_utils`` alone loads no PyTorch, so that a set-up cell answers at once.
+Importing ``course_utils`` alone loads no PyTorch, so that a set-up cell answers at once. It asks PyTorch, unless
+the environment says otherwise, to take large tensors from huge pages of memory where the system offers them
+(``THP_MEM_ALLOC_ENABLE``, read when the first tensor is made): on Linux, maps take about a third less time.
 """
+
+import os
+
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 __version__ = "0.1.0"

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from lab import NOTEBOOKS, Lab, Notebook, lab_server, left_out
+from lab import NOTEBOOKS, Lab, Notebook, Visit, lab_server, left_out, new_window
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -24,11 +24,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def context(browser: Browser, request, tmp_path) -> Iterator[BrowserContext]:
+def context(browser: Browser, request) -> Iterator[BrowserContext]:
     """A browser window of its own for a test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(30_000)
-    request.node.browser_context = context
+    context = request.node.browser_context = new_window(browser)
     yield context
     context.close()
 
@@ -40,23 +38,42 @@ def lab(tmp_path_factory) -> Iterator[Lab]:
         yield lab
 
 
+@pytest.fixture(scope="module")
+def desk(browser: Browser) -> Iterator[list[Visit]]:
+    """The one page in which a module's tests open JupyterLab, or none yet: to load it anew takes seconds."""
+    pages: list[Visit] = []
+    yield pages
+    for visit in pages:
+        visit.page.context.close()
+
+
 @pytest.fixture
-def open_notebook(context: BrowserContext, lab: Lab) -> Iterator[Callable[[str], Notebook]]:
-    """Open a notebook, by its file name."""
-    opened = []
+def open_notebook(
+    browser: Browser, desk: list[Visit], lab: Lab, request
+) -> Iterator[Callable[[str], Notebook]]:
+    """Open a notebook, by its file name; after a test that failed, in a new page."""
+    opened: list[Notebook] = []
 
     def open_it(name: str) -> Notebook:
-        opened.append(Notebook(context, lab, name))
-        return opened[-1]
+        if not desk:
+            desk.append(Visit(new_window(browser)))
+        request.node.browser_context = desk[0].page.context
+        opened.append(Notebook(desk[0], lab, name))
+        return opened[0]
 
     yield open_it
-    for notebook in opened:
-        notebook.shut_down()
+    try:
+        for notebook in opened:
+            notebook.close()
+    finally:
+        if desk and request.node.browser_test_failed:
+            desk.pop().page.context.close()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
     report = yield
+    item.browser_test_failed = report.failed
     context = getattr(item, "browser_context", None)
     if report.when == "call" and report.failed and context and context.pages:
         path = item.funcargs["tmp_path"] / "screenshot.png"

@@ -20,7 +20,8 @@ MOST_OPTIONS = 12  # of a drop-down list that are tried
 # What can be moved, and all that the Tab key should reach.
 CONTROLS = "[role=slider], select, input:not([type=file]), textarea, button"
 TOGGLE = "button.jupyter-button"  # one of ToggleButtons, inside of them
-STATE = """explorer => {
+STATE = """async explorer => {
+    await Promise.all([...explorer.querySelectorAll('img')].map(i => i.decode().catch(() => {})));
     const image = explorer.querySelector('.widget-html img');
     const words = [...explorer.querySelectorAll('figcaption')].map(part => part.textContent).join(' ');
     const alert = explorer.querySelector('[role=alert]')?.textContent ?? '';
@@ -30,9 +31,6 @@ STATE = """explorer => {
         shown: !image || (image.complete && image.naturalWidth > 0), any_image: Boolean(image),
     };
 }"""
-DECODED = (
-    "explorer => Promise.all([...explorer.querySelectorAll('img')].map(i => i.decode().catch(() => {})))"
-)
 
 
 @dataclass
@@ -125,7 +123,6 @@ class Explorer:
         return found
 
     def state(self) -> dict:
-        self.box.evaluate(DECODED)
         return self.box.evaluate(STATE)
 
     def move(self, control: Control, how: Callable[[], None]) -> Answer:

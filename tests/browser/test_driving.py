@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from answer_times import Row, too_slow
 from driving import Explorer, find_explorers
-from lab import Notebook
+from lab import Notebook, Visit, new_window
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
@@ -116,11 +116,11 @@ def notebook(browser, lab) -> Iterator[Notebook]:
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     written = new_notebook(cells=[new_code_cell(code.strip()) for code in cells], metadata=kernel)
     nbformat.write(written, lab.folder / "explorers.ipynb")
-    notebook = Notebook(browser.new_context(viewport={"width": 1280, "height": 900}), lab, "explorers.ipynb")
+    notebook = Notebook(Visit(new_window(browser)), lab, "explorers.ipynb")
     notebook.run_all()
     assert not notebook.failures()
     yield notebook
-    notebook.shut_down()
+    notebook.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-// Put into a JupyterLab page by lab.py: notes what passes between page and kernel, and when.
+// Put into a JupyterLab page by lab.py: notes what passes between page and kernel, and when, until stop().
 //
 // JupyterLab is started with --expose-app-in-browser, so that its application is `jupyterapp`.
 // Times are performance.now(), in milliseconds.
@@ -30,16 +30,24 @@
       watch.errors.push(`${msg.content.ename}: ${msg.content.evalue}`);
     }
   });
-  document.addEventListener('keydown', () => (watch.pressed = now()), true);
+  const listeners = new AbortController();
+  const listen = (type, listener) =>
+    document.addEventListener(type, listener, { capture: true, signal: listeners.signal });
+  listen('keydown', () => (watch.pressed = now()));
   // An open list keeps its keys to itself, and a chosen file needs none: there it is the change that counts.
   const byChange = element => element.tagName === 'SELECT' || element.type === 'file';
-  document.addEventListener('change', event => byChange(event.target) && (watch.pressed = now()), true);
+  listen('change', event => byChange(event.target) && (watch.pressed = now()));
   const pictureOf = node => (node.nodeType === 1 ? node : node.parentElement)?.closest('.widget-html');
-  new MutationObserver(records => {
+  const observer = new MutationObserver(records => {
     if (records.some(record => pictureOf(record.target)?.closest('.course-explorer'))) {
       watch.drawn = now();
     }
-  }).observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });
+  });
+  observer.observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });
+  watch.stop = () => {
+    listeners.abort();
+    observer.disconnect();
+  };
 
   watch.begin = () => Object.assign(watch, { moved: 0, pressed: 0, drawn: 0, latest: performance.now() });
   // A widget that moved sends a message at once; 400 ms without one mean that nothing moved.
