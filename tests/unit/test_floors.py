@@ -1,6 +1,7 @@
 """The house rules: who may import whom, how long a module may be, and that what is public is explained."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "course_utils"
+HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"
 MAX_LINES = 300
 MAX_EXERCISES = 400  # exercises are a list: tasks, and a message for each likely mistake
 
@@ -176,6 +178,16 @@ def test_the_package_alone_loads_no_torch():
     code = "import sys, course_utils; print(sorted({'torch', 'numpy', 'matplotlib'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("before", "after"), [({}, "1"), ({HUGE_PAGES: "0"}, "0")])
+def test_huge_pages_are_asked_for_unless_the_environment_says_otherwise(before, after):
+    environment = {name: value for name, value in os.environ.items() if name != HUGE_PAGES} | before
+    code = f"import os, course_utils; print(os.environ['{HUGE_PAGES}'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.strip() == after
 
 
 @each_module
