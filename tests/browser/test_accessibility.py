@@ -1,10 +1,14 @@
 """axe-core over each notebook as exported HTML, and over what the course displays in JupyterLab; light and dark."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from axe import MissingAxe, fetch_axe, violations
 from lab import NOTEBOOKS, left_out
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_notebook
+from playwright.sync_api import Page
 from test_exercise_and_quiz import first_task
 
 # Faults that are not the course's, and cannot be mended in a notebook.
@@ -45,13 +49,24 @@ def dark_page() -> str:
     return HTMLExporter(theme="dark").from_notebook_node(new_notebook())[0]
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_exported_notebook(path, context, axe, dark_page, tmp_path):
-    file = tmp_path / "page.html"
-    file.write_text(HTMLExporter(theme="light").from_filename(path)[0], encoding="utf-8")
+@pytest.fixture
+def exported(context, tmp_path) -> Callable[[Path, str], Page]:
+    """Open a notebook's export, without network."""
     context.route("http*://**", lambda route: route.abort())
-    page = context.new_page()
-    page.goto(file.as_uri())
+
+    def open_it(path: Path, theme: str) -> Page:
+        file = tmp_path / f"{theme}.html"
+        file.write_text(HTMLExporter(theme=theme).from_filename(path)[0], encoding="utf-8")
+        page = context.new_page()
+        page.goto(file.as_uri())
+        return page
+
+    return open_it
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_exported_notebook(path, exported, axe, dark_page):
+    page = exported(path, "light")
     found = violations(page, axe, "body", TEMPLATE_PARTS, TEMPLATE_RULES)
     assert not found, "in the light:\n" + "\n".join(found)
     # In the dark the page is the same but for its colors.
@@ -60,19 +75,11 @@ def test_exported_notebook(path, context, axe, dark_page, tmp_path):
     assert not found, "in the dark:\n" + "\n".join(found)
 
 
-def test_the_dark_page_is_the_one_that_nbconvert_exports(context, dark_page, tmp_path):
-    context.route("http*://**", lambda route: route.abort())
-    seen = {}
-    for theme in ("light", "dark"):
-        file = tmp_path / f"{theme}.html"
-        file.write_text(HTMLExporter(theme=theme).from_filename(NOTEBOOKS[0])[0], encoding="utf-8")
-        page = context.new_page()
-        page.goto(file.as_uri())
-        seen[theme] = page.evaluate(LOOKS)
-        if theme == "light":
-            page.evaluate(DARKEN, dark_page)
-            seen["darkened"] = page.evaluate(LOOKS)
-    assert seen["darkened"] == seen["dark"] != seen["light"]
+def test_the_dark_page_is_the_one_that_nbconvert_exports(exported, dark_page):
+    page = exported(NOTEBOOKS[0], "light")
+    light = page.evaluate(LOOKS)
+    page.evaluate(DARKEN, dark_page)
+    assert page.evaluate(LOOKS) == exported(NOTEBOOKS[0], "dark").evaluate(LOOKS) != light
 
 
 def test_what_is_displayed_in_lab(open_notebook, axe):

@@ -111,7 +111,7 @@ class TwoBranches(nn.Module):
 @pytest.mark.parametrize(
     ("make", "layers"),
     [
-        (lambda: random_net("vgg16"), [f"features.{i}" for i in (1, 30)]),
+        (lambda: random_net("vgg16"), [f"features.{i}" for i in (1, 9, 30)]),
         (lambda: random_net("alexnet"), ["features.2", "features.11"]),
         (TwoBranches, ["stem"]),
         (lambda: TinyNet(pooled=True), ["features.2", "features.3", "features.5"]),
