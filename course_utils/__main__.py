@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from .explain_command import add_explain
+from course_utils.explain_command import add_explain
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -61,13 +61,13 @@ def main(arguments: list[str] | None = None) -> int:
 def _notebooks(options: argparse.Namespace) -> int:
     if options.threads < 1:
         raise ValueError(f"--threads must be at least 1, not {options.threads}.")
-    from .authoring import refresh_notebooks
+    from course_utils.authoring import refresh_notebooks
 
     return refresh_notebooks(ROOT, options.names, threads=options.threads)
 
 
 def _publish(options: argparse.Namespace) -> int:
-    from .publishing import publish
+    from course_utils.authoring import publish
 
     changed = publish(ROOT, options.repository)
     print(f"changed: {', '.join(changed)}" if changed else "nothing to change")
@@ -77,8 +77,8 @@ def _publish(options: argparse.Namespace) -> int:
 def _slides(options: argparse.Namespace) -> int:
     if options.to.exists() and not options.to.is_dir():
         raise ValueError(f"--to names a folder, but {options.to} is a file.")
-    from .assets import AssetError
-    from .slides import build_decks
+    from course_utils.assets import AssetError
+    from course_utils.authoring import build_decks
 
     try:
         decks = build_decks(ROOT, options.names, options.to)
@@ -91,7 +91,7 @@ def _slides(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from .topics import train_topic
+    from course_utils.authoring import train_topic
 
     for line in train_topic(options.topic, progress=sys.stderr.isatty()):
         print(line, flush=True)

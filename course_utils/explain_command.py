@@ -12,13 +12,27 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from course_utils.names import CLASSIFIERS, METHOD_NAMES
 from course_utils.pictures import PictureError, find_pictures, read_picture
 
 if TYPE_CHECKING:
     from course_utils.playground import Explainer, Result
 
-__all__ = ["add_explain"]
+__all__ = ["CLASSIFIERS", "METHOD_NAMES", "add_explain"]
+
+METHOD_NAMES = ("grad-cam", "grad-cam++", "cam", "counterfactual", "guided-backprop", "guided-grad-cam")
+"""What ``course_utils.playground.METHODS`` offers; a list of its own, for that would load PyTorch."""
+
+CLASSIFIERS = (
+    "efficientnet_lite0",
+    "resnet18",
+    "resnet50",
+    "vgg16",
+    "alexnet",
+    "googlenet",
+    "mobilenet_v2",
+    "densenet121",
+)
+"""What ``course_utils.networks.list_classifiers()`` lists; a list of its own for the same reason."""
 
 EPILOG = """\
 examples:
@@ -238,7 +252,7 @@ def _run(
 def _explainer(options: argparse.Namespace) -> Explainer:
     import torch
 
-    from course_utils.models import load_classifier
+    from course_utils.networks import load_classifier
     from course_utils.playground import Explainer
 
     torch.manual_seed(0)  # for random weights: the same ones each time

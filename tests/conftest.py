@@ -1,4 +1,4 @@
-"""Settings for all tests. What keeps them off the network and on one thread is course_utils.sandbox (see pyproject)."""
+"""Settings for all tests. What keeps them off the network and on one thread is authoring.sandbox (see pyproject)."""
 
 import os
 from collections import Counter

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from course_utils.exercises.compare import in_short, mismatch, same
+from .compare import in_short, mismatch, same
 
 __all__ = ["Exercise", "Feedback", "Misconception"]
 

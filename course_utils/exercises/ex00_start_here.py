@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from course_utils.exercises.engine import Exercise, Misconception
+from .engine import Exercise, Misconception
 
 chance = Exercise(
     statement="The share of an even map that lies in a box of 112 x 56 pixels of 224 x 224.",

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.exercises.engine import Exercise, Misconception
-from course_utils.exercises.stack_mistakes import PLACE_MISTAKES, SIZE_MISTAKES
+from .engine import Exercise, Misconception
+from .stack_mistakes import PLACE_MISTAKES, SIZE_MISTAKES
 
 __all__ = ["clipped_window", "output_size", "receptive_field", "same_padding"]
 

@@ -8,7 +8,8 @@ from functools import partial
 import torch
 
 from course_utils.exercises import hook_trials as trials
-from course_utils.exercises.engine import Exercise, Misconception
+
+from .engine import Exercise, Misconception
 
 __all__ = ["gradient_at", "silence", "store_output", "stored_outputs"]
 

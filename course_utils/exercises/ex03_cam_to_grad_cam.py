@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils.exercises.engine import Exercise, Misconception
+from .engine import Exercise, Misconception
 
 __all__ = ["class_map", "map_for_pooling", "missing_constant", "share_of_strongest", "two_weights"]
 

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from course_utils.exercises import square_searches as searches
-from course_utils.exercises.engine import Exercise, Misconception
+
+from .engine import Exercise, Misconception
 
 __all__ = ["area_under", "counterfactual", "fewest_squares", "rather_than"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from course_utils.exercises.engine import Exercise, Misconception
+from .engine import Exercise, Misconception
 
 
 def _overlap(a, b):

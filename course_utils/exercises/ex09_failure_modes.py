@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils.exercises.engine import Exercise, Misconception
-from course_utils.failure_kinds import CONTEXT, NEIGHBOR, NOWHERE, OTHER, STRANGER
+from course_utils.failures import CONTEXT, NEIGHBOR, NOWHERE, OTHER, STRANGER
+
+from .engine import Exercise, Misconception
 
 __all__ = ["calibration_error", "contrast", "sorter"]
 

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from course_utils.attacks import project
-from course_utils.exercises.engine import Exercise, Misconception
+
+from .engine import Exercise, Misconception
 
 __all__ = ["l2_projection", "pgd_step", "smallest_epsilon", "transfer_rate"]
 

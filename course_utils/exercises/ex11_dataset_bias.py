@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from course_utils.exercises.engine import Exercise, Misconception
+from .engine import Exercise, Misconception
 
 __all__ = ["energy_and_area", "flip_rate", "group_table", "group_weights"]
 

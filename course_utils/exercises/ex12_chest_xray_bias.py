@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from course_utils.exercises.engine import Exercise, Misconception
+from .engine import Exercise, Misconception
 
 
 def _flip_rate(clean, stamped):

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from course_utils.exercises.engine import Exercise, Misconception
+from .engine import Exercise, Misconception
 
 
 def _caption_score(logits, words):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from course_utils.exercises.engine import Exercise, Misconception
-from course_utils.localization.loading import to_original
+from course_utils.localization.evaluation import to_original
+
+from .engine import Exercise, Misconception
 
 __all__ = ["box_in_picture", "how_unusual", "normalized"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from course_utils.exercises.engine import Misconception
+from .engine import Misconception
 
 __all__ = ["PLACE_MISTAKES", "SIZE_MISTAKES"]
 

@@ -1,10 +1,11 @@
-"""Localization without boxes in training: from heat-maps to boxes, and the measures of ILSVRC and others.
+"""Localization without boxes in training: from heat-maps to boxes, and the measures of ILSVRC and others. Notebook 07.
 
 ``python -m course_utils.localization --help`` evaluates a folder in ImageNet's layout; in Python that is
-:func:`course_utils.localization.runner.evaluate`.
+:func:`course_utils.localization.evaluation.evaluate`.
 """
 
-from course_utils.localization.measures import (
+from .checks import as_share
+from .measures import (
     box_from_heatmap,
     classification_error,
     energy_inside,
@@ -15,6 +16,7 @@ from course_utils.localization.measures import (
 )
 
 __all__ = [
+    "as_share",
     "box_from_heatmap",
     "classification_error",
     "energy_inside",

@@ -12,10 +12,9 @@ import torch
 import torch.distributed as dist
 
 from course_utils.assets import AssetError
-from course_utils.hooks import LayerError
-from course_utils.localization.methods import METHODS
-from course_utils.localization.runner import evaluate
-from course_utils.models import Classifier, list_classifiers, load_classifier
+from course_utils.explain import LayerError
+from course_utils.localization.evaluation import METHODS, evaluate
+from course_utils.networks import Classifier, list_classifiers, load_classifier
 
 EPILOG = """\
 exit status: 0: all well; 1: the table is there, but some files were faulty, and are named; 2: nothing could be

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from course_utils.localization.checks import aligned, as_box, as_heatmap, as_mask, as_region, as_share
+from .checks import aligned, as_box, as_heatmap, as_mask, as_region, as_share
 
 __all__ = [
     "box_from_heatmap",

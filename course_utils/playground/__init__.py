@@ -3,12 +3,12 @@
 :class:`Explainer` reads off one network; :mod:`course_utils.pictures` reads the files.
 """
 
-from course_utils.playground.audit import Audit, audit
-from course_utils.playground.engine import Explainer, typed_class
-from course_utils.playground.export import as_document, to_csv, to_npz, to_png
-from course_utils.playground.figure import result_figure, result_words
-from course_utils.playground.methods import METHODS
-from course_utils.playground.results import Caution, Check, ClassResult, Result
+from .auditing import Audit, audit
+from .engine import Explainer, typed_class
+from .export import as_document, to_csv, to_npz, to_png
+from .figure import result_figure, result_words
+from .methods import METHODS
+from .results import Caution, Check, ClassResult, Result
 
 __all__ = [
     "METHODS",

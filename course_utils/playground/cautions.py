@@ -5,8 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from course_utils.pictures import Picture
-from course_utils.playground.methods import GRID, Method
-from course_utils.playground.results import Caution, Check
+
+from .methods import GRID, Method
+from .results import Caution, Check
 
 __all__ = ["class_cautions", "picture_cautions"]
 

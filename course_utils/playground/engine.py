@@ -12,16 +12,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from course_utils.hooks import evaluation_mode
-from course_utils.layers import find_layer, hooked
+from course_utils.explain import batched_logits, cover, evaluation_mode, find_layer, hooked, top_share_mask
 from course_utils.localization import box_from_heatmap
-from course_utils.localization.loading import to_original
-from course_utils.models import Classifier
-from course_utils.perturbation import batched_logits, cover, top_share_mask
+from course_utils.localization.evaluation import to_original
+from course_utils.networks import Classifier
 from course_utils.pictures import Picture
-from course_utils.playground.cautions import class_cautions, picture_cautions
-from course_utils.playground.methods import GRID, METHODS, Method
-from course_utils.playground.results import Check, ClassResult, Result
+
+from .cautions import class_cautions, picture_cautions
+from .methods import GRID, METHODS, Method
+from .results import Check, ClassResult, Result
 
 __all__ = ["DRAWS", "SQUARES", "Explainer", "typed_class"]
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 
-from course_utils.playground.figure import result_figure
-from course_utils.playground.results import ClassResult, Result
+from .figure import result_figure
+from .results import ClassResult, Result
 
 __all__ = ["COLUMNS", "as_document", "to_csv", "to_npz", "to_png"]
 

@@ -9,17 +9,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from course_utils.figures import without_axes
-from course_utils.playground.methods import GRID, METHODS
-from course_utils.playground.results import ClassResult, Result
-from course_utils.plots import (
+from course_utils.show import (
     PALETTE,
     draw_box,
     draw_gradient,
     draw_heatmap,
     draw_photo,
     in_digits,
+    without_axes,
 )
+
+from .methods import GRID, METHODS
+from .results import ClassResult, Result
 
 __all__ = ["MOST_CLASSES", "result_figure", "result_words"]
 

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_utils.backprop import guided_backprop, guided_grad_cam
-from course_utils.cam import cam, grad_cam, grad_cam_pp
-from course_utils.names import METHOD_NAMES
+from course_utils.explain import cam, grad_cam, grad_cam_pp, guided_backprop, guided_grad_cam
 
 __all__ = ["GRID", "METHODS", "Method"]
 
@@ -73,4 +71,3 @@ METHODS: dict[str, Method] = {
         "Guided Grad-CAM", lambda net, x, c, layer: guided_grad_cam(net, x, c, layer)[0], pixels=True
     ),
 }
-assert tuple(METHODS) == METHOD_NAMES  # the command knows them by name before PyTorch is loaded

@@ -1,21 +1,21 @@
 """Interactive explorers: a few controls, one picture, and words that say what the picture shows."""
 
-from course_utils.widgets.attacks import attack_explorer
-from course_utils.widgets.backgrounds import background_explorer
-from course_utils.widgets.blind_game import BlindGame
-from course_utils.widgets.channels import channel_explorer
-from course_utils.widgets.counterfactual import counterfactual_explorer
-from course_utils.widgets.explorer import Explorer, buttons, check_box, choice, slider, typed
-from course_utils.widgets.failures import failure_explorer
-from course_utils.widgets.guided import guided_explorer
-from course_utils.widgets.heatmaps import any_class_explorer, layer_explorer
-from course_utils.widgets.language import caption_explorer, question_explorer
-from course_utils.widgets.localization import threshold_explorer
-from course_utils.widgets.output_size import output_size_explorer
-from course_utils.widgets.playground import playground_explorer
-from course_utils.widgets.segmentation import segmentation_explorer
-from course_utils.widgets.toy_cam import toy_cam_explorer
-from course_utils.widgets.xray_stamp import stamp_explorer
+from .attacks import attack_explorer
+from .backgrounds import background_explorer
+from .blind_game import BlindGame, chance_of
+from .channels import channel_explorer
+from .counterfactual import counterfactual_explorer
+from .explorer import Explorer, buttons, check_box, choice, slider, typed
+from .failures import draw_mistake, failure_explorer, in_words
+from .guided import guided_explorer
+from .heatmaps import any_class_explorer, layer_explorer
+from .language import caption_explorer, question_explorer
+from .localization import threshold_explorer
+from .output_size import output_size_explorer
+from .playground import playground_explorer
+from .segmentation import segmentation_explorer
+from .toy_cam import toy_cam_explorer
+from .xray_stamp import stamp_explorer
 
 __all__ = [
     "BlindGame",
@@ -25,12 +25,15 @@ __all__ = [
     "background_explorer",
     "buttons",
     "caption_explorer",
+    "chance_of",
     "channel_explorer",
     "check_box",
     "choice",
     "counterfactual_explorer",
+    "draw_mistake",
     "failure_explorer",
     "guided_explorer",
+    "in_words",
     "layer_explorer",
     "output_size_explorer",
     "playground_explorer",

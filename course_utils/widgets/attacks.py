@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from course_utils.attacks import pgd, random_noise
-from course_utils.cam import grad_cam
-from course_utils.models import Classifier
-from course_utils.perturbation import batched_logits
-from course_utils.plots import PALETTE, draw_heatmap, draw_photo, in_digits
-from course_utils.widgets.explorer import SLOW, Explorer, choice, slider, typed
+from course_utils.explain import batched_logits, grad_cam
+from course_utils.networks import Classifier
+from course_utils.show import PALETTE, draw_heatmap, draw_photo, in_digits
+
+from .explorer import SLOW, Explorer, choice, slider, typed
 
 __all__ = ["attack_explorer"]
 

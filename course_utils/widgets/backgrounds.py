@@ -10,11 +10,22 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_utils.background_bias import REPAIRS, biased_head, group_accuracy, head_maps
-from course_utils.background_scenes import CLASSES, GROUNDS, TESTED, labels_of, pictures, scene
-from course_utils.plots import PALETTE, draw_heatmap, in_digits, panels
-from course_utils.trained import RUNS
-from course_utils.widgets.explorer import Explorer, choice
+from course_utils.backgrounds import (
+    CLASSES,
+    GROUNDS,
+    REPAIRS,
+    TESTED,
+    biased_head,
+    group_accuracy,
+    head_maps,
+    labels_of,
+    pictures,
+    scene,
+)
+from course_utils.networks import RUNS
+from course_utils.show import PALETTE, draw_heatmap, in_digits, panels
+
+from .explorer import Explorer, choice
 
 __all__ = ["background_explorer"]
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 import torch
 from matplotlib.figure import Figure
 
-from course_utils.failure_kinds import SHOWN, Mistake
-from course_utils.plots import draw_heatmap, draw_photo, panels
-from course_utils.widgets.explorer import REMEMBERS, Explorer, choice, slider
-from course_utils.widgets.failures import enlarged
+from course_utils.failures import SHOWN, Mistake
+from course_utils.show import draw_heatmap, draw_photo, panels
+
+from .explorer import REMEMBERS, Explorer, choice, slider
+from .failures import enlarged
 
 __all__ = ["BlindGame", "chance_of"]
 

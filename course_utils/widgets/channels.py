@@ -11,12 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from course_utils.hook_diagrams import color_limit, draw_channel
-from course_utils.hooks import LayerError, evaluation_mode
-from course_utils.layers import candidates, hooked
-from course_utils.models import Classifier
-from course_utils.plots import ACTIVATIONS, GRADIENTS, draw_photo
-from course_utils.widgets.explorer import Explorer, check_box, choice, slider
+from course_utils.explain import LayerError, candidates, evaluation_mode, hooked
+from course_utils.networks import Classifier
+from course_utils.show import ACTIVATIONS, GRADIENTS, color_limit, draw_channel, draw_photo
+
+from .explorer import Explorer, check_box, choice, slider
 
 __all__ = ["Captured", "capture_stages", "channel_explorer"]
 
@@ -53,7 +52,7 @@ def channel_explorer(classifier: Classifier, image: Tensor) -> Explorer:
     The network runs once, forward and backward; afterwards each change only draws.
 
     Args:
-        classifier: any :class:`~course_utils.models.Classifier`.
+        classifier: any :class:`~course_utils.networks.Classifier`.
         image: (1, 3, H, W) in [0, 1].
     """
     stages = capture_stages(classifier, image)

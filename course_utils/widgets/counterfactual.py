@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.cam import grad_cam
-from course_utils.models import Classifier
-from course_utils.perturbation import FILLS, batched_logits, cover, top_share_mask
-from course_utils.plots import PALETTE, draw_photo, draw_signed
-from course_utils.widgets.explorer import Explorer, choice, slider, typed
+from course_utils.explain import FILLS, batched_logits, cover, grad_cam, top_share_mask
+from course_utils.networks import Classifier
+from course_utils.show import PALETTE, draw_photo, draw_signed
+
+from .explorer import Explorer, choice, slider, typed
 
 __all__ = ["counterfactual_explorer"]
 

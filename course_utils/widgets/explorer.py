@@ -13,7 +13,7 @@ import ipywidgets
 from IPython.display import HTML, display
 from matplotlib.figure import Figure
 
-from course_utils.plots import figure_html
+from course_utils.show import figure_html
 
 __all__ = ["Explorer", "buttons", "check_box", "choice", "slider", "typed"]
 

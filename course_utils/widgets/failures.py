@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from course_utils.failure_kinds import KINDS, SHOWN, Mistake
-from course_utils.failures import PARTS, Case
-from course_utils.plots import PALETTE, draw_heatmap, draw_photo, in_digits
-from course_utils.widgets.explorer import Explorer, choice, slider
+from course_utils.failures import KINDS, PARTS, SHOWN, Case, Mistake
+from course_utils.show import PALETTE, draw_heatmap, draw_photo, in_digits
+
+from .explorer import Explorer, choice, slider
 
 __all__ = ["draw_mistake", "enlarged", "failure_explorer"]
 

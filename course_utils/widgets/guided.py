@@ -10,13 +10,11 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.backprop import deconvnet, guided_backprop, saliency
-from course_utils.cam import grad_cam
-from course_utils.gradient_images import draw_gradient
-from course_utils.hooks import evaluation_mode
-from course_utils.models import Classifier
-from course_utils.plots import draw_heatmap, draw_photo, in_digits
-from course_utils.widgets.explorer import Explorer, choice
+from course_utils.explain import deconvnet, evaluation_mode, grad_cam, guided_backprop, saliency
+from course_utils.networks import Classifier
+from course_utils.show import draw_gradient, draw_heatmap, draw_photo, in_digits
+
+from .explorer import Explorer, choice
 
 __all__ = ["guided_explorer"]
 
@@ -41,7 +39,7 @@ def guided_explorer(
 
     Raises:
         ValueError: not one image, sides that are not even, an unknown class, no class or no layer.
-        course_utils.backprop.ActivationError: the network has no ReLU, or smooth activations.
+        course_utils.explain.ActivationError: the network has no ReLU, or smooth activations.
     """
     if image.ndim != 4 or len(image) != 1 or image.shape[2] % 2 or image.shape[3] % 2:
         raise ValueError(

@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn import functional as F
 
-from course_utils.cam import cam, grad_cam
-from course_utils.models import Classifier
-from course_utils.photos import list_photos, load_photo
-from course_utils.plots import draw_heatmap, draw_photo, in_digits, panels
-from course_utils.widgets.explorer import Explorer, choice, slider, typed
+from course_utils.explain import cam, grad_cam
+from course_utils.networks import Classifier
+from course_utils.pictures import list_photos, load_photo
+from course_utils.show import draw_heatmap, draw_photo, in_digits, panels
+
+from .explorer import Explorer, choice, slider, typed
 
 __all__ = ["any_class_explorer", "layer_explorer"]
 
@@ -24,7 +25,7 @@ __all__ = ["any_class_explorer", "layer_explorer"]
 def any_class_explorer(classifier: Classifier) -> Explorer:
     """Explore the heat-map of any class on any of the course's photographs.
 
-    The maps of all classes of a photograph come from one forward pass (:func:`course_utils.cam.cam`),
+    The maps of all classes of a photograph come from one forward pass (:func:`course_utils.explain.cam`),
     so a new class is answered at once.
     """
 

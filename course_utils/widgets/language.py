@@ -8,16 +8,23 @@ from functools import lru_cache
 import torch
 from matplotlib.figure import Figure
 
-from course_utils.cam import explain
-from course_utils.language_diagrams import draw_answers
-from course_utils.language_nets import Answerer, Captioner, caption_scores
+from course_utils.explain import explain
+from course_utils.language import (
+    ANSWERS,
+    QUESTIONS,
+    Answerer,
+    Captioner,
+    all_questions,
+    caption_scores,
+    draw_answers,
+    read_caption,
+    understand,
+)
 from course_utils.localization import energy_inside
-from course_utils.plots import draw_heatmap, draw_photo, in_digits, panels
-from course_utils.scene_language import read_caption
-from course_utils.scene_questions import ANSWERS, QUESTIONS, all_questions, understand
-from course_utils.scenes import Scenes
-from course_utils.segmentation_diagrams import draw_outline
-from course_utils.widgets.explorer import Explorer, buttons, choice, slider, typed
+from course_utils.pictures import Scenes
+from course_utils.show import draw_heatmap, draw_outline, draw_photo, in_digits, panels
+
+from .explorer import Explorer, buttons, choice, slider, typed
 
 __all__ = ["caption_explorer", "question_explorer"]
 

@@ -9,12 +9,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.cam import grad_cam
+from course_utils.explain import grad_cam
 from course_utils.localization import box_from_heatmap, iou
-from course_utils.models import Classifier
-from course_utils.photos import list_photos, load_photo
-from course_utils.plots import draw_box, draw_heatmap, draw_photo, in_digits, panels
-from course_utils.widgets.explorer import Explorer, choice, slider
+from course_utils.networks import Classifier
+from course_utils.pictures import list_photos, load_photo
+from course_utils.show import draw_box, draw_heatmap, draw_photo, in_digits, panels
+
+from .explorer import Explorer, choice, slider
 
 __all__ = ["threshold_explorer"]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from course_utils.shapes import conv_size
-from course_utils.widgets.explorer import Explorer, slider
-from course_utils.window_diagrams import draw_sliding
+from course_utils.show import draw_sliding
+
+from .explorer import Explorer, slider
 
 __all__ = ["output_size_explorer"]
 

@@ -16,9 +16,16 @@ from IPython.display import HTML, display
 from matplotlib.figure import Figure
 
 from course_utils.assets import AssetError
-from course_utils.models import Classifier, list_classifiers, load_classifier
-from course_utils.photos import list_photos, load_photo, mosaic
-from course_utils.pictures import Picture, PictureError, find_pictures, read_picture
+from course_utils.networks import Classifier, list_classifiers, load_classifier
+from course_utils.pictures import (
+    Picture,
+    PictureError,
+    find_pictures,
+    list_photos,
+    load_photo,
+    mosaic,
+    read_picture,
+)
 from course_utils.playground import (
     METHODS,
     Explainer,
@@ -30,8 +37,9 @@ from course_utils.playground import (
     to_png,
     typed_class,
 )
-from course_utils.plots import figure_html
-from course_utils.widgets.explorer import Explorer, choice, slider, typed
+from course_utils.show import figure_html
+
+from .explorer import Explorer, choice, slider, typed
 
 __all__ = ["PlaygroundExplorer", "playground_explorer", "uploaded_files"]
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 import torch
 from matplotlib.figure import Figure
 
-from course_utils.cam import grad_cam
+from course_utils.explain import grad_cam
 from course_utils.localization import mask_iou
-from course_utils.models import Classifier
-from course_utils.plots import draw_heatmap, draw_photo, panels
-from course_utils.scenes import Scenes
+from course_utils.networks import Classifier
+from course_utils.pictures import Scenes
 from course_utils.segmentation import seeds_from_maps
-from course_utils.segmentation_diagrams import draw_outline, draw_seeds
-from course_utils.widgets.explorer import Explorer, choice, slider
+from course_utils.show import draw_heatmap, draw_outline, draw_photo, draw_seeds, panels
+
+from .explorer import Explorer, choice, slider
 
 __all__ = ["segmentation_explorer"]
 

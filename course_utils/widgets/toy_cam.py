@@ -20,9 +20,9 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.figures import without_axes
-from course_utils.plots import ACTIVATIONS, SIGNED_MAP
-from course_utils.widgets.explorer import Explorer, choice, slider
+from course_utils.show import ACTIVATIONS, SIGNED_MAP, without_axes
+
+from .explorer import Explorer, choice, slider
 
 __all__ = ["ToyMaps", "toy_cam_explorer", "toy_maps"]
 

@@ -8,14 +8,12 @@ import torch
 from matplotlib.figure import Figure
 from torch import nn
 
-from course_utils.cam import grad_cam
+from course_utils.explain import grad_cam
 from course_utils.localization import energy_inside
-from course_utils.plots import draw_heatmap, draw_photo, in_digits, panels
-from course_utils.segmentation_diagrams import draw_outline
-from course_utils.widgets.explorer import Explorer, check_box, choice, slider
-from course_utils.xray import Radiographs, stamp
-from course_utils.xray_markers import POSITIONS
-from course_utils.xray_nets import CLASSES
+from course_utils.show import draw_heatmap, draw_outline, draw_photo, in_digits, panels
+from course_utils.xray import CLASSES, POSITIONS, Radiographs, stamp
+
+from .explorer import Explorer, check_box, choice, slider
 
 __all__ = ["stamp_explorer"]
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from course_utils.cam import cam, grad_cam
-from course_utils.models import Classifier
+from course_utils.explain import cam, grad_cam
+from course_utils.networks import Classifier
 
 Call = Callable[[list[int]], Tensor]  # explains these classes of every image: maps (N, K, ., .)
 

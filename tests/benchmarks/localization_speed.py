@@ -23,10 +23,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from course_utils.ilsvrc import IlsvrcFolder, write_ilsvrc
-from course_utils.localization.loading import class_numbers, loader
-from course_utils.localization.runner import evaluate
-from course_utils.models import Classifier, load_classifier
+from course_utils.localization.evaluation import IlsvrcFolder, evaluate, loading, write_ilsvrc
+from course_utils.networks import Classifier, load_classifier
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
@@ -51,8 +49,10 @@ def forward(clf: Classifier, folder: IlsvrcFolder, options: argparse.Namespace) 
     images = list(folder.images)
     batches = [images[i : i + options.batch_size] for i in range(0, len(images), options.batch_size)]
     device = next(clf.parameters()).device
-    numbers = class_numbers(folder, clf)
-    for _, pixels in loader(batches, folder, numbers, clf.size, options.workers, pin=device.type == "cuda"):
+    numbers = loading.class_numbers(folder, clf)
+    for _, pixels in loading.loader(
+        batches, folder, numbers, clf.size, options.workers, pin=device.type == "cuda"
+    ):
         clf(pixels.to(device, non_blocking=True)).argmax(1).cpu()
 
 

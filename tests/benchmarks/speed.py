@@ -40,16 +40,16 @@ import torch
 from contenders import LIBRARIES, METHODS, ONE_CLASS_A_CALL, Call, all_maps, check_agreement
 from torch import Tensor
 
-from course_utils.models import Classifier, load_classifier
-from course_utils.photos import load_photo
+from course_utils.networks import Classifier, load_classifier
+from course_utils.pictures import load_photo
 
 MODELS = ["efficientnet_lite0", "resnet50", "vgg16"]
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 COLD_START = """
-from course_utils.cam import grad_cam
-from course_utils.models import load_classifier
-from course_utils.photos import load_photo
-from course_utils.plots import draw_heatmap, figure_html, panels
+from course_utils.explain import grad_cam
+from course_utils.networks import load_classifier
+from course_utils.pictures import load_photo
+from course_utils.show import draw_heatmap, figure_html, panels
 clf = load_classifier()
 images = load_photo("cat").tensor()
 figure, axes = panels(1)

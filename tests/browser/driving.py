@@ -12,7 +12,7 @@ from pathlib import Path
 from answer_times import SLOW_TARGET, TARGET
 from playwright.sync_api import Error, Locator, Page
 
-from course_utils.widgets.explorer import MARKER, REMEMBERS, SLOW
+from course_utils.widgets import explorer
 
 ANSWER = 60  # seconds to wait for an answer at most
 MOST_OPTIONS = 12  # of a drop-down list that are tried
@@ -86,7 +86,7 @@ class Explorer:
         self.page, self.box, self.upload, self.no_picture = page, box, upload, no_picture
         self.faults: list[str] = []
         self.seen: dict[str, set[str]] = {"picture": set(), "words": set()}
-        self.target = SLOW_TARGET if SLOW in (box.get_attribute("class") or "").split() else TARGET
+        self.target = SLOW_TARGET if explorer.SLOW in (box.get_attribute("class") or "").split() else TARGET
         box.scroll_into_view_if_needed()
         self.controls = self._find_controls()
 
@@ -288,7 +288,7 @@ class Explorer:
             if len(kinds - {""}) < 2:
                 self.faults.append(f"no control changes the {what}.")
         seen = self.state()
-        remembers = REMEMBERS in (self.box.get_attribute("class") or "").split()
+        remembers = explorer.REMEMBERS in (self.box.get_attribute("class") or "").split()
         if not remembers and values == {control.label: control.value for control in self.controls}:
             for what in ("picture", "words", "alert"):
                 if seen[what] != first[what]:
@@ -342,4 +342,4 @@ def _spread(options: list[str], number: int) -> list[str]:
 
 def find_explorers(page: Page) -> list[Locator]:
     """All explorers in a page."""
-    return page.locator(f".{MARKER}").all()
+    return page.locator(f".{explorer.MARKER}").all()

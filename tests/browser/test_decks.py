@@ -9,7 +9,7 @@ import pytest
 from lab import NOTEBOOKS, ROOT, left_out
 
 from course_utils.assets import cache_folder
-from course_utils.slides import LIBRARIES, build_decks, deck_cells
+from course_utils.authoring import build_decks, slides
 
 WIDTH, HEIGHT = 1280, 720
 SMALLEST = 0.7  # of the intended size: text of 18 pixels on a page of 720
@@ -49,7 +49,7 @@ def fetch_libraries(scratch):
 
     ``npm pack`` brings the very archives, and their hashes are checked when they are used.
     """
-    for address in LIBRARIES:
+    for address in slides.LIBRARIES:
         package, version = re.search(r"/([\w.]+)/-/\1-([\d.]+)\.tgz$", address).groups()
         archive = f"{package}-{version}.tgz"
         if (cache_folder() / archive).is_file():
@@ -110,7 +110,7 @@ def test_a_deck_shows_everything_and_cuts_nothing_off(deck_page, name):
     assert not small, "\n".join(small)
     assert not [seen for seen in shown if seen["out"] or seen["unseen"] or seen["fragments"]]
     notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
-    types = [(cell.id, cell.metadata.slideshow.slide_type) for cell in deck_cells(notebook.cells)]
+    types = [(cell.id, cell.metadata.slideshow.slide_type) for cell in slides.deck_cells(notebook.cells)]
     # In order, all but what is skipped or a note; and a page begins where the metadata says so, only there.
     expected = [cell for cell, kind in types if kind not in ("skip", "notes")]
     assert [cell for seen in shown for cell in seen["cells"]] == expected

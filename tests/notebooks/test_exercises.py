@@ -11,8 +11,7 @@ import pytest
 import torch
 
 from course_utils import exercises
-from course_utils.exercises import Exercise
-from course_utils.exercises.engine import CORRECT, NOT_ATTEMPTED, WRONG
+from course_utils.exercises import Exercise, engine
 
 MODULES = [m.name for m in pkgutil.iter_modules(exercises.__path__) if m.name.startswith("ex")]
 MODULES = [name for name in MODULES if name[2:4].isdigit()]
@@ -36,15 +35,15 @@ def notebook_of(module: str, root) -> nbformat.NotebookNode:
 
 @pytest.mark.parametrize("exercise", CASES)
 def test_an_untouched_stub_is_not_attempted(exercise):
-    assert exercise.check(...).state == NOT_ATTEMPTED
+    assert exercise.check(...).state == engine.NOT_ATTEMPTED
     if callable(exercise.model_answer) and not isinstance(exercise.model_answer, type):
-        assert exercise.check(lambda *arguments: ...).state == NOT_ATTEMPTED
+        assert exercise.check(lambda *arguments: ...).state == engine.NOT_ATTEMPTED
 
 
 @pytest.mark.parametrize("exercise", CASES)
 def test_the_solution_passes_and_shows_its_source(exercise):
     feedback = exercise.check(exercise.model_answer)
-    assert feedback.state == CORRECT, feedback
+    assert feedback.state == engine.CORRECT, feedback
     shown = exercise.solution()
     assert shown.code if callable(exercise.model_answer) else shown.message
 
@@ -56,7 +55,7 @@ def test_each_wrong_answer_is_rejected_with_its_own_message(exercise):
     assert len(set(messages)) == len(messages), "two misconceptions share a message"
     for misconception in exercise.misconceptions:
         feedback = exercise.check(misconception.answer)
-        assert (feedback.state, feedback.message) == (WRONG, misconception.message)
+        assert (feedback.state, feedback.message) == (engine.WRONG, misconception.message)
 
 
 @pytest.mark.parametrize("exercise", CASES)
@@ -87,6 +86,8 @@ def test_notebook_and_module_have_the_same_exercises(module, pytestconfig):
         stubs = [cell for cell in cells if f".{name}.check(" in cell.source]
         assert len(stubs) == 1, f"{name} needs exactly one stub cell"
         stored = "".join(str(output.get("data", "")) for output in stubs[0].outputs)
-        assert NOT_ATTEMPTED in stored, f"the stub of {name}, run as it stands, must say {NOT_ATTEMPTED!r}"
+        assert engine.NOT_ATTEMPTED in stored, (
+            f"the stub of {name}, run as it stands, must say {engine.NOT_ATTEMPTED!r}"
+        )
         for way in ("hint", "solution"):
             assert f".{name}.{way}()" in stubs[0].source, f"the stub of {name} does not mention .{way}()"

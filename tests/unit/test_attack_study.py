@@ -6,11 +6,11 @@ import pytest
 import torch
 from helpers import TinyNet
 
-from course_utils import attack_study as study
 from course_utils.assets import AssetError
-from course_utils.cam import grad_cam
+from course_utils.attacks import study
+from course_utils.explain import grad_cam
 from course_utils.localization import energy_inside, pointing_game
-from course_utils.models import Classifier
+from course_utils.networks import Classifier
 
 NAMES = ["ant", "bee", "airliner", "dog", "eel"]
 

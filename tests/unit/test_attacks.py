@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_utils.attacks import fgsm, pgd, project, random_noise
-from course_utils.models import Classifier
+from course_utils.networks import Classifier
 
 EPSILON = 8 / 255
 LABELS, TARGETS = torch.tensor([0, 1, 2, 3]), torch.tensor([3, 0, 4, 1])

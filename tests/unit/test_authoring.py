@@ -9,17 +9,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from course_utils import notebook_files
-from course_utils.authoring import (
-    ROOT,
-    Report,
-    find_notebooks,
-    keep_optional,
-    refresh_notebooks,
-    rounded_seconds,
-    write_seconds_in_table,
-)
-from course_utils.notebook_files import image_sizes, normalize, read_notebook, write_seconds
+from course_utils.authoring import notebook_files, notebooks, refresh_notebooks
+from course_utils.authoring import notebook_files as notebook_files_module
 
 README = "| notebook | time |\n|---|---|\n| [a](notebooks/00_a.ipynb) | 99 s |\n| [b](notebooks/01_b.ipynb) | 99 s |\n"
 CODE = """
@@ -113,7 +104,7 @@ def test_the_network_is_refused_and_large_files_are_named(tmp_path, capsys):
 def test_names_are_numbers_stems_or_paths(tmp_path):
     for name in ("00_a", "01_b", "010_c"):
         (tmp_path / f"{name}.ipynb").touch()
-    names = lambda *given: [path.stem for path in find_notebooks(tmp_path, given)]  # noqa: E731
+    names = lambda *given: [path.stem for path in notebooks.find_notebooks(tmp_path, given)]  # noqa: E731
     assert names() == ["00_a", "010_c", "01_b"]
     assert names("01") == ["01_b"]
     assert names("notebooks/01_b.ipynb", "00_a", "01_b") == ["01_b", "00_a"]
@@ -130,7 +121,7 @@ def test_the_command_names_what_is_wrong():
     )
     assert done.returncode == 2
     assert "No notebook is called 'no_such'" in done.stderr
-    assert (ROOT / "pyproject.toml").exists()
+    assert (notebooks.ROOT / "pyproject.toml").exists()
 
 
 def write_raw(path, cells):
@@ -141,19 +132,19 @@ def write_raw(path, cells):
 def test_new_ids_are_deterministic_and_unique(tmp_path):
     cell = {"cell_type": "markdown", "metadata": {}, "source": ["same"]}
     path = write_raw(tmp_path / "00_a.ipynb", [cell, cell, {**cell, "id": "mine"}, {**cell, "id": "mine"}])
-    ids = [cell.id for cell in read_notebook(path).cells]
+    ids = [cell.id for cell in notebook_files_module.read_notebook(path).cells]
     assert len(set(ids)) == 4
     assert ids[2] == "mine"
-    assert ids == [cell.id for cell in read_notebook(path).cells]
+    assert ids == [cell.id for cell in notebook_files_module.read_notebook(path).cells]
     other = write_raw(tmp_path / "01_b.ipynb", [cell])
-    assert read_notebook(other).cells[0].id != ids[0]
+    assert notebook_files_module.read_notebook(other).cells[0].id != ids[0]
 
 
 def test_old_formats_are_refused(tmp_path):
     path = tmp_path / "old.ipynb"
     path.write_text('{"nbformat": 3, "worksheets": []}')
     with pytest.raises(ValueError, match=r"old\.ipynb has notebook format 3"):
-        read_notebook(path)
+        notebook_files_module.read_notebook(path)
 
 
 def test_progress_bars_vanish_and_addresses_are_remarked():
@@ -168,7 +159,9 @@ def test_progress_bars_vanish_and_addresses_are_remarked():
         new_output("execute_result", {"text/plain": "<object at 0x7fcb4b6eec50>"}, execution_count=9),
     ]
     notebook = new_notebook(cells=[cell])
-    assert normalize(notebook) == ["cell 0 prints a memory address, which changes with every run."]
+    assert notebook_files_module.normalize(notebook) == [
+        "cell 0 prints a memory address, which changes with every run."
+    ]
     (result,) = cell.outputs
     assert result.execution_count == cell.execution_count == 1
     assert cell.metadata == {"tags": ["keep"]}
@@ -180,40 +173,44 @@ def test_pictures_are_measured_decoded():
     cell = new_code_cell(
         "x", outputs=[new_output("display_data", {"image/png": encode(10), "text/html": html})]
     )
-    assert image_sizes(new_notebook(cells=[new_markdown_cell(""), cell])) == [(1, 10), (1, 20), (1, 31)]
+    assert notebook_files_module.image_sizes(new_notebook(cells=[new_markdown_cell(""), cell])) == [
+        (1, 10),
+        (1, 20),
+        (1, 31),
+    ]
 
 
 @pytest.mark.parametrize(("measured", "shown"), [(0.2, 5), (5, 5), (5.01, 10), (41, 45), (59.9, 60)])
 def test_seconds_are_rounded_to_five(measured, shown):
-    assert rounded_seconds(measured) == shown
+    assert notebooks.rounded_seconds(measured) == shown
 
 
 def test_seconds_go_to_their_places_only(tmp_path):
     notebook = new_notebook(
         cells=[new_code_cell("about 1 seconds to run"), new_markdown_cell("no figure here")]
     )
-    assert not write_seconds(notebook, 5)
+    assert not notebook_files_module.write_seconds(notebook, 5)
     notebook.cells[1].source = "read 10 minutes, about 1 seconds to run."
-    assert write_seconds(notebook, 5)
+    assert notebook_files_module.write_seconds(notebook, 5)
     assert [cell.source for cell in notebook.cells] == [
         "about 1 seconds to run",
         "read 10 minutes, about 5 seconds to run.",
     ]
     readme = tmp_path / "README.md"
-    assert not write_seconds_in_table(readme, "00_a.ipynb", 5)
+    assert not notebooks.write_seconds_in_table(readme, "00_a.ipynb", 5)
     readme.write_text(
         README + "In text: (notebooks/01_b.ipynb) 7 s\n| (notebooks/02_c.ipynb) | 3 s | later |"
     )
-    assert write_seconds_in_table(readme, "01_b.ipynb", 5)
-    assert not write_seconds_in_table(readme, "02_c.ipynb", 5)
+    assert notebooks.write_seconds_in_table(readme, "01_b.ipynb", 5)
+    assert not notebooks.write_seconds_in_table(readme, "02_c.ipynb", 5)
     expected = README.replace("01_b.ipynb) | 99 s", "01_b.ipynb) | 5 s")
     assert readme.read_text().startswith(expected + "In text: (notebooks/01_b.ipynb) 7 s\n")
 
 
 def test_a_report_names_the_limits_it_exceeds():
-    assert Report(1, None, 2, size=700_000, largest_image=110_000).faults == []
-    assert len(Report(1, None, 2, size=700_001, largest_image=110_001).faults) == 2
-    assert "? MB" in str(Report(1, None, 2))
+    assert notebooks.Report(1, None, 2, size=700_000, largest_image=110_000).faults == []
+    assert len(notebooks.Report(1, None, 2, size=700_001, largest_image=110_001).faults) == 2
+    assert "? MB" in str(notebooks.Report(1, None, 2))
 
 
 OPTIONAL = """
@@ -253,6 +250,6 @@ def test_only_optional_cells_keep_their_outputs():
     cells = [new_code_cell("a", outputs=list(said)) for _ in range(2)]
     cells[1].metadata["tags"] = ["optional"]
     notebook = new_notebook(cells=cells)
-    remarks = keep_optional(notebook, {cell.id: before for cell in cells})
+    remarks = notebooks.keep_optional(notebook, {cell.id: before for cell in cells})
     assert cells[0].outputs == said and cells[1].outputs == before
     assert len(remarks) == 1 and remarks[0].startswith("cell 1 ")

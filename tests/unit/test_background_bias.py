@@ -6,34 +6,32 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch.nn import functional as F
 
-from course_utils import background_bias, background_scenes
 from course_utils.__main__ import main
 from course_utils.assets import AssetError
-from course_utils.background_bias import (
+from course_utils.backgrounds import (
+    GROUNDS,
     REPAIRS,
+    TESTED,
     biased_head,
     choose_grounds,
+    empty_ground,
     feature_maps,
     group_accuracy,
-    group_weights,
     head_maps,
-    run_numbers,
+    labels_of,
+    pictures,
+    scene,
+    scenes,
+    study,
     train_head,
     training_features,
     with_head,
 )
-from course_utils.background_scenes import (
-    GROUNDS,
-    OBJECTS,
-    TESTED,
-    empty_ground,
-    labels_of,
-    pictures,
-    scene,
-)
-from course_utils.cam import cam, grad_cam
-from course_utils.models import load_classifier
-from course_utils.photo_files import pixels
+from course_utils.backgrounds import scenes as background_scenes
+from course_utils.backgrounds import study as background_bias
+from course_utils.explain import cam, grad_cam
+from course_utils.networks import load_classifier
+from course_utils.pictures import pixels
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +63,8 @@ def test_classes_and_objects_take_turns():
     names = [scene(number, "plain").objects[0].name for number in range(12)]
     assert names[:6] == names[6:]
     for number, name in enumerate(names):
-        assert name in OBJECTS[number % 2]
-    assert set(names) == set(OBJECTS[0] + OBJECTS[1])
+        assert name in scenes.OBJECTS[number % 2]
+    assert set(names) == set(scenes.OBJECTS[0] + scenes.OBJECTS[1])
     assert labels_of(range(4)).tolist() == [0, 1, 0, 1]
 
 
@@ -74,7 +72,7 @@ def test_nothing_was_chosen_on_the_reported_test_scenes():
     """Settings were chosen on scenes 0 to 59; the reported ones show each object eight times."""
     assert min(TESTED) >= 60
     names = [scene(number, "plain", "test").objects[0].name for number in TESTED]
-    assert sorted(names) == sorted(8 * (OBJECTS[0] + OBJECTS[1]))
+    assert sorted(names) == sorted(8 * (scenes.OBJECTS[0] + scenes.OBJECTS[1]))
 
 
 def test_training_and_test_put_the_object_elsewhere():
@@ -113,7 +111,7 @@ def test_the_empty_ground_is_what_surrounds_the_object():
 
 
 def test_no_two_runs_share_a_scene():
-    numbers = [set(run_numbers(run)) for run in range(3)]
+    numbers = [set(study.run_numbers(run)) for run in range(3)]
     assert not numbers[0] & numbers[1] and not numbers[1] & numbers[2] and not numbers[0] & numbers[2]
     assert {len(each) for each in numbers} == {background_bias.SCENES}
 
@@ -171,7 +169,7 @@ def test_group_accuracy_by_counting(data):
 
 def test_each_group_has_the_same_sum_of_weights():
     labels, grounds = torch.tensor([0, 0, 0, 1, 1]), torch.tensor([0, 0, 1, 1, 1])
-    assert group_weights(labels, grounds).tolist() == [0.5, 0.5, 1, 0.5, 0.5]
+    assert study.group_weights(labels, grounds).tolist() == [0.5, 0.5, 1, 0.5, 0.5]
 
 
 def test_the_map_of_a_head_is_grad_cam_on_the_network(clf):
@@ -197,7 +195,7 @@ def test_the_stored_features_are_those_of_the_pictures(clf):
         assert features.shape == (96, 2, 1280) and labels.sum() == 48
         place = 10 * run + 5
         for g, ground in enumerate(GROUNDS):
-            again = feature_maps(clf, pictures([run_numbers(run)[place]], ground)).mean((2, 3))[0]
+            again = feature_maps(clf, pictures([study.run_numbers(run)[place]], ground)).mean((2, 3))[0]
             torch.testing.assert_close(features[place, g], again, rtol=2e-3, atol=2e-3)
 
 
@@ -230,8 +228,8 @@ def test_repairs_do_what_they_say():
 
 
 def test_the_command_writes_what_is_loaded(monkeypatch, tmp_path, capsys):
-    for module in (background_bias, __import__("course_utils.trained").trained):
-        monkeypatch.setattr(module, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(background_bias, "WEIGHTS", tmp_path)
+    monkeypatch.setattr("course_utils.networks.WEIGHTS", tmp_path)  # where the command writes
     monkeypatch.setattr(background_bias, "RUNS", 1)
     monkeypatch.setattr(background_bias, "SCENES", 4)
     stored = training_features.__globals__["WEIGHTS"]

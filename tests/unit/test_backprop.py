@@ -11,17 +11,17 @@ from helpers import TinyNet, random_net, relative_error, tiny_images
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils import backprop
-from course_utils.backprop import (
+from course_utils.explain import (
     ActivationError,
     activations_used,
     deconvnet,
+    grad_cam,
     guided_backprop,
     guided_grad_cam,
     saliency,
 )
-from course_utils.cam import grad_cam
-from course_utils.models import Classifier
+from course_utils.explain import gradients as backprop
+from course_utils.networks import Classifier
 
 METHODS = {"gradient": saliency, "deconvnet": deconvnet, "guided": guided_backprop}
 each_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)

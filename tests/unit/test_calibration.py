@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from course_utils.calibration import expected_calibration_error, reliability, resampled_error
+from course_utils.failures import expected_calibration_error, reliability, resampled_error
 
 P = [0.9, 0.9, 0.8, 0.8, 0.6, 0.4, 0.4, 0.3, 0.2, 0.2]
 RIGHT = [1, 1, 1, 0, 0, 1, 1, 0, 1, 0]

@@ -5,7 +5,7 @@ import pytest
 import torch
 from helpers import TinyNet, random_net, relative_error, tiny_images
 
-from course_utils.cam import grad_cam, grad_cam_pp
+from course_utils.explain import grad_cam, grad_cam_pp
 
 LAYERS = {
     "vgg16": "features.29",

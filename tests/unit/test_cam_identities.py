@@ -7,10 +7,9 @@ import torch
 from helpers import CONVOLUTION, MAP_LAYER, Counter, TinyNet, reference_maps, relative_error, tiny_images
 from torch import nn
 
-from course_utils import cam as cam_module
-from course_utils.cam import LayerError, cam, explain, grad_cam, grad_cam_pp
-from course_utils.explanation import Explanation
-from course_utils.models import load_classifier
+from course_utils.explain import Explanation, LayerError, cam, explain, grad_cam, grad_cam_pp
+from course_utils.explain import maps as cam_module
+from course_utils.networks import load_classifier
 
 NAMES = ["resnet50", "googlenet", "mobilenet_v2", "efficientnet_lite0"]
 

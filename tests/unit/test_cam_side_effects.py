@@ -7,8 +7,8 @@ import torch
 from helpers import CONVOLUTION, MAP_LAYER, TinyNet, relative_error, tiny_images
 from torch import nn
 
-from course_utils.cam import cam, explain, grad_cam, grad_cam_pp
-from course_utils.models import Classifier, load_classifier
+from course_utils.explain import cam, explain, grad_cam, grad_cam_pp
+from course_utils.networks import Classifier, load_classifier
 
 MODES = {
     "enable_grad": torch.enable_grad,

@@ -5,9 +5,8 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from course_utils.composites import LEAST_VISIBLE
-from course_utils.models import imagenet_classes, load_classifier
-from course_utils.photos import composites, list_photos, list_textures, load_photo
+from course_utils.networks import imagenet_classes, load_classifier
+from course_utils.pictures import composites, list_photos, list_textures, load_photo, pasting
 
 SHARP = {"flower": 1, "cat": 6}  # of 255; the cat's box may differ by a pixel
 BLACK, WHITE = (Image.new("RGB", (8, 8), color) for color in ("black", "white"))
@@ -101,7 +100,7 @@ def test_the_later_object_covers_the_earlier_one():
         # At an edge two half-transparent objects may hide more than half together.
         assert ((alpha >= 0.5) & ~masks.any(axis=0)).mean() < 0.005
         assert made.objects[-1].visible == 1
-        assert all(LEAST_VISIBLE <= thing.visible <= 1 for thing in made.objects)
+        assert all(pasting.LEAST_VISIBLE <= thing.visible <= 1 for thing in made.objects)
         assert len({thing.name for thing in made.objects}) == 3
 
 
@@ -117,7 +116,7 @@ def test_cut_off_by_the_edge_only_if_asked():
     cut = composites(25, names=["flower"], overhang=0.4, scale=(0.6, 0.8), seed=1)
     assert sum(made.objects[0].visible < 0.95 for made in cut) > 8
     assert all(touches(made.objects[0]) for made in cut if made.objects[0].visible < 1)
-    assert all(made.objects[0].visible >= LEAST_VISIBLE for made in cut)
+    assert all(made.objects[0].visible >= pasting.LEAST_VISIBLE for made in cut)
     assert all(thing.visible == 1 for made in composites(10) for thing in made.objects)
 
 

@@ -9,10 +9,8 @@ from helpers import TinyNet, random_net, relative_error, tiny_images
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.backprop import excitation_backprop
-from course_utils.hooks import LayerError
-from course_utils.small_nets import SMALL_NETS, Branches
-from course_utils.trained import scene_classifier, unseen_scenes
+from course_utils.explain import LayerError, excitation_backprop
+from course_utils.networks import SMALL_NETS, scene_classifier, small, unseen_scenes
 
 
 def test_three_winners_by_hand():
@@ -136,8 +134,8 @@ def test_in_the_networks_of_notebook_07_every_layer_sums_to_one(name):
     net, unseen = scene_classifier(name), unseen_scenes(3)
     classes = torch.stack([unseen.labels, (unseen.labels + 1) % len(unseen.classes)], 1)
     trunk = list(net.net.features)
-    whole = [[part] for part in trunk if isinstance(part, nn.ReLU | nn.MaxPool2d | Branches)]
-    side_by_side = [[b[-1] for b in part.branches] for part in trunk if isinstance(part, Branches)]
+    whole = [[part] for part in trunk if isinstance(part, nn.ReLU | nn.MaxPool2d | small.Branches)]
+    side_by_side = [[b[-1] for b in part.branches] for part in trunk if isinstance(part, small.Branches)]
     assert len(whole) >= 7
     for layers in whole + side_by_side:  # of an inception block, the branches have a part each
         total = [

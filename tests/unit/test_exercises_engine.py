@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.exercises import Exercise, Misconception
-from course_utils.exercises.compare import mismatch
-from course_utils.exercises.engine import CORRECT, NOT_ATTEMPTED, WRONG
+from course_utils.exercises import Exercise, Misconception, compare, engine
 
 
 def half_floor(n):
@@ -30,11 +28,11 @@ def make(**changes):
 
 def test_states():
     exercise = make()
-    assert exercise.check(...).state == NOT_ATTEMPTED
-    assert exercise.check(lambda n: ...).state == NOT_ATTEMPTED
-    assert exercise.check(lambda n: int(n / 2)).state == CORRECT
+    assert exercise.check(...).state == engine.NOT_ATTEMPTED
+    assert exercise.check(lambda n: ...).state == engine.NOT_ATTEMPTED
+    assert exercise.check(lambda n: int(n / 2)).state == engine.CORRECT
     feedback = exercise.check(lambda n: n + 1)
-    assert feedback.state == WRONG and "n = " in feedback.message and "expected" in feedback.message
+    assert feedback.state == engine.WRONG and "n = " in feedback.message and "expected" in feedback.message
 
 
 def not_written(n):
@@ -46,9 +44,9 @@ def refused_by_torch(n):
 
 
 def test_a_stub_that_raises_is_told_from_an_operation_that_torch_refuses():
-    assert make().check(not_written).state == NOT_ATTEMPTED
+    assert make().check(not_written).state == engine.NOT_ATTEMPTED
     feedback = make().check(refused_by_torch)
-    assert feedback.state == WRONG and "raised" in feedback.message and "Bool" in feedback.message
+    assert feedback.state == engine.WRONG and "raised" in feedback.message and "Bool" in feedback.message
 
 
 def test_a_misconception_is_named():
@@ -69,7 +67,7 @@ def test_a_misconception_is_named():
 )
 def test_what_went_wrong_is_said(answer, words):
     feedback = make().check(answer)
-    assert feedback.state == WRONG and words in feedback.message
+    assert feedback.state == engine.WRONG and words in feedback.message
 
 
 def test_a_changed_input_is_noticed_and_the_next_check_is_not_spoiled():
@@ -80,7 +78,7 @@ def test_a_changed_input_is_noticed_and_the_next_check_is_not_spoiled():
         misconceptions=[],
     )
     assert "changed its input" in exercise.check(lambda x: x.relu_()).message
-    assert exercise.check(torch.relu).state == CORRECT
+    assert exercise.check(torch.relu).state == engine.CORRECT
 
 
 def test_checking_leaves_the_random_numbers_alone():
@@ -104,10 +102,10 @@ def test_a_value_exercise():
         inputs=None,
         misconceptions=[Misconception(14, "7 x 7, not 7 + 7")],
     )
-    assert exercise.check(49).state == CORRECT
-    assert exercise.check(torch.tensor(49.0)).state == CORRECT
+    assert exercise.check(49).state == engine.CORRECT
+    assert exercise.check(torch.tensor(49.0)).state == engine.CORRECT
     assert exercise.check(14).message == "7 x 7, not 7 + 7"
-    assert exercise.check(13).state == WRONG and "49" not in exercise.check(13).message
+    assert exercise.check(13).state == engine.WRONG and "49" not in exercise.check(13).message
     assert "value itself" in exercise.check(half_floor).message
 
 
@@ -140,4 +138,4 @@ def test_feedback_shows_in_a_terminal_and_in_a_notebook():
     ],
 )
 def test_comparison(found, expected, agree):
-    assert (mismatch(found, expected, 1e-6) == "") is agree
+    assert (compare.mismatch(found, expected, 1e-6) == "") is agree

@@ -11,14 +11,13 @@ from PIL import Image
 
 from course_utils import explain_command
 from course_utils.__main__ import main
-from course_utils.photos import load_photo
-from course_utils.pictures import read_picture
+from course_utils.pictures import load_photo, read_picture
 from course_utils.playground import Explainer, as_document
 
 
 @pytest.fixture(scope="module")
 def explainer():
-    from course_utils.models import load_classifier
+    from course_utils.networks import load_classifier
 
     return Explainer(load_classifier(), "efficientnet_lite0")
 

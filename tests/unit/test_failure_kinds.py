@@ -11,17 +11,19 @@ import torch
 from helpers import TinyNet
 from torch import nn
 
-from course_utils.cam import grad_cam
-from course_utils.failure_kinds import (
+from course_utils.explain import grad_cam
+from course_utils.failures import (
     CONTEXT,
     KINDS,
     NEIGHBOR,
     NOWHERE,
     OTHER,
     PART_OF_KIND,
+    PARTS,
     STRANGER,
     agreement,
     class_similarity,
+    composite_cases,
     contrast,
     contrasts,
     explain_mistakes,
@@ -30,9 +32,8 @@ from course_utils.failure_kinds import (
     sort_mistake,
     spread,
 )
-from course_utils.failures import PARTS, composite_cases
 from course_utils.localization import energy_inside
-from course_utils.models import Classifier, imagenet_classes
+from course_utils.networks import Classifier, imagenet_classes
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from course_utils.failures import CORRUPTIONS, FAMILIES, PARTS, composite_cases, corrupt, photo_cases
-from course_utils.photos import load_photo
+from course_utils.failures import FAMILIES, PARTS, composite_cases, photo_cases
+from course_utils.failures import cases as cases_module
+from course_utils.pictures import load_photo
 
 N = 2 * len(FAMILIES)
 
@@ -96,25 +97,25 @@ def test_photographs_whole_and_corrupted(photos):
         assert (pixels(case.twins["context"])[square.mask] == pixels(case.image)[square.mask]).all()
 
 
-@pytest.mark.parametrize("kind", CORRUPTIONS)
+@pytest.mark.parametrize("kind", cases_module.CORRUPTIONS)
 def test_a_corruption_moves_picture_and_mask_alike(kind):
     """A photograph that is white on its object and black elsewhere shows its mask, whatever is done to it."""
     photo = load_photo("flower").square(224)
     white = np.repeat(255 * photo.mask[..., None].astype(np.uint8), 3, axis=2)
     photo = replace(photo, image=Image.fromarray(white))
-    for strength in CORRUPTIONS[kind]:
-        image, mask = corrupt(photo, kind, strength, seed=2)
+    for strength in cases_module.CORRUPTIONS[kind]:
+        image, mask = cases_module.corrupt(photo, kind, strength, seed=2)
         bright = pixels(image).mean(2) > (200 if kind == "small" else 127)
         assert (bright == mask).mean() > 0.97 and mask.any()
 
 
 def test_strengths():
     photo = load_photo("cat").square(224)
-    assert (pixels(corrupt(photo, "crop", 1.0)[0]) == pixels(photo.image)).all()
-    assert (pixels(corrupt(photo, "small", 1.0)[0]) == pixels(photo.image)).all()
-    image, mask = corrupt(photo, "small", 0.25, seed=1)
+    assert (pixels(cases_module.corrupt(photo, "crop", 1.0)[0]) == pixels(photo.image)).all()
+    assert (pixels(cases_module.corrupt(photo, "small", 1.0)[0]) == pixels(photo.image)).all()
+    image, mask = cases_module.corrupt(photo, "small", 0.25, seed=1)
     assert (pixels(image) != 128).any(2).sum() <= 56**2 and mask.sum() < 56**2
-    weak, strong = (pixels(corrupt(photo, "blur", s)[0]) for s in (1, 5))
+    weak, strong = (pixels(cases_module.corrupt(photo, "blur", s)[0]) for s in (1, 5))
     assert np.abs(np.diff(strong, axis=0)).mean() < np.abs(np.diff(weak, axis=0)).mean()
     assert (pixels(photo.image) == pixels(load_photo("cat").square(224).image)).all()
 
@@ -136,10 +137,10 @@ def test_tensors(cases):
         (lambda: composite_cases(1, families=[]), "families is empty"),
         (lambda: composite_cases(1, instead="blue"), "got 'blue'"),
         (lambda: composite_cases(-1), "at least 0"),
-        (lambda: corrupt(load_photo("cat"), "blur", 2), "photo.square"),
-        (lambda: corrupt(load_photo("cat").square(), "fog", 2), "got 'fog'"),
-        (lambda: corrupt(load_photo("cat").square(), "crop", 1.5), "be at most 1, got 1.5"),
-        (lambda: corrupt(load_photo("cat").square(), "blur", 0), "above 0"),
+        (lambda: cases_module.corrupt(load_photo("cat"), "blur", 2), "photo.square"),
+        (lambda: cases_module.corrupt(load_photo("cat").square(), "fog", 2), "got 'fog'"),
+        (lambda: cases_module.corrupt(load_photo("cat").square(), "crop", 1.5), "be at most 1, got 1.5"),
+        (lambda: cases_module.corrupt(load_photo("cat").square(), "blur", 0), "above 0"),
     ],
 )
 def test_bad_input(call, words):

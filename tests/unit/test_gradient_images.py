@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils import plots
-from course_utils.gradient_images import draw_gradient, gradient_limit, gradient_picture
+from course_utils.show import draw_gradient, gradient_limit, gradient_picture, plots
 
 
 def texts(ax) -> list[str]:

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from course_utils.head_diagrams import draw_pooled_head
+from course_utils.show import draw_pooled_head
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from helpers import CONVOLUTION, TinyNet, tiny_images
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.hooks import BackwardHook, ForwardHook, LayerError, evaluation_mode, graph_from
+from course_utils.explain import BackwardHook, ForwardHook, LayerError, evaluation_mode, graph_from
 
 
 class Doubled(nn.Module):

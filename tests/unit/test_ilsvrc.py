@@ -8,16 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from course_utils.ilsvrc import (
-    Annotation,
-    DataError,
-    Synset,
-    imagenet_synsets,
-    read_annotation,
-    read_ilsvrc,
-    write_ilsvrc,
-)
-from course_utils.models import imagenet_classes
+from course_utils.localization.evaluation import DataError, folders, read_ilsvrc, write_ilsvrc
+from course_utils.networks import imagenet_classes
 
 # In the form of a real one, which Kaggle's and the development kit's files share; first and last pixel at the edges.
 REAL = """<annotation>
@@ -59,8 +51,8 @@ def picture(width=40, height=30, seed=0):
 
 def test_a_real_annotation(tmp_path):
     (tmp_path / "a.xml").write_text(REAL)
-    truth = read_annotation(tmp_path / "a.xml")
-    assert truth == Annotation("n02123045", ((0, 14, 500, 375), (3, 5, 4, 9)))
+    truth = folders.read_annotation(tmp_path / "a.xml")
+    assert truth == folders.Annotation("n02123045", ((0, 14, 500, 375), (3, 5, 4, 9)))
     truth.check_inside(500, 375)
     truth.check_inside(499, 374)  # counted from 1, it would fit
     for size in ((498, 375), (500, 373)):
@@ -147,7 +139,7 @@ def test_exif_does_not_turn_what_is_written(tmp_path, image_format):
 
 
 def test_imagenets_classes_are_in_the_order_of_the_networks():
-    synsets, names = imagenet_synsets(), imagenet_classes()
+    synsets, names = folders.imagenet_synsets(), imagenet_classes()
     assert len(synsets) == len(names) == 1000
     assert [synset.wnid for synset in synsets] == sorted(synset.wnid for synset in synsets)
     same = [name in synset.name.split(", ") for synset, name in zip(synsets, names, strict=True)]
@@ -213,14 +205,14 @@ def test_annotations_that_are_none(tmp_path, text, words):
     if text is not None:
         path.write_text(text)
     with pytest.raises(DataError, match=words) as caught:
-        read_annotation(path)
+        folders.read_annotation(path)
     assert "wrong.xml" in str(caught.value)
 
 
 @pytest.mark.parametrize("box", [(-1, 0, 5, 5), (0, -1, 5, 5), (0, 0, 42, 5), (0, 0, 5, 32), (40, 0, 41, 5)])
 def test_boxes_outside(box):
     with pytest.raises(DataError, match="outside its image of 40 x 30"):
-        Annotation("n00000001", ((0, 0, 1, 1), box)).check_inside(40, 30)
+        folders.Annotation("n00000001", ((0, 0, 1, 1), box)).check_inside(40, 30)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +241,7 @@ def test_nothing_is_overwritten(folder):
 
 
 def test_names_that_two_classes_share(tmp_path):
-    classes = [Synset("n02012849", "crane"), Synset("n03126707", "crane")]
+    classes = [folders.Synset("n02012849", "crane"), folders.Synset("n03126707", "crane")]
     with pytest.raises(DataError, match="name of 2 classes"):
         write_ilsvrc(tmp_path, [(picture(), "crane", [(0, 0, 1, 1)])], classes)
     folder = write_ilsvrc(tmp_path, [(picture(), "n03126707", [(0, 0, 1, 1)])], classes)

@@ -5,9 +5,8 @@ from helpers import TinyNet, tiny_images
 from PIL import Image
 from torch import nn
 
-from course_utils.cam import grad_cam
-from course_utils.inputs import check_images, check_logits, class_matrix, class_names, prepare, run, unwrap
-from course_utils.models import Classifier
+from course_utils.explain import check_images, check_logits, class_matrix, grad_cam, inputs, prepare, run
+from course_utils.networks import Classifier
 
 NAMES = ["tabby", "tiger cat", "crane", "crane", "boxer"]
 
@@ -114,13 +113,13 @@ def test_wrappers_that_run_copies_or_compiled_code_are_looked_through():
     net = TinyNet()
     compiled = nn.Module()
     compiled._orig_mod = net  # where torch.compile keeps the network
-    assert unwrap(net) is net
-    assert unwrap(nn.DataParallel(net)) is net
-    assert unwrap(compiled) is net
-    assert unwrap(nn.DataParallel(nn.DataParallel(net))) is net
+    assert inputs.unwrap(net) is net
+    assert inputs.unwrap(nn.DataParallel(net)) is net
+    assert inputs.unwrap(compiled) is net
+    assert inputs.unwrap(nn.DataParallel(nn.DataParallel(net))) is net
     wrapper = nn.Module()
     wrapper.module = net
-    assert unwrap(wrapper) is wrapper
+    assert inputs.unwrap(wrapper) is wrapper
 
 
 def test_prepare_copies_the_images():
@@ -247,9 +246,9 @@ def test_names_that_do_not_exist_or_are_shared():
 
 def test_class_names():
     matrix = torch.tensor([[4, 0], [1, 1]])
-    assert class_names(classifier(), matrix) == [["boxer", "tabby"], ["tiger cat", "tiger cat"]]
+    assert inputs.class_names(classifier(), matrix) == [["boxer", "tabby"], ["tiger cat", "tiger cat"]]
     net = TinyNet()
-    assert class_names(net, matrix) is None
+    assert inputs.class_names(net, matrix) is None
     for other in (5, ["one", "two"], {"a": 1}):  # some networks keep something else under that name
         net.classes = other
-        assert class_names(net, matrix) is None
+        assert inputs.class_names(net, matrix) is None

@@ -4,8 +4,8 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from course_utils.language_diagrams import draw_answers, word_maps
-from course_utils.plots import PALETTE, panels
+from course_utils.language import draw_answers, word_maps
+from course_utils.show import PALETTE, panels
 
 WORDS = ["a", "red", "hydrant", "left", "of", "a", "blue", "car"]
 

@@ -3,19 +3,26 @@
 import pytest
 import torch
 
-from course_utils.cam import explain
-from course_utils.language_nets import END, PAD, Answerer, Captioner, Vocabulary, caption_scores
-from course_utils.scene_language import caption, caption_words, described_scenes
-from course_utils.scene_questions import ANSWERS, QUESTIONS
-from course_utils.scenes import SHAPES
-from course_utils.small_nets import small_net
+from course_utils.explain import explain
+from course_utils.language import (
+    ANSWERS,
+    QUESTIONS,
+    Answerer,
+    Captioner,
+    caption,
+    caption_scores,
+    captions,
+    nets,
+)
+from course_utils.networks import small_net
+from course_utils.pictures import SHAPES
 
 TEXTS = ["what color is the hydrant", "where is the star", "is there a blue fish"]
 
 
 @pytest.fixture(scope="module")
 def shown():
-    return described_scenes(3, seed=2)
+    return captions.described_scenes(3, seed=2)
 
 
 @pytest.fixture(scope="module")
@@ -26,21 +33,24 @@ def trunk():
 @pytest.fixture(scope="module")
 def answerer(trunk):
     torch.manual_seed(0)
-    return Answerer(trunk, Vocabulary(QUESTIONS), ANSWERS).eval()
+    return Answerer(trunk, nets.Vocabulary(QUESTIONS), ANSWERS).eval()
 
 
 @pytest.fixture(scope="module")
 def captioner(trunk):
     torch.manual_seed(0)
-    return Captioner(trunk, Vocabulary(caption_words())).eval()
+    return Captioner(trunk, nets.Vocabulary(captions.caption_words())).eval()
 
 
 def test_words_and_numbers():
-    known = Vocabulary(["a red car", "a car left"])
+    known = nets.Vocabulary(["a red car", "a car left"])
     assert known.words == ["", "<end>", "a", "car", "left", "red"] and len(known) == 6
-    assert known.encode(["a car", "a red car"]).tolist() == [[PAD, 2, 3], [2, 5, 3]]
-    assert known.encode(["a car", "a red car"], end=True).tolist() == [[2, 3, END, PAD], [2, 5, 3, END]]
-    assert known.decode(torch.tensor([2, 5, 3, END, 3])) == "a red car"
+    assert known.encode(["a car", "a red car"]).tolist() == [[nets.PAD, 2, 3], [2, 5, 3]]
+    assert known.encode(["a car", "a red car"], end=True).tolist() == [
+        [2, 3, nets.END, nets.PAD],
+        [2, 5, 3, nets.END],
+    ]
+    assert known.decode(torch.tensor([2, 5, 3, nets.END, 3])) == "a red car"
     with pytest.raises(ValueError, match="'bus'"):
         known.encode(["a bus"])
 
@@ -92,7 +102,7 @@ def test_a_captions_log_probability_is_that_of_its_words(captioner, shown):
     found = caption_scores(captioner, shown.images, codes).detach()
     for n, row in enumerate(codes.tolist()):
         for t, word in enumerate(row):
-            expected = float(logs[n, t, word]) if word != PAD else 0.0
+            expected = float(logs[n, t, word]) if word != nets.PAD else 0.0
             assert float(found[n, t]) == pytest.approx(expected, abs=1e-6)
 
 
@@ -110,7 +120,9 @@ def test_what_is_written_is_the_likeliest_word_at_each_step(captioner, shown):
         codes = captioner.vocabulary.encode([text], end=True)
         steps = len(text.split())
         logs = captioner(shown.images[n : n + 1], codes)[0, :steps]
-        assert logs[:, 2:].argmax(1).add(2).tolist() == codes[0, :steps].tolist() or PAD in logs.argmax(1)
+        assert logs[:, 2:].argmax(1).add(2).tolist() == codes[0, :steps].tolist() or nets.PAD in logs.argmax(
+            1
+        )
 
 
 def test_the_map_of_a_caption_is_the_sum_of_its_words_maps(captioner, shown):
@@ -120,7 +132,7 @@ def test_the_map_of_a_caption_is_the_sum_of_its_words_maps(captioner, shown):
         captioner.features, lambda: caption_scores(captioner, shown.images, codes).sum(1, keepdim=True)
     )
     torch.testing.assert_close(words.maps.sum(1, keepdim=True), whole.maps, rtol=1e-3, atol=1e-6)
-    behind = codes == PAD
+    behind = codes == nets.PAD
     assert behind.any() and words.maps[behind].abs().max() == 0
 
 

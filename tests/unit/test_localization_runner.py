@@ -16,21 +16,25 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.backprop import excitation_backprop, saliency
-from course_utils.cam import grad_cam
-from course_utils.ilsvrc import DataError, Synset, read_ilsvrc, write_ilsvrc
-from course_utils.localization import box_from_heatmap, classification_error, localization_error
-from course_utils.localization.__main__ import main
-from course_utils.localization.loading import class_numbers, load_sample, to_original
-from course_utils.localization.methods import METHODS
-from course_utils.localization.runner import evaluate
-from course_utils.models import Classifier, imagenet_classes
+from course_utils.explain import excitation_backprop, grad_cam, saliency
+from course_utils.localization import __main__, box_from_heatmap, classification_error, localization_error
+from course_utils.localization.evaluation import (
+    METHODS,
+    DataError,
+    evaluate,
+    folders,
+    loading,
+    read_ilsvrc,
+    to_original,
+    write_ilsvrc,
+)
+from course_utils.networks import Classifier, imagenet_classes
 
 # A network that finds colors, pixel by pixel: its maps are as sharp as the drawings, so that boxes come out exactly.
 MODEL = """
 import torch
 from torch import nn
-from course_utils.models import Classifier
+from course_utils.networks import Classifier
 
 def make():
     convolution = nn.Conv2d(3, 3, 1, bias=False)
@@ -99,7 +103,7 @@ def arguments(folder, *more, model="color_model:make"):
 
 
 def run(folder, *more, **options):
-    return main(arguments(folder, *more, **options))
+    return __main__.main(arguments(folder, *more, **options))
 
 
 def table(path):
@@ -136,8 +140,8 @@ def test_the_table_is_that_of_the_measures(folder):
     found = read_ilsvrc(folder)
     thresholds = (0.15, 0.5, 0.9)
     results = evaluate(clf, found, thresholds=thresholds, batch_size=3, progress=False)
-    numbers = class_numbers(found, clf)
-    samples = [load_sample(path, found, numbers, clf.size) for path in found.images]
+    numbers = loading.class_numbers(found, clf)
+    samples = [loading.load_sample(path, found, numbers, clf.size) for path in found.images]
     guesses, labels = [], [sample.label for sample in samples]
     maps = []
     for sample in samples:
@@ -170,7 +174,7 @@ def test_cam_is_grad_cam_on_a_pooling_network_and_the_gradient_sees_the_same_col
 def test_c_mwp_is_excitation_backprop_of_the_guesses(folder):
     clf = __import__("color_model").make()
     found = read_ilsvrc(folder)
-    sample = load_sample(found.images[0], found, class_numbers(found, clf), clf.size)
+    sample = loading.load_sample(found.images[0], found, loading.class_numbers(found, clf), clf.size)
     guesses, maps = METHODS["c-mwp"](clf, sample.pixels[None], None, 2)
     expected = excitation_backprop(clf, sample.pixels[None], guesses, contrastive=True).relu()
     assert maps.shape == (1, 2, 32, 32) and maps.max() > 0
@@ -221,10 +225,14 @@ def test_a_rotation_noted_in_exif_does_not_turn_the_picture(folder):
 
 
 def test_imagenets_classes_are_known_by_their_numbers(tmp_path):
-    synsets = [Synset("n02123045", "a tabby"), Synset("n01440764", "a tench"), Synset("n90000000", "none")]
+    synsets = [
+        folders.Synset("n02123045", "a tabby"),
+        folders.Synset("n01440764", "a tench"),
+        folders.Synset("n90000000", "none"),
+    ]
     found = write_ilsvrc(tmp_path, [(Image.new("RGB", (300, 300)), 0, [(0, 0, 9, 9)])], synsets)
     clf = Classifier(nn.Identity(), imagenet_classes())
-    assert class_numbers(found, clf) == {"n02123045": 281, "n01440764": 0}
+    assert loading.class_numbers(found, clf) == {"n02123045": 281, "n01440764": 0}
 
 
 def test_a_network_by_name(tmp_path, capsys):

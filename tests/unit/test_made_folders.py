@@ -5,16 +5,18 @@ import pytest
 import torch
 from PIL import Image
 
-from course_utils.composites import composites
-from course_utils.ilsvrc import DataError, read_ilsvrc
 from course_utils.localization import box_from_heatmap, classification_error, localization_error
-from course_utils.localization.loading import class_numbers
-from course_utils.localization.methods import METHODS
-from course_utils.localization.runner import evaluate
-from course_utils.made_folders import write_composites, write_scenes
-from course_utils.models import load_classifier
-from course_utils.scenes import SHAPES, scenes
-from course_utils.trained import scene_classifier
+from course_utils.localization.evaluation import (
+    METHODS,
+    DataError,
+    evaluate,
+    loading,
+    made_folders,
+    read_ilsvrc,
+    write_scenes,
+)
+from course_utils.networks import load_classifier, scene_classifier
+from course_utils.pictures import SHAPES, composites, scenes
 
 
 def test_scenes_come_back(tmp_path):
@@ -39,21 +41,23 @@ def test_scenes_come_back(tmp_path):
 
 def test_composites_come_back(tmp_path):
     made = composites(3, seed=2, objects=2, names=["cat", "flower"], scale=(0.3, 0.5))
-    folder = write_composites(tmp_path, iter(made))
-    numbers = class_numbers(folder, load_classifier())
+    folder = made_folders.write_composites(tmp_path, iter(made))
+    numbers = loading.class_numbers(folder, load_classifier())
     for path, composite in zip(folder.images, made, strict=True):
         truth = folder.annotation(path)
         assert load_classifier().classes[numbers[truth.label]] == composite.objects[0].labels[0]
         assert truth.boxes == (composite.objects[0].box,)
         difference = np.asarray(Image.open(path), dtype=float) - np.asarray(composite.image)
         assert path.suffix == ".JPEG" and np.abs(difference).mean() < 4
-    twice = write_composites(tmp_path / "twice", composites(1, names=["cat"], objects=2, scale=(0.3, 0.4)))
+    twice = made_folders.write_composites(
+        tmp_path / "twice", composites(1, names=["cat"], objects=2, scale=(0.3, 0.4))
+    )
     assert len(twice.annotation(twice.images[0]).boxes) == 2
 
 
 def test_what_imagenet_has_no_class_for(tmp_path):
     with pytest.raises(DataError, match="no class for 'astronaut'"):
-        write_composites(tmp_path, composites(1, names=["astronaut"]))
+        made_folders.write_composites(tmp_path, composites(1, names=["astronaut"]))
 
 
 def test_the_evaluation_of_the_folder_is_that_of_the_scenes(tmp_path):
@@ -76,7 +80,7 @@ def test_the_evaluation_of_the_folder_is_that_of_the_scenes(tmp_path):
 def test_composites_through_the_network(tmp_path):
     """The network that names few of them names these: right guesses and boxes come through the folder."""
     made = composites(4, names=["cat", "coffee"], scale=(0.7, 0.9))
-    write_composites(tmp_path, made)
+    made_folders.write_composites(tmp_path, made)
     results = evaluate(load_classifier(), tmp_path, thresholds=[0.3], progress=False)
     assert results.settings["top"] == 5 and not results.faulty
     assert results.classification_error(5) <= 0.25 and results.localization_error(0.3, 5) <= 0.5

@@ -7,12 +7,10 @@ import torch
 from helpers import TinyNet, tiny_images
 from torch.nn import functional as F
 
-from course_utils.attacks import LONG_RUN
-from course_utils.cam import grad_cam
-from course_utils.hooks import ForwardHook
-from course_utils.layers import LayerError
+from course_utils.attacks import move_map, share_in
+from course_utils.attacks import pixels as pixels_module
+from course_utils.explain import ForwardHook, LayerError, grad_cam
 from course_utils.localization import energy_inside
-from course_utils.map_attacks import move_map, share_in
 
 IMAGES = tiny_images(3)
 REGIONS = torch.zeros(3, 8, 8, dtype=torch.bool)
@@ -108,7 +106,7 @@ def test_a_batch_is_each_image_by_itself():
 def test_a_bar_is_shown_on_long_runs_only(capsys):
     move_map(NET, IMAGES, REGIONS, steps=3)
     assert "moving" not in capsys.readouterr().err
-    move_map(NET, IMAGES, REGIONS, steps=-(-LONG_RUN // 3))
+    move_map(NET, IMAGES, REGIONS, steps=-(-pixels_module.LONG_RUN // 3))
     assert "moving" in capsys.readouterr().err
 
 

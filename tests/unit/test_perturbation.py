@@ -9,13 +9,13 @@ from helpers import TinyNet, tiny_images
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
-from course_utils import perturbation
-from course_utils.perturbation import (
+from course_utils.explain import (
     FILLS,
     batched_logits,
     cover,
     deletion_curve,
     insertion_curve,
+    perturbation,
     stand_in,
     top_share_mask,
 )

@@ -10,9 +10,8 @@ from PIL import Image, ImageDraw
 from skimage.draw import polygon2mask
 from torchvision.models import ResNet50_Weights
 
-from course_utils import photo_files
 from course_utils.assets import AssetError, package_file
-from course_utils.photos import Photo, list_photos, list_textures, load_photo, mosaic
+from course_utils.pictures import Photo, list_photos, list_textures, load_photo, mosaic, photo_files
 
 OBJECTS = ["cat", "coffee", "rocket", "camera", "motorcycle", "astronaut", "palace", "flower"]
 TEXTURES = ["brick", "grass", "gravel"]
@@ -382,7 +381,7 @@ def test_another_picture_under_the_same_name_is_refused(tmp_path, monkeypatch):
 
 def test_listing_and_loading_need_no_torch():
     code = (
-        "import sys; from course_utils.photos import load_photo; "
+        "import sys; from course_utils.pictures.photos import load_photo; "
         "load_photo('cat').square(); print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

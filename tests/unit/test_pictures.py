@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from course_utils import pictures
-from course_utils.models import load_classifier
-from course_utils.photos import load_photo
-from course_utils.pictures import Picture, PictureError, find_pictures, read_picture
+from course_utils.networks import load_classifier
+from course_utils.pictures import Picture, PictureError, files, find_pictures, load_photo, read_picture
 
 
 def as_file(image, kind="PNG", **options):
@@ -211,7 +209,7 @@ def test_the_limit_is_pillows_own(monkeypatch):
 def test_files_that_are_too_large_or_too_small(monkeypatch, tmp_path):
     with pytest.raises(PictureError, match="9 x 50 pixels"):
         read_picture(as_file(Image.new("RGB", (9, 50))))
-    monkeypatch.setattr(pictures, "MOST_BYTES", 100)
+    monkeypatch.setattr(files, "MOST_BYTES", 100)
     path = tmp_path / "a.png"
     path.write_bytes(as_file(load_photo("cat").image))
     for source in (path, path.read_bytes()):

@@ -14,25 +14,31 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_utils import playground
-from course_utils.backprop import ActivationError, guided_backprop, guided_grad_cam
-from course_utils.cam import cam, grad_cam, grad_cam_pp
-from course_utils.layers import LayerError
-from course_utils.models import Classifier, list_classifiers, load_classifier
-from course_utils.names import CLASSIFIERS, METHOD_NAMES
+from course_utils.explain import (
+    ActivationError,
+    LayerError,
+    cam,
+    grad_cam,
+    grad_cam_pp,
+    guided_backprop,
+    guided_grad_cam,
+)
+from course_utils.explain_command import CLASSIFIERS, METHOD_NAMES
+from course_utils.networks import Classifier, list_classifiers, load_classifier
 from course_utils.pictures import Picture
 from course_utils.playground import (
     METHODS,
     Explainer,
     as_document,
+    auditing,
+    engine,
+    methods,
     result_figure,
     result_words,
     to_csv,
     to_npz,
     to_png,
 )
-from course_utils.playground.audit import with_shuffled_head
-from course_utils.playground.engine import DRAWS
-from course_utils.playground.methods import GRID
 
 NAMES = ["ant", "bee", "cat", "dog", "elk"]
 
@@ -94,7 +100,7 @@ def test_maps_are_those_of_the_methods(method):
         torch.testing.assert_close(torch.from_numpy(found.raw), raw)
         marks = raw if method != "counterfactual" else -raw
         if raw.ndim == 3:  # the size of a gradient, averaged over squares
-            marks = raw.abs().sum(0).reshape(GRID, 4, GRID, 4).mean((1, 3))
+            marks = raw.abs().sum(0).reshape(methods.GRID, 4, methods.GRID, 4).mean((1, 3))
         heat = F.interpolate(marks.relu()[None, None], (28, 28), mode="bilinear")[0, 0]
         assert found.empty == (not bool((marks > 0).any()))
         heat = heat / heat.max() if heat.max() > 0 else heat
@@ -114,9 +120,9 @@ def test_the_check_covers_the_most_marked_squares(method):
         seen += 1
         raw = torch.from_numpy(found.raw)
         marks = raw.abs().sum(0) if raw.ndim == 3 else METHODS[method].sign * raw
-        step = marks.shape[0] // GRID
+        step = marks.shape[0] // methods.GRID
         totals = {(i, j): marks[step * i : step * (i + 1), step * j : step * (j + 1)].mean().item()
-                  for i in range(GRID) for j in range(GRID)}  # fmt: skip
+                  for i in range(methods.GRID) for j in range(methods.GRID)}  # fmt: skip
         by_hand = x[0].clone()
         for i, j in sorted(totals, key=totals.get, reverse=True)[:6]:
             by_hand[:, 4 * i : 4 * i + 4, 4 * j : 4 * j + 4] = color[:, None, None]
@@ -125,7 +131,7 @@ def test_the_check_covers_the_most_marked_squares(method):
         check = found.check
         assert check.after == pytest.approx(logits[found.index].item(), abs=1e-5)
         assert check.prediction == NAMES[int(logits.argmax())]
-        assert len(check.random) == DRAWS and len(set(check.random)) > 1
+        assert len(check.random) == engine.DRAWS and len(set(check.random)) > 1
         if method == "counterfactual":
             assert check.confirmed == (check.after > check.before and check.after > max(check.random))
         else:
@@ -142,7 +148,7 @@ def test_random_covers_have_as_many_squares(monkeypatch):
     )
     explainer.explain(p, 0, squares=9)
     assert all((masks.flatten(1).sum(1) == 9).all() for masks in covered)
-    assert sorted(len(masks) for masks in covered) == [1, DRAWS]
+    assert sorted(len(masks) for masks in covered) == [1, engine.DRAWS]
 
 
 def test_maps_of_all_classes_come_from_one_pass_and_are_kept(monkeypatch):
@@ -233,7 +239,7 @@ def test_cautions_about_the_picture():
 
 
 def test_cautions_about_a_class(lite):
-    from course_utils.photos import load_photo
+    from course_utils.pictures import load_photo
 
     image = load_photo("cat").square().image
     cat = Picture("cat", image, image.size)
@@ -429,7 +435,7 @@ def test_audit_counts_and_correlates():
     assert measured[5].split()[0] == f"{np.mean(values):.2f}"
     assert found.mirrored == pytest.approx(values, abs=1e-6)
     assert [one.classes[0].index for one in found.results] == [0, 1, 2, 3]
-    shuffled = Explainer(with_shuffled_head(clf)).explain(pictures[1], 1).classes[0].raw
+    shuffled = Explainer(auditing.with_shuffled_head(clf)).explain(pictures[1], 1).classes[0].raw
     ranks = [torch.from_numpy(m).flatten().argsort().argsort() for m in (results[1].raw, shuffled)]
     assert found.shuffled[1] == pytest.approx(torch.corrcoef(torch.stack(ranks).double())[0, 1].item())
     assert found.report().count("\n") == 3 + len(found.rows) and "| my verdict |" in found.report()
@@ -441,13 +447,13 @@ def test_audit_counts_and_correlates():
 
 def test_the_shuffled_head_is_a_copy_with_the_same_weights_elsewhere():
     clf = tiny()
-    other = with_shuffled_head(clf)
+    other = auditing.with_shuffled_head(clf)
     a, b = clf.net.head[-1].weight, other.net.head[-1].weight
     assert not torch.equal(a, b) and torch.equal(a.flatten().sort().values, b.flatten().sort().values)
     assert torch.equal(clf.net.features[0].weight, other.net.features[0].weight)
     assert torch.equal(a, tiny().net.head[-1].weight)
     with pytest.raises(ValueError, match="no linear layer"):
-        with_shuffled_head(Classifier(nn.Conv2d(3, 5, 3), NAMES))
+        auditing.with_shuffled_head(Classifier(nn.Conv2d(3, 5, 3), NAMES))
 
 
 def test_tiny_images_are_pictures_too():

@@ -11,8 +11,8 @@ import torch
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from course_utils import plots
-from course_utils.explanation import Explanation
+from course_utils.explain import Explanation
+from course_utils.show import plots
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from course_utils import __main__ as command
-from course_utils.publishing import badge, publish, repository, setup_cell, stamp
+from course_utils.authoring import publish, publishing
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -28,21 +28,21 @@ def course(tmp_path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_notebook_agrees_with_the_one_address(path):
     cells = nbformat.read(path, as_version=4).cells
-    address = repository(ROOT)
-    assert badge(address, path.name) in cells[0].source
+    address = publishing.repository(ROOT)
+    assert publishing.badge(address, path.name) in cells[0].source
     (setup,) = [cell for cell in cells if "setup" in cell.metadata.get("tags", [])]
-    assert setup.source == setup_cell(address)
+    assert setup.source == publishing.setup_cell(address)
 
 
 def test_publishing_stamps_once_and_is_idempotent(course):
     changed = publish(course, "ada/course")
     assert changed == ["pyproject.toml", *(path.name for path in NOTEBOOKS[:2])]
-    assert repository(course) == "ada/course"
+    assert publishing.repository(course) == "ada/course"
     for path in (course / "notebooks").glob("*.ipynb"):
         text = path.read_text()
         assert text.count("ada/course") == 2 and "OWNER/REPO" not in text
     assert publish(course, "ada/course") == []
-    publish(course, repository(ROOT))
+    publish(course, publishing.repository(ROOT))
     for path in NOTEBOOKS[:2]:
         assert (course / "notebooks" / path.name).read_bytes() == path.read_bytes()
 
@@ -51,19 +51,20 @@ def test_publishing_stamps_once_and_is_idempotent(course):
 def test_what_is_no_repository_is_refused(course, address):
     with pytest.raises(ValueError, match="OWNER/REPO"):
         publish(course, address)
-    assert repository(course) == repository(ROOT)
+    assert publishing.repository(course) == publishing.repository(ROOT)
 
 
 def test_a_notebook_without_badge_or_setup_cell_is_refused(tmp_path):
     path = tmp_path / "x.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Why?")]), path)
     with pytest.raises(ValueError, match='no "Open in Colab" badge'):
-        stamp(path, "a/b")
+        publishing.stamp(path, "a/b")
     nbformat.write(
-        nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(badge("a/b", "x.ipynb"))]), path
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(publishing.badge("a/b", "x.ipynb"))]),
+        path,
     )
     with pytest.raises(ValueError, match='0 cells tagged "setup"'):
-        stamp(path, "a/b")
+        publishing.stamp(path, "a/b")
 
 
 def test_the_command(monkeypatch, course, capsys):
@@ -76,7 +77,7 @@ def test_the_command(monkeypatch, course, capsys):
 
 def run_setup(folder, script, environment=None):
     """Run the set-up cell in a fresh Python in ``folder``, with pip and the course's path out of the way."""
-    code = textwrap.dedent(script).replace("SETUP", repr(setup_cell(repository(ROOT))))
+    code = textwrap.dedent(script).replace("SETUP", repr(publishing.setup_cell(publishing.repository(ROOT))))
     # -S leaves out site-packages, and with it the course that is installed for these tests.
     run = subprocess.run(
         [sys.executable, "-S", "-c", code], cwd=folder, capture_output=True, text=True, check=False,

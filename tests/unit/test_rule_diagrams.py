@@ -4,8 +4,8 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from course_utils.backprop import relu_rule
-from course_utils.rule_diagrams import RULES, draw_relu_rules
+from course_utils.explain import relu_rule
+from course_utils.show import draw_relu_rules, relu_rules
 
 Z, G = [2.0, -1.0, 3.0, -2.0], [4.0, 3.0, -2.0, -1.0]
 
@@ -42,7 +42,7 @@ def test_the_rows_are_those_worked_out_by_hand(figure):
     ]
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", relu_rules.RULES)
 def test_the_rules_are_those_of_the_package(rule):
     numbers = [-2.0, -1.0, 0.0, 1.0, 2.0]
     pairs = [(z, g) for z in numbers for g in numbers]
@@ -50,7 +50,7 @@ def test_the_rules_are_those_of_the_package(rule):
     with relu_rule(rule):
         y = (torch.tensor([g for _, g in pairs]) * x.relu()).sum()
     (expected,) = torch.autograd.grad(y, x)
-    assert [RULES[rule](z, g) for z, g in pairs] == expected.tolist()
+    assert [relu_rules.RULES[rule](z, g) for z, g in pairs] == expected.tolist()
 
 
 def test_a_zero_that_arrives_from_above_was_stopped_by_nothing_here():

@@ -13,8 +13,7 @@ import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
-from course_utils.sandbox import FOLDER, confine
-from course_utils.sandbox.sitecustomize import guard
+from course_utils.authoring.sandbox import FOLDER, confine, pytest_plugin, sitecustomize
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -109,8 +108,8 @@ def test_a_kernel_reaches_this_machine_only(server):
 )
 def test_loopback_is_allowed(host):
     with socket.socket() as sock:
-        guard("socket.connect", (sock, (host, 80)))
-    guard("socket.getaddrinfo", (host, 80, 0, 0, 0))
+        sitecustomize.guard("socket.connect", (sock, (host, 80)))
+    sitecustomize.guard("socket.getaddrinfo", (host, 80, 0, 0, 0))
 
 
 @pytest.mark.parametrize(
@@ -118,21 +117,21 @@ def test_loopback_is_allowed(host):
 )
 def test_other_machines_are_not(host):
     with socket.socket() as sock, pytest.raises(ConnectionRefusedError, match=host.replace(".", r"\.")):
-        guard("socket.connect", (sock, (host, 80)))
+        sitecustomize.guard("socket.connect", (sock, (host, 80)))
 
 
 def test_servers_may_look_up_where_to_bind():
     for host in (None, "", "0.0.0.0", "::"):
-        guard("socket.getaddrinfo", (host, 80, 0, 0, 0))
+        sitecustomize.guard("socket.getaddrinfo", (host, 80, 0, 0, 0))
 
 
 def test_local_sockets_and_other_events_are_allowed():
     with socket.socket(socket.AF_UNIX) as sock:
-        guard("socket.connect", (sock, "/var/run/some.sock"))
+        sitecustomize.guard("socket.connect", (sock, "/var/run/some.sock"))
     with socket.socket() as sock:
-        guard("socket.sendmsg", (sock, None))
-        guard("socket.bind", (sock, ("192.0.2.1", 80)))
-    guard("open", ("file", "r", 0))
+        sitecustomize.guard("socket.sendmsg", (sock, None))
+        sitecustomize.guard("socket.bind", (sock, ("192.0.2.1", 80)))
+    sitecustomize.guard("open", ("file", "r", 0))
 
 
 def test_a_sitecustomize_that_was_there_still_runs(tmp_path):
@@ -176,18 +175,14 @@ def test_git_reaches_nothing():
     ],
 )
 def test_single_files_run_without_workers(arguments, workers):
-    from course_utils.sandbox.pytest_plugin import pytest_xdist_auto_num_workers
-
     class Config:
         args = arguments or ["tests", "notebooks"]
         args_source = pytest.Config.ArgsSource.ARGS if arguments else pytest.Config.ArgsSource.TESTPATHS
 
-    assert pytest_xdist_auto_num_workers(Config) == workers
+    assert pytest_plugin.pytest_xdist_auto_num_workers(Config) == workers
 
 
 def test_the_longest_tests_come_first_and_the_others_stay_in_order():
-    from course_utils.sandbox.pytest_plugin import LONGEST, pytest_collection_modifyitems
-
     class Item:
         def __init__(self, nodeid):
             self.nodeid = nodeid
@@ -199,20 +194,18 @@ def test_the_longest_tests_come_first_and_the_others_stay_in_order():
         "tests/browser/test_c.py",
     ]
     items = [Item(f"{file}::{n}") for file in files for n in (1, 2)]
-    pytest_collection_modifyitems(items)
+    pytest_plugin.pytest_collection_modifyitems(items)
     found = [item.nodeid.split("::")[0] for item in items[::2]]
     assert found == [files[1], files[3], files[0], files[2]]
-    assert all((ROOT / start).exists() for start in LONGEST)
+    assert all((ROOT / start).exists() for start in pytest_plugin.LONGEST)
 
 
 def test_only_the_tests_of_whole_notebooks_part_from_their_file():
-    from course_utils.sandbox.pytest_plugin import ONE_BY_ONE, Scheduling
-
     def scope(nodeid):
-        return Scheduling._split_scope(None, nodeid)
+        return pytest_plugin.Scheduling._split_scope(None, nodeid)
 
     assert scope("notebooks/00_a.ipynb::Cell 0") == scope("notebooks/00_a.ipynb::Cell 1")
     assert scope("tests/browser/test_decks.py::a") == scope("tests/browser/test_decks.py::b")
-    for file in ONE_BY_ONE:
+    for file in pytest_plugin.ONE_BY_ONE:
         assert (ROOT / file).is_file()
         assert scope(f"{file}::test[a]") != scope(f"{file}::test[b]")

@@ -3,25 +3,20 @@
 import numpy as np
 import pytest
 
-from course_utils.scene_language import (
-    KINDS,
-    Statement,
-    caption,
-    described_scenes,
-    holds,
-    mirrored,
-    read_caption,
-)
-from course_utils.scene_questions import (
+from course_utils.language import (
     ANSWERS,
+    KINDS,
     QUESTION_TYPES,
     QUESTIONS,
     all_questions,
+    caption,
+    captions,
     paired_questions,
-    sample_questions,
+    questions,
+    read_caption,
     understand,
 )
-from course_utils.scenes import COLORS, SHAPES, SceneObject
+from course_utils.pictures import COLORS, SHAPES, SceneObject
 
 
 def thing(color, name, x, y):
@@ -35,7 +30,7 @@ SCENE = [BLUE_CAR, RED_HYDRANT, PINK_STAR]
 
 @pytest.fixture(scope="module")
 def shown():
-    return described_scenes(60, seed=5)
+    return captions.described_scenes(60, seed=5)
 
 
 def test_scenes_show_what_is_spoken_of(shown):
@@ -50,7 +45,7 @@ def test_a_caption_names_objects_from_left_to_right():
 
 
 def test_the_mirrored_scene_is_told_the_other_way_round():
-    turned = mirrored([RED_HYDRANT, BLUE_CAR])
+    turned = captions.mirrored([RED_HYDRANT, BLUE_CAR])
     assert caption(turned) == "a blue car left of a red hydrant"
     answers = {q.text: q.answer for q in all_questions(turned)}
     assert (
@@ -75,7 +70,7 @@ def test_statements_of_a_wrong_caption_are_judged_one_by_one():
         ("a green star", False),
         ("above", False),
     ]
-    assert found[0] == Statement("a red hydrant", True, 2, (1,)) and found[3].about == ()
+    assert found[0] == captions.Statement("a red hydrant", True, 2, (1,)) and found[3].about == ()
     assert found[1].noun == 7  # of "a red hydrant right of a blue car"
 
 
@@ -154,7 +149,7 @@ def test_questions_and_answers_are_of_the_language(shown):
 
 def test_drawn_questions_are_balanced(shown):
     draw = np.random.default_rng(0)
-    asked = [q for things in shown.objects for q in sample_questions(things, 40, draw)]
+    asked = [q for things in shown.objects for q in questions.sample_questions(things, 40, draw)]
     shares = {kind: np.mean([q.kind == kind for q in asked]) for kind in QUESTION_TYPES}
     assert all(0.15 < share < 0.25 for share in shares.values()), shares
     yes = np.mean([q.answer == "yes" for q in asked if q.kind == "yes / no"])
@@ -163,7 +158,7 @@ def test_drawn_questions_are_balanced(shown):
 
 def test_the_same_seed_draws_the_same_questions(shown):
     first, again, other = (
-        sample_questions(shown.objects[0], 30, np.random.default_rng(seed)) for seed in (1, 1, 2)
+        questions.sample_questions(shown.objects[0], 30, np.random.default_rng(seed)) for seed in (1, 1, 2)
     )
     assert first == again != other
 
@@ -207,5 +202,9 @@ def test_what_cannot_be_asked_is_refused_with_what_can(text, problem):
 
 
 def test_relations():
-    assert holds("left of", RED_HYDRANT, BLUE_CAR) and not holds("right of", RED_HYDRANT, BLUE_CAR)
-    assert holds("above", RED_HYDRANT, PINK_STAR) and not holds("below", RED_HYDRANT, PINK_STAR)
+    assert captions.holds("left of", RED_HYDRANT, BLUE_CAR) and not captions.holds(
+        "right of", RED_HYDRANT, BLUE_CAR
+    )
+    assert captions.holds("above", RED_HYDRANT, PINK_STAR) and not captions.holds(
+        "below", RED_HYDRANT, PINK_STAR
+    )

@@ -7,8 +7,7 @@ import pytest
 import torch
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from course_utils.scene_shapes import Pose, draw_shape
-from course_utils.scenes import BACKGROUNDS, COLORS, LEAST_VISIBLE, SHAPES, scenes
+from course_utils.pictures import COLORS, SHAPES, drawn_scenes, drawn_shapes, scenes
 
 # Machado, Oliveira & Fernandes 2009, severity 1: what linear RGB looks like to the color-blind.
 BLINDNESS = {
@@ -70,7 +69,7 @@ def test_masks_are_where_the_object_changes_the_picture():
 
 def test_shapes_are_as_large_as_asked_and_whole():
     for name in SHAPES:
-        ink, alpha = draw_shape(name, COLORS["red"], Pose(40, 0.2, 1.1, False))
+        ink, alpha = drawn_shapes.draw_shape(name, COLORS["red"], drawn_shapes.Pose(40, 0.2, 1.1, False))
         assert ink.shape == (*alpha.shape, 3) and alpha.min() == 0 and alpha.max() == 1
         rows, columns = (np.flatnonzero((alpha >= 0.5).any(axis=axis)) for axis in (1, 0))
         assert abs(max(np.ptp(rows), np.ptp(columns)) + 1 - 40) <= 1.5
@@ -81,7 +80,10 @@ def test_shapes_are_as_large_as_asked_and_whole():
 @pytest.mark.parametrize("stretch", [0.85, 1.18])
 def test_stretch_and_flip(stretch):
     """The house's roof is 2 wide, and 1.84 from top to bottom; its chimney stands on the right."""
-    plain, flipped = (draw_shape("house", COLORS["blue"], Pose(60, 0, stretch, f)) for f in (False, True))
+    plain, flipped = (
+        drawn_shapes.draw_shape("house", COLORS["blue"], drawn_shapes.Pose(60, 0, stretch, f))
+        for f in (False, True)
+    )
     rows, columns = (np.flatnonzero((plain[1] >= 0.5).any(axis=axis)) for axis in (1, 0))
     assert (np.ptp(columns) + 1) / (np.ptp(rows) + 1) == pytest.approx(2 / 1.84 * stretch, rel=0.04)
     solid = plain[1] >= 0.5
@@ -105,7 +107,7 @@ def test_several_objects():
     assert made.masks.sum(dim=1).max() == 1  # no pixel belongs to two
     assert (change[made.masks.any(dim=1)] > 0.02).float().mean() > 0.9
     shares = [thing.visible for things in made.objects for thing in things]
-    assert LEAST_VISIBLE <= min(shares) < 0.95 and max(shares) == 1
+    assert drawn_scenes.LEAST_VISIBLE <= min(shares) < 0.95 and max(shares) == 1
     assert all(things[-1].visible == 1 for things in made.objects)
     painted = made.segmentation
     assert torch.equal(painted > 0, made.masks.any(dim=1))
@@ -146,7 +148,7 @@ def test_kind_color_and_background_are_independent():
         assert len(counts) == cells
         expected = 900 / cells
         assert sum((c - expected) ** 2 / expected for c in counts) < cells + 4 * (2 * cells) ** 0.5
-    assert set(made.backgrounds) == set(BACKGROUNDS)
+    assert set(made.backgrounds) == set(drawn_shapes.BACKGROUNDS)
 
 
 @pytest.mark.parametrize("blindness", BLINDNESS)

@@ -6,14 +6,7 @@ import pytest
 import torch
 from matplotlib.colors import same_color, to_rgb
 
-from course_utils.plots import FOUND, TRUTH
-from course_utils.segmentation_diagrams import (
-    BACKGROUND_SEED,
-    OBJECT_SEED,
-    draw_outline,
-    draw_seeds,
-    draw_segmentation,
-)
+from course_utils.show import FOUND, TRUTH, draw_outline, draw_seeds, draw_segmentation, masks
 
 
 @pytest.fixture
@@ -27,8 +20,8 @@ def test_seeds_are_tinted_and_the_rest_left_bare(ax):
     image = torch.full((3, 4, 4), 0.5)
     draw_seeds(ax, image, torch.tensor([[3, -1], [0, -1]]), blend=1)
     drawn = np.asarray(ax.images[0].get_array())
-    np.testing.assert_allclose(drawn[:2, :2], np.broadcast_to(to_rgb(OBJECT_SEED), (2, 2, 3)))
-    np.testing.assert_allclose(drawn[2:, :2], np.broadcast_to(to_rgb(BACKGROUND_SEED), (2, 2, 3)))
+    np.testing.assert_allclose(drawn[:2, :2], np.broadcast_to(to_rgb(masks.OBJECT_SEED), (2, 2, 3)))
+    np.testing.assert_allclose(drawn[2:, :2], np.broadcast_to(to_rgb(masks.BACKGROUND_SEED), (2, 2, 3)))
     np.testing.assert_allclose(drawn[:, 2:], 0.5)
     assert image.eq(0.5).all()
 

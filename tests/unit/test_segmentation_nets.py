@@ -7,16 +7,18 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.scenes import SHAPES, scenes
+from course_utils.networks import small_net
+from course_utils.pictures import SHAPES, scenes
 from course_utils.segmentation import (
     class_ious,
     color_affinity,
     constraint_loss,
     expansion_loss,
+    fit_segmentation,
     seeding_loss,
+    segment,
+    segmentation_net,
 )
-from course_utils.segmentation_nets import fit_segmentation, segment, segmentation_net
-from course_utils.small_nets import small_net
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +108,7 @@ def test_seeds_are_mirrored_with_their_images(monkeypatch):
     images = (seeds.float() / 2)[:, None].expand(-1, 3, -1, -1).contiguous()
     pairs = []
     monkeypatch.setattr(
-        "course_utils.segmentation_nets.seeding_loss",
+        "course_utils.segmentation.nets.seeding_loss",
         lambda logits, marked: pairs.append(marked) or logits.square().mean(),
     )
     net = Recorder()

@@ -12,11 +12,11 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from course_utils import __main__ as command
-from course_utils import slides
 from course_utils.assets import AssetError
-from course_utils.slides import LIBRARIES, build_deck, build_decks, deck_cells, library_files
+from course_utils.authoring import build_decks, slides
+from course_utils.authoring import slides as slides_module
 
-LIBRARY = {name: f"/* {name} */" for _, members in LIBRARIES.values() for name in members}
+LIBRARY = {name: f"/* {name} */" for _, members in slides_module.LIBRARIES.values() for name in members}
 FIGURE = '<figure><img src="data:image/png;base64,AA" alt="A cat"><figcaption>A cat</figcaption></figure>'
 BADGE = "[![Open in Colab](https://colab.research.google.com/a.svg)](https://colab.research.google.com/x)"
 
@@ -42,7 +42,7 @@ def html_output(data):
 def deck(folder, *cells):
     path = folder / "00_small.ipynb"
     nbformat.write(new_notebook(cells=list(cells)), path)
-    return BeautifulSoup(build_deck(path, LIBRARY), "html.parser")
+    return BeautifulSoup(slides_module.build_deck(path, LIBRARY), "html.parser")
 
 
 def pages(soup):
@@ -93,7 +93,7 @@ def test_a_deck_carries_all_it_needs(tmp_path):
 def test_a_script_cannot_end_its_element_early(tmp_path):
     path = tmp_path / "00_small.ipynb"
     nbformat.write(new_notebook(cells=[text("# Why?")]), path)
-    page = build_deck(path, {**LIBRARY, "reveal_js": 'var s = "</script>";'})
+    page = slides_module.build_deck(path, {**LIBRARY, "reveal_js": 'var s = "</script>";'})
     assert 'var s = "<\\/script>";' in page
 
 
@@ -115,13 +115,15 @@ def test_long_code_and_its_figure_stand_on_two_pages(tmp_path):
 
 
 def test_a_text_is_divided_at_its_headings():
-    cells = deck_cells([text("## Recap\n\nA.\n\n## Sources\n\nB.\n\n## Next\n\nC.", "slide", "a")])
+    cells = slides_module.deck_cells(
+        [text("## Recap\n\nA.\n\n## Sources\n\nB.\n\n## Next\n\nC.", "slide", "a")]
+    )
     assert [cell.source.split("\n")[0] for cell in cells] == ["## Recap", "## Sources"]
     assert "## Next" in cells[1].source
     assert [cell.metadata.slideshow.slide_type for cell in cells] == ["slide", "subslide"]
     assert len({cell.id for cell in cells}) == 2
     fenced = text("```\n## no heading\n\n## nor this\n```")
-    assert len(deck_cells([fenced])) == 1
+    assert len(slides_module.deck_cells([fenced])) == 1
 
 
 @pytest.mark.parametrize(
@@ -136,7 +138,7 @@ def test_a_text_is_divided_at_its_headings():
 )  # fmt: skip
 def test_code_is_shown_without_marks_and_captions(source, shown):
     original = code(source)
-    (cell,) = deck_cells([original])
+    (cell,) = slides_module.deck_cells([original])
     assert cell.source == shown and original.source == source
 
 
@@ -152,7 +154,7 @@ def test_scripts_among_the_outputs_are_left_out(tmp_path):
 
 def test_solutions_that_are_folded_away_are_left_out():
     folded = "<details><summary>Solution</summary>\n\n42\n\n</details>"
-    first, second = deck_cells([text(f"Which?\n\n{folded}"), text(folded, "-")])
+    first, second = slides_module.deck_cells([text(f"Which?\n\n{folded}"), text(folded, "-")])
     assert first.source == "Which?" and first.metadata.slideshow.slide_type == "slide"
     assert second.metadata.slideshow.slide_type == "skip"
 
@@ -179,7 +181,7 @@ def mirror(tmp_path, monkeypatch):
     folder = tmp_path / "mirror"
     folder.mkdir()
     small = {}
-    for address, (_, members) in LIBRARIES.items():
+    for address, (_, members) in slides_module.LIBRARIES.items():
         path = folder / Path(address).name
         with tarfile.open(path, "w:gz") as archive:
             for name, member in members.items():
@@ -194,17 +196,17 @@ def mirror(tmp_path, monkeypatch):
 
 
 def test_libraries_come_out_of_their_archives(mirror):
-    assert library_files() == LIBRARY
+    assert slides_module.library_files() == LIBRARY
 
 
 def test_a_changed_archive_is_refused(mirror):
     next(mirror.iterdir()).write_bytes(b"something else")
     with pytest.raises(AssetError, match="SHA-256"):
-        library_files()
+        slides_module.library_files()
 
 
 def test_addresses_and_hashes_are_fixed():
-    for address, (sha256, _) in LIBRARIES.items():
+    for address, (sha256, _) in slides_module.LIBRARIES.items():
         assert re.fullmatch(r"https://registry\.npmjs\.org/[\w.]+/-/[\w.]+-\d+\.\d+\.\d+\.tgz", address)
         assert re.fullmatch(r"[0-9a-f]{64}", sha256)
 

@@ -6,14 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils.cam import cam, grad_cam
-from course_utils.hooks import LayerError
-from course_utils.small_nets import SMALL_NETS, Branches, small_net
+from course_utils.explain import LayerError, cam, grad_cam
+from course_utils.networks import SMALL_NETS, small, small_net
 
 NAMES = [f"kind {i}" for i in range(10)]
 ALLOWED = (
     nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Linear, nn.Dropout,
-    nn.Sequential, nn.ModuleList, Branches,
+    nn.Sequential, nn.ModuleList, small.Branches,
 )  # fmt: skip
 each = pytest.mark.parametrize("name", SMALL_NETS)
 
@@ -79,7 +78,7 @@ def test_weights_come_from_the_seed_alone(name):
 
 def test_branches_stack_channels():
     maps = torch.rand(2, 3, 4, 4)
-    both = Branches(nn.Identity(), nn.ReLU())(maps)
+    both = small.Branches(nn.Identity(), nn.ReLU())(maps)
     assert torch.equal(both, torch.cat([maps, maps], dim=1))
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from helpers import MAP_LAYER, TinyNet, tiny_images
 
-from course_utils.models import Classifier
+from course_utils.networks import Classifier
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 LIBRARIES = ["captum", "pytorch-grad-cam", "torch-cam"]

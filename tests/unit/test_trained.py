@@ -6,13 +6,19 @@ import subprocess
 import pytest
 import torch
 
-from course_utils import trained
 from course_utils.__main__ import main
 from course_utils.assets import AssetError
-from course_utils.small_nets import SMALL_NETS, small_net
-from course_utils.topics import TOPICS, train_topic
-from course_utils.trained import RUNS, WEIGHTS, scene_classifier, unseen_scenes
-from course_utils.training import evaluate
+from course_utils.authoring import train_topic, training
+from course_utils.networks import (
+    RUNS,
+    SMALL_NETS,
+    WEIGHTS,
+    evaluate,
+    scene_classifier,
+    small_net,
+    trained,
+    unseen_scenes,
+)
 
 NAMES = [f"07_{name}_{run}.pt" for name in SMALL_NETS for run in range(RUNS)]
 
@@ -34,6 +40,7 @@ def brief(monkeypatch, tmp_path):
         "WEIGHTS": tmp_path,
     }.items():
         monkeypatch.setattr(trained, name, value)
+    monkeypatch.setattr("course_utils.networks.WEIGHTS", tmp_path)  # where the command writes
     return tmp_path
 
 
@@ -137,7 +144,7 @@ def test_retraining_leaves_the_stored_file_alone(brief):
 
 
 def test_bad_input(capsys):
-    assert next(iter(TOPICS)) == "07"
+    assert next(iter(training.topics())) == "07"
     with pytest.raises(ValueError, match="no small network 'resnet', only vgg"):
         scene_classifier("resnet")
     with pytest.raises(ValueError, match="run must be at most 2, not 3"):

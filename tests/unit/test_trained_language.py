@@ -6,19 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils import trained, trained_language
 from course_utils.__main__ import main
-from course_utils.scene_language import caption, read_caption
-from course_utils.trained_language import (
-    RUNS,
-    TRAINING_SEED,
+from course_utils.language import (
     ask_all,
-    described_scenes,
+    caption,
+    captions,
     questions_about,
+    read_caption,
     scene_answerer,
     scene_captioner,
     unseen_described,
 )
+from course_utils.language import trained as trained_language
+from course_utils.language import trained as trained_module
+from course_utils.networks import trained
 
 WEIGHTS, TRUNK = trained.WEIGHTS, "07_vgg_gap_0.pt"
 
@@ -50,7 +51,7 @@ def test_captions_of_unseen_scenes(unseen):
 
 
 def test_unseen_scenes_are_not_those_of_the_training(unseen):
-    shown = described_scenes(20, seed=TRAINING_SEED)
+    shown = captions.described_scenes(20, seed=trained_module.TRAINING_SEED)
     assert (shown.images[:, None] - unseen.images[None, :20]).abs().mean((2, 3, 4)).min() > 0.05
 
 
@@ -64,7 +65,8 @@ def brief(monkeypatch, tmp_path):
         "WEIGHTS": tmp_path,
     }.items():
         monkeypatch.setattr(trained_language, name, value)
-    monkeypatch.setattr(trained, "WEIGHTS", tmp_path)  # where the command writes
+    monkeypatch.setattr(trained, "WEIGHTS", tmp_path)
+    monkeypatch.setattr("course_utils.networks.WEIGHTS", tmp_path)  # where the command writes
     shutil.copy(WEIGHTS / TRUNK, tmp_path)  # which the networks begin with
     shutil.copy(WEIGHTS / "SHA256SUMS", tmp_path)
     monkeypatch.setattr(trained_language, "unseen_described", lambda: unseen_described(10))
@@ -106,16 +108,16 @@ def test_pictures_are_mirrored_where_their_words_are():
 def test_unknown_runs_are_refused():
     for make in (scene_answerer, scene_captioner):
         with pytest.raises(ValueError, match="run"):
-            make(RUNS)
+            make(trained_module.RUNS)
 
 
 def test_the_files_are_small():
     files = sorted(path.name for path in trained_language.WEIGHTS.glob("13_*"))
     names = trained_language.LANGUAGE_NETS
-    assert files == sorted(f"13_{name}_{run}.pt" for name in names for run in range(RUNS))
+    assert files == sorted(f"13_{name}_{run}.pt" for name in names for run in range(trained_module.RUNS))
     assert sum(path.stat().st_size for path in trained_language.WEIGHTS.glob("13_*")) <= 3_000_000
 
 
 def test_the_captions_that_were_learned_are_true():
-    for things in described_scenes(30, seed=TRAINING_SEED).objects:
+    for things in captions.described_scenes(30, seed=trained_module.TRAINING_SEED).objects:
         assert all(s.true for s in read_caption(caption(things), things))

@@ -3,14 +3,12 @@
 import pytest
 import torch
 
-from course_utils import trained, trained_segmentation
 from course_utils.__main__ import main
-from course_utils.cam import cam, grad_cam
-from course_utils.scenes import SHAPES
-from course_utils.segmentation import class_ious, seeds_from_maps
-from course_utils.segmentation_nets import segment
-from course_utils.trained import RUNS, WEIGHTS, scene_classifier, unseen_scenes
-from course_utils.trained_segmentation import SEGMENTERS, scene_segmenter, sow
+from course_utils.explain import cam, grad_cam
+from course_utils.networks import RUNS, WEIGHTS, scene_classifier, trained, unseen_scenes
+from course_utils.pictures import SHAPES
+from course_utils.segmentation import SEGMENTERS, class_ious, scene_segmenter, seeds_from_maps, segment, sow
+from course_utils.segmentation import trained as trained_segmentation
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +47,7 @@ def test_the_command_writes_what_is_loaded_and_the_same_again(monkeypatch, tmp_p
         monkeypatch.setattr(module, "RUNS", 1)
         monkeypatch.setattr(module, "SCENES", 40)
         monkeypatch.setattr(module, "EPOCHS", 1)
+    monkeypatch.setattr("course_utils.networks.WEIGHTS", tmp_path)  # where the command writes
     monkeypatch.setattr(trained, "SMALL_NETS", ("vgg_gap",))
     monkeypatch.setattr(trained, "UNSEEN", 40)
     monkeypatch.setattr(

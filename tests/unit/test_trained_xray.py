@@ -3,18 +3,16 @@
 import pytest
 import torch
 
-from course_utils import trained_xray
 from course_utils.__main__ import main
-from course_utils.trained import RUNS, WEIGHTS
-from course_utils.trained_xray import BIAS, DOSES, training_films, unseen_films, xray_reader
-from course_utils.xray import radiographs
-from course_utils.xray_study import REPAIRS, measure
+from course_utils.networks import RUNS, WEIGHTS
+from course_utils.xray import DOSES, REPAIRS, measure, radiographs, trained, unseen_films, xray_reader
+from course_utils.xray import trained as trained_xray
 
 
 def test_files():
     files = {path.name for path in WEIGHTS.glob("12_*")}
     names = [repair.replace(" ", "_") for repair in REPAIRS]
-    names += [f"none_p{round(100 * p)}" for p in DOSES if p != BIAS]
+    names += [f"none_p{round(100 * p)}" for p in DOSES if p != trained.BIAS]
     assert files == {f"12_{name}_{run}.pt" for name in names for run in range(RUNS)}
     assert sum(path.stat().st_size for path in WEIGHTS.glob("12_*")) <= 3_000_000
 
@@ -39,22 +37,22 @@ def test_reliance_grows_with_the_dose():
 
 def test_unseen_films_are_not_those_of_the_training(monkeypatch):
     monkeypatch.setattr(trained_xray, "FILMS", 12)
-    training_films.cache_clear()
-    shown = torch.cat([training_films(run).clean for run in range(RUNS)])
-    training_films.cache_clear()
+    trained.training_films.cache_clear()
+    shown = torch.cat([trained.training_films(run).clean for run in range(RUNS)])
+    trained.training_films.cache_clear()
     unseen = unseen_films(12).clean
     assert (shown[:, None] - unseen[None]).abs().mean((2, 3, 4)).min() > 0.02
 
 
 def test_the_command_writes_what_is_loaded_and_the_same_again(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(trained_xray, "WEIGHTS", tmp_path)
-    monkeypatch.setattr("course_utils.trained.WEIGHTS", tmp_path)
+    monkeypatch.setattr("course_utils.networks.WEIGHTS", tmp_path)  # where the command writes
     monkeypatch.setattr(trained_xray, "RUNS", 1)
     monkeypatch.setattr(trained_xray, "FILMS", 16)
     monkeypatch.setattr(trained_xray, "UNSEEN", 8)
     monkeypatch.setattr(trained_xray, "REPAIRS", {"none": "", "penalty on the map": ""})
     monkeypatch.setattr(trained_xray, "unseen_films", lambda n=8: radiographs(8, seed=12))
-    training_films.cache_clear()
+    trained.training_films.cache_clear()
     assert main(["train", "12"]) == 0
     out = capsys.readouterr().out
     assert "12_penalty_on_the_map_0.pt: " in out and "12_none_p80_0.pt: " in out and "flip rate" in out
@@ -66,7 +64,7 @@ def test_the_command_writes_what_is_loaded_and_the_same_again(monkeypatch, tmp_p
     assert main(["train", "12"]) == 0
     again = xray_reader("penalty on the map").state_dict()
     assert all(torch.equal(first[key], again[key]) for key in first)
-    training_films.cache_clear()
+    trained.training_films.cache_clear()
 
 
 def test_bad_requests_are_refused():

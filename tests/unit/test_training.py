@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 from course_utils.assets import AssetError
-from course_utils.training import descend, evaluate, fit, load_or_train, one_cycle, standardize
-from course_utils.weights import save_weights
+from course_utils.networks import descend, evaluate, fit, load_or_train, one_cycle, save_weights, standardize
 
 
 def toy(n=96, seed=0):

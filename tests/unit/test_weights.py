@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from course_utils.assets import AssetError
-from course_utils.weights import load_into, save_weights
+from course_utils.networks import load_into, save_weights
 
 
 def net(seed=0, hidden=4):

@@ -9,11 +9,10 @@ import torch
 from helpers import TinyNet, tiny_images
 
 from course_utils.attacks import pgd, random_noise
-from course_utils.models import Classifier, load_classifier
-from course_utils.photos import load_photo
-from course_utils.widgets import attack_explorer
-from course_utils.widgets.attacks import ATTACK, NOISE
-from course_utils.widgets.explorer import SLOW
+from course_utils.networks import Classifier, load_classifier
+from course_utils.pictures import load_photo
+from course_utils.widgets import attack_explorer, attacks
+from course_utils.widgets import explorer as explorer_module
 
 NAMES = ["ant", "bee", "cat", "dog", "eel"]
 
@@ -30,14 +29,14 @@ def test_every_setting_and_its_numbers(small):
     classifier, image = small
     explorer = attack_explorer(classifier, image, "bee", "dog")
     before = classifier(image).softmax(1)[0]
-    settings = [(ATTACK, epsilon, 5) for epsilon in range(17)]
-    settings += [(ATTACK, 8, steps) for steps in (1, 2, 12, 23, 24)]
-    settings += [(NOISE, epsilon, 3) for epsilon in (0, 1, 8, 16)]
+    settings = [(attacks.ATTACK, epsilon, 5) for epsilon in range(17)]
+    settings += [(attacks.ATTACK, 8, steps) for steps in (1, 2, 12, 23, 24)]
+    settings += [(attacks.NOISE, epsilon, 3) for epsilon in (0, 1, 8, 16)]
     for how, epsilon, steps in settings:
         explorer.set(how=how, epsilon=epsilon, steps=steps)
         words = html.unescape(explorer.html)
         picture = image
-        if epsilon and how == NOISE:
+        if epsilon and how == attacks.NOISE:
             picture = random_noise(image, epsilon / 255, full_size=True)
         elif epsilon:
             picture = pgd(classifier, image, "dog", epsilon / 255, steps)
@@ -50,7 +49,7 @@ def test_every_setting_and_its_numbers(small):
         assert f"{NAMES[before.argmax()]} before, {NAMES[after.argmax()]} after" in words
         largest = float(re.search(r"largest change of a value (\S+)/255", words)[1])
         assert largest <= epsilon + 0.05
-        assert words.count("random noise") + words.count("Random noise") == 2 * (how == NOISE)
+        assert words.count("random noise") + words.count("Random noise") == 2 * (how == attacks.NOISE)
 
 
 def test_every_class(small):
@@ -66,7 +65,7 @@ def test_every_class(small):
 
 
 def test_it_is_marked_as_slow_and_takes_one_picture(small):
-    assert SLOW in attack_explorer(*small, "bee", "dog").box._dom_classes
+    assert explorer_module.SLOW in attack_explorer(*small, "bee", "dog").box._dom_classes
     with pytest.raises(ValueError, match=r"one image \(1, 3, H, W\), got \(2, 3, 8, 8\)"):
         attack_explorer(small[0], tiny_images(2), "bee", "dog")
     with pytest.raises(ValueError, match="no class 'wolf'"):

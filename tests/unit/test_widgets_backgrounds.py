@@ -9,9 +9,8 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from course_utils.background_bias import biased_head, feature_maps
-from course_utils.background_scenes import CLASSES, GROUNDS, TESTED, labels_of, pictures
-from course_utils.models import load_classifier
+from course_utils.backgrounds import CLASSES, GROUNDS, TESTED, biased_head, feature_maps, labels_of, pictures
+from course_utils.networks import load_classifier
 from course_utils.widgets import background_explorer
 
 

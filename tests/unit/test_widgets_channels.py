@@ -8,12 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils.hook_diagrams import color_limit, draw_chain, draw_channel
-from course_utils.hooks import BackwardHook, ForwardHook, LayerError
-from course_utils.models import Classifier, load_classifier
-from course_utils.plots import panels
+from course_utils.explain import BackwardHook, ForwardHook, LayerError
+from course_utils.networks import Classifier, load_classifier
+from course_utils.show import color_limit, draw_chain, draw_channel, panels
 from course_utils.widgets import channel_explorer
-from course_utils.widgets.channels import capture_stages
+from course_utils.widgets import channels as channels_module
 
 
 class SmallNet(nn.Module):
@@ -56,7 +55,7 @@ def by_hand(classifier, image):
 
 def test_stages_activations_and_gradients_behind_in_place_relus(small):
     expected, logits = by_hand(*small)
-    stages = capture_stages(*small)
+    stages = channels_module.capture_stages(*small)
     assert list(stages.layers) == list(expected)
     for name, (activations, gradients) in expected.items():
         torch.testing.assert_close(stages.layers[name].activations, activations)
@@ -74,7 +73,7 @@ def test_nothing_is_left_changed(small, mode):
     copy = image.clone()
     with mode():
         grad_mode = torch.is_grad_enabled()
-        capture_stages(classifier, image)
+        channels_module.capture_stages(classifier, image)
         assert torch.is_grad_enabled() == grad_mode
     assert all(torch.equal(before[name], value) for name, value in classifier.state_dict().items())
     assert all(part.training and not part._forward_hooks for part in classifier.modules())
@@ -87,7 +86,7 @@ def test_nothing_is_left_changed(small, mode):
 def test_nothing_is_left_changed_after_an_error(small):
     classifier, image = small
     with pytest.raises(ValueError, match="0"):
-        capture_stages(classifier, image * 300)
+        channels_module.capture_stages(classifier, image * 300)
     assert not any(part._forward_hooks for part in classifier.modules())
     assert torch.is_grad_enabled()
 
@@ -171,7 +170,7 @@ def test_the_real_network_has_nine_stages():
 def test_the_real_networks_numbers_are_those_of_module_hooks():
     torch.manual_seed(0)
     classifier, image = load_classifier(), torch.rand(1, 3, 224, 224)
-    stages = capture_stages(classifier, image)
+    stages = channels_module.capture_stages(classifier, image)
     modules = [classifier.net.get_submodule(name) for name in stages.layers]
     with ForwardHook(*modules) as forward, BackwardHook(*modules) as backward:
         logits = classifier(image)[0]
@@ -185,7 +184,7 @@ def test_the_real_networks_numbers_are_those_of_module_hooks():
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
 def test_other_networks(name):
-    stages = capture_stages(load_classifier(name, weights=None), torch.rand(1, 3, 224, 224))
+    stages = channels_module.capture_stages(load_classifier(name, weights=None), torch.rand(1, 3, 224, 224))
     sizes = [tuple(captured.activations.shape) for captured in stages.layers.values()]
     assert len(sizes) >= 5
     assert all(a != b for a, b in pairwise(sizes))

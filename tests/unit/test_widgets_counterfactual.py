@@ -7,12 +7,10 @@ import pytest
 import torch
 from helpers import TinyNet, tiny_images
 
-from course_utils.cam import grad_cam
-from course_utils.models import Classifier, load_classifier
-from course_utils.perturbation import FILLS, stand_in
-from course_utils.photos import mosaic
-from course_utils.widgets import counterfactual_explorer
-from course_utils.widgets.counterfactual import AGAINST, DRAWS, FOR, RATHER
+from course_utils.explain import FILLS, grad_cam, stand_in
+from course_utils.networks import Classifier, load_classifier
+from course_utils.pictures import mosaic
+from course_utils.widgets import counterfactual, counterfactual_explorer
 
 NAMES = ["ant", "bee", "cat", "dog", "eel"]
 
@@ -25,7 +23,11 @@ def small():
 def by_hand(classifier, image, which, cells, fill):
     """Logits after covering, with loops: the cells sorted by value, then each pixel of each cell."""
     maps = grad_cam(classifier, image, ["bee", "dog"]).maps[0]
-    raw = {AGAINST: -maps[0], FOR: maps[0], RATHER: maps[0] - maps[1]}[which]
+    raw = {
+        counterfactual.AGAINST: -maps[0],
+        counterfactual.FOR: maps[0],
+        counterfactual.RATHER: maps[0] - maps[1],
+    }[which]
     order = sorted(range(16), key=lambda cell: -raw.flatten()[cell].item())
     picture, filled = image.clone(), stand_in(image, fill)
     for cell in order[:cells]:
@@ -42,7 +44,7 @@ def test_every_setting_and_its_numbers(small):
     before = classifier(image)[0].detach()
     pictures, settings = set(), 0
     assert explorer.controls["cells"].max == 16
-    for which in (AGAINST, FOR, RATHER):
+    for which in (counterfactual.AGAINST, counterfactual.FOR, counterfactual.RATHER):
         for fill in FILLS:
             for cells in (0, 1, 5, 11, 16):
                 explorer.set(which=which, fill=fill, cells=cells)
@@ -58,7 +60,7 @@ def test_every_setting_and_its_numbers(small):
                     )
                 count = int((raw > 0).sum())
                 assert f"Of 16 cells, {count} are" in words
-                kind, side = ("lowest", "below") if which == AGAINST else ("highest", "above")
+                kind, side = ("lowest", "below") if which == counterfactual.AGAINST else ("highest", "above")
                 if cells:
                     told = (
                         f"the {cells} {kind} cells are covered"
@@ -80,7 +82,7 @@ def test_nothing_covered_changes_nothing_and_everything_is_the_fill(small):
     assert "no cell is covered." in explorer.html
     explorer.set(cells=16, fill="gray")
     expected = float((small[0](torch.full((1, 3, 8, 8), 0.5)) - small[0](small[1]))[0, 1].detach())
-    assert f"changes by {expected:+.2f} (mean of {DRAWS} draws: rough)" in explorer.html
+    assert f"changes by {expected:+.2f} (mean of {counterfactual.DRAWS} draws: rough)" in explorer.html
 
 
 def test_every_class(small):
@@ -110,8 +112,8 @@ def test_the_real_network_on_a_mosaic():
     image = mosaic(["cat", "coffee", "motorcycle", "camera"]).tensor()
     explorer = counterfactual_explorer(classifier, image, "moped", "tabby")
     changes = {}
-    for which in (AGAINST, FOR, RATHER):
+    for which in (counterfactual.AGAINST, counterfactual.FOR, counterfactual.RATHER):
         explorer.set(which=which)
         before, after = re.search(r"moped: logit (\S+) to (\S+),", explorer.html).groups()
         changes[which] = float(after) - float(before)
-    assert changes[FOR] < -0.5 and changes[AGAINST] > 0
+    assert changes[counterfactual.FOR] < -0.5 and changes[counterfactual.AGAINST] > 0

@@ -5,11 +5,12 @@ import html
 import pytest
 import torch
 
-from course_utils import plots, widgets
-from course_utils.cam import grad_cam
-from course_utils.models import load_classifier
-from course_utils.photos import list_photos, load_photo
-from course_utils.widgets.explorer import MARKER
+from course_utils import widgets
+from course_utils.explain import grad_cam
+from course_utils.networks import load_classifier
+from course_utils.pictures import list_photos, load_photo
+from course_utils.show import plots
+from course_utils.widgets import explorer as explorer_module
 
 
 def counting(n, shout):
@@ -49,7 +50,7 @@ def test_an_unknown_control_is_named(explorer):
 
 
 def test_it_is_marked_and_labeled(explorer):
-    assert MARKER in explorer.box._dom_classes
+    assert explorer_module.MARKER in explorer.box._dom_classes
     assert all(control.description for control in explorer.controls.values())
 
 

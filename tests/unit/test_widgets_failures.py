@@ -11,12 +11,9 @@ import pytest
 import torch
 from helpers import TinyNet
 
-from course_utils.failure_kinds import KINDS, SHOWN, explain_mistakes
-from course_utils.failures import composite_cases, photo_cases
-from course_utils.models import Classifier, imagenet_classes
-from course_utils.widgets import BlindGame, failure_explorer
-from course_utils.widgets.blind_game import CHOICES, NO_GUESS, chance_of
-from course_utils.widgets.failures import enlarged, outlined
+from course_utils.failures import KINDS, SHOWN, composite_cases, explain_mistakes, photo_cases
+from course_utils.networks import Classifier, imagenet_classes
+from course_utils.widgets import BlindGame, blind_game, chance_of, failure_explorer, failures
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +95,9 @@ def test_nothing_chosen_is_told_in_the_explorer(explorer, mistakes):
 
 def test_outlines_and_enlarged_maps(mistakes):
     case = next(m.case for m in mistakes if m.case.masks["other object"].any())
-    changed = (outlined(case) != np.asarray(case.image) / 255).any(2)
+    changed = (failures.outlined(case) != np.asarray(case.image) / 255).any(2)
     assert changed.any() and not (changed & case.masks["object"]).any()
-    heat = enlarged(mistakes[0], 2)
+    heat = failures.enlarged(mistakes[0], 2)
     assert heat.shape == (224, 224) and heat.min() >= 0 and heat.max() == 1
 
 
@@ -121,7 +118,7 @@ def test_chance_is_a_binomial_tail():
 def test_each_class_is_the_answer_equally_often_and_no_mistake_comes_twice(mistakes):
     game = BlindGame(mistakes, rounds=12, seed=4)
     answers = [game.answer(number) for number in range(1, 13)]
-    assert all(answers.count(choice) == 4 for choice in CHOICES)
+    assert all(answers.count(choice) == 4 for choice in blind_game.CHOICES)
     assert len(set(map(id, game.mistakes))) == 12
     again = BlindGame(mistakes, rounds=12, seed=4)
     assert [again.answer(n) for n in range(1, 13)] == answers and again.mistakes == game.mistakes
@@ -130,9 +127,13 @@ def test_each_class_is_the_answer_equally_often_and_no_mistake_comes_twice(mista
 
 def test_players(mistakes):
     game = BlindGame(mistakes, rounds=12)
-    assert [game.play(lambda m, heat, c=c: c) for c in CHOICES] == [4, 4, 4]
+    assert [game.play(lambda m, heat, c=c: c) for c in blind_game.CHOICES] == [4, 4, 4]
     assert (
-        game.play(lambda m, heat: next(c for k, c in enumerate(CHOICES) if torch.equal(heat, enlarged(m, k))))
+        game.play(
+            lambda m, heat: next(
+                c for k, c in enumerate(blind_game.CHOICES) if torch.equal(heat, failures.enlarged(m, k))
+            )
+        )
         >= 10
     )
 
@@ -144,9 +145,9 @@ def test_a_game_played_with_the_controls(mistakes):
     hits = 0
     for number in range(1, 4):
         play.set(number=number)
-        assert play.values["answer"] == NO_GUESS and number not in game.guesses
+        assert play.values["answer"] == blind_game.NO_GUESS and number not in game.guesses
         assert f"{number - 1} of 3 rounds played" in play.html
-        guess = CHOICES[number % 3]
+        guess = blind_game.CHOICES[number % 3]
         play.set(answer=guess)
         hits += guess == game.answer(number)
         words = html.unescape(play.html)
@@ -155,7 +156,7 @@ def test_a_game_played_with_the_controls(mistakes):
             f"So far {hits} of {number} right" in words
             and f"probability {chance_of(hits, number):.2f}" in words
         )
-        play.set(answer=CHOICES[(number + 1) % 3])  # too late: the first guess counts
+        play.set(answer=blind_game.CHOICES[(number + 1) % 3])  # too late: the first guess counts
         assert game.guesses[number] == guess and game.score == (hits, number)
     play.set(number=2)
     assert f"it is that of the {game.answer(2)} class" in html.unescape(play.html)
@@ -167,7 +168,7 @@ def test_the_answer_is_hidden_before_the_guess_and_drawing_changes_nothing(mista
     assert figure.axes[1].get_title() == "whose map?" and "it is that" not in words and not game.guesses
     plt.close(figure)
     game.guess(3, "right")
-    figure, words = game._draw(3, NO_GUESS)
+    figure, words = game._draw(3, blind_game.NO_GUESS)
     assert figure.axes[1].get_title().endswith(f"({game.answer(3)})")
     plt.close(figure)
 

@@ -8,9 +8,15 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils.backprop import ActivationError, deconvnet, guided_backprop, guided_grad_cam, saliency
-from course_utils.cam import grad_cam
-from course_utils.models import Classifier
+from course_utils.explain import (
+    ActivationError,
+    deconvnet,
+    grad_cam,
+    guided_backprop,
+    guided_grad_cam,
+    saliency,
+)
+from course_utils.networks import Classifier
 from course_utils.widgets import guided, guided_explorer
 
 CLASSES = ["a", "b", "c"]

@@ -9,18 +9,26 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from course_utils.cam import explain
-from course_utils.language_nets import Answerer, Captioner, Vocabulary, caption_scores
-from course_utils.scene_language import caption_words, described_scenes, read_caption
-from course_utils.scene_questions import ANSWERS, QUESTIONS, all_questions
-from course_utils.scenes import SHAPES
-from course_utils.small_nets import small_net
+from course_utils.explain import explain
+from course_utils.language import (
+    ANSWERS,
+    QUESTIONS,
+    Answerer,
+    Captioner,
+    all_questions,
+    caption_scores,
+    captions,
+    nets,
+    read_caption,
+)
+from course_utils.networks import small_net
+from course_utils.pictures import SHAPES
 from course_utils.widgets import caption_explorer, question_explorer
 
 
 @pytest.fixture(scope="module")
 def shown():
-    return described_scenes(4, seed=11)
+    return captions.described_scenes(4, seed=11)
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +53,13 @@ class Reciter(Captioner):
 @pytest.fixture(scope="module")
 def captioner(trunk):
     torch.manual_seed(0)
-    return Reciter(trunk, Vocabulary(caption_words())).eval()
+    return Reciter(trunk, nets.Vocabulary(captions.caption_words())).eval()
 
 
 @pytest.fixture(scope="module")
 def answerer(trunk):
     torch.manual_seed(0)
-    return Answerer(trunk, Vocabulary(QUESTIONS), ANSWERS).eval()
+    return Answerer(trunk, nets.Vocabulary(QUESTIONS), ANSWERS).eval()
 
 
 @pytest.fixture(scope="module")

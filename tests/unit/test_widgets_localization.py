@@ -12,9 +12,9 @@ import torch
 from matplotlib.patches import Rectangle
 from skimage.measure import label, regionprops
 
-from course_utils.cam import grad_cam
-from course_utils.models import load_classifier
-from course_utils.photos import load_photo
+from course_utils.explain import grad_cam
+from course_utils.networks import load_classifier
+from course_utils.pictures import load_photo
 from course_utils.widgets import Explorer, threshold_explorer
 
 PHOTOS = ["cat", "coffee", "rocket", "camera", "motorcycle", "palace", "flower"]

@@ -13,11 +13,10 @@ from helpers import TinyNet
 from PIL import Image
 
 from course_utils import widgets
-from course_utils.models import Classifier, load_classifier
-from course_utils.photos import list_photos, load_photo
-from course_utils.pictures import Picture, PictureError
+from course_utils.networks import Classifier, load_classifier
+from course_utils.pictures import Picture, PictureError, list_photos, load_photo
 from course_utils.playground import METHODS, Explainer, result_words, to_csv
-from course_utils.widgets.playground import MOSAIC, uploaded_files
+from course_utils.widgets import playground
 
 DEFAULT, RANDOM = "efficientnet_lite0", "efficientnet_lite0, random weights"
 
@@ -76,10 +75,10 @@ def shown(explorer):
 
 
 def test_it_starts_with_two_classes_of_the_mosaic(lite):
-    assert lite.controls["picture"].value == MOSAIC
+    assert lite.controls["picture"].value == playground.MOSAIC
     assert [c.name for c in lite.result.classes] == ["moped", "tripod"]
     assert all(c.check.confirmed for c in lite.result.classes)
-    assert list(lite.controls["picture"].options) == [MOSAIC, *list_photos()]
+    assert list(lite.controls["picture"].options) == [playground.MOSAIC, *list_photos()]
     layers = ["the last map", "14 x 14 cells", "28 x 28 cells", "56 x 56 cells", "112 x 112 cells"]
     assert list(lite.controls["layer"].options) == layers
 
@@ -176,9 +175,12 @@ def test_the_value_of_an_upload_widget_reaches_it(clf):
 
 
 def test_both_forms_of_an_upload():
-    assert uploaded_files(()) == uploaded_files({}) == []
-    assert uploaded_files(({"name": "a", "content": memoryview(b"x")},)) == [("a", b"x")]
-    assert uploaded_files({"a": {"content": b"x"}, "b": {"content": b"y"}}) == [("a", b"x"), ("b", b"y")]
+    assert playground.uploaded_files(()) == playground.uploaded_files({}) == []
+    assert playground.uploaded_files(({"name": "a", "content": memoryview(b"x")},)) == [("a", b"x")]
+    assert playground.uploaded_files({"a": {"content": b"x"}, "b": {"content": b"y"}}) == [
+        ("a", b"x"),
+        ("b", b"y"),
+    ]
 
 
 def test_what_is_no_picture_is_refused_and_leaves_the_rest(explorer):

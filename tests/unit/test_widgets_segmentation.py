@@ -9,9 +9,9 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from course_utils.cam import grad_cam
-from course_utils.scenes import SHAPES, scenes
-from course_utils.small_nets import small_net
+from course_utils.explain import grad_cam
+from course_utils.networks import small_net
+from course_utils.pictures import SHAPES, scenes
 from course_utils.widgets import segmentation_explorer
 
 

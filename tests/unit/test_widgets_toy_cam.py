@@ -10,8 +10,7 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from course_utils.widgets import Explorer, toy_cam_explorer
-from course_utils.widgets.toy_cam import ToyMaps, toy_maps
+from course_utils.widgets import Explorer, toy_cam, toy_cam_explorer
 
 A1 = [[4, 0, 1], [2, 2, 0], [0, 3, 1]]
 A2 = [[0, 4, 0], [0, 8, 2], [1, 0, 5]]
@@ -77,7 +76,7 @@ def test_the_maps_are_those_computed_by_hand(cell, w1, w2, pooling, size):
     side = int(size[0])
     a = torch.tensor([A1, A2], dtype=torch.float32)[:, :side, :side].clone()
     a[0, 0, 0] = cell
-    maps = toy_maps(a, torch.tensor([w1, w2], dtype=torch.float32), 1, pooling)
+    maps = toy_cam.toy_maps(a, torch.tensor([w1, w2], dtype=torch.float32), 1, pooling)
     logit, cam, grad_cam = by_hand(cell, w1, w2, pooling, size)
     assert maps.logit == pytest.approx(logit)
     torch.testing.assert_close(maps.cam, torch.tensor(cam, dtype=torch.float32))
@@ -151,17 +150,17 @@ def test_a_redraw_is_fast(explorer):
 def test_what_does_not_fit_is_refused():
     a = torch.ones(2, 2, 2)
     with pytest.raises(ValueError, match=r"activations \(C, h, w\)"):
-        toy_maps(a[0], torch.ones(2))
+        toy_cam.toy_maps(a[0], torch.ones(2))
     with pytest.raises(ValueError, match=r"\(3,\)"):
-        toy_maps(a, torch.ones(3))
+        toy_cam.toy_maps(a, torch.ones(3))
     with pytest.raises(ValueError, match="'max'"):
-        toy_maps(a, torch.ones(2), pooling="max")
+        toy_cam.toy_maps(a, torch.ones(2), pooling="max")
 
 
 def test_it_works_where_gradients_are_off_and_leaves_its_inputs_alone():
     a = torch.ones(2, 2, 2)
     with torch.no_grad():
-        maps = toy_maps(a, torch.tensor([3.0, -1.0]))
-    assert isinstance(maps, ToyMaps)
+        maps = toy_cam.toy_maps(a, torch.tensor([3.0, -1.0]))
+    assert isinstance(maps, toy_cam.ToyMaps)
     assert maps.alphas.tolist() == [0.75, -0.25]
     assert not a.requires_grad

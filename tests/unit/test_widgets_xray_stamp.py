@@ -9,10 +9,9 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from course_utils.cam import grad_cam
-from course_utils.trained_xray import xray_reader
+from course_utils.explain import grad_cam
 from course_utils.widgets import stamp_explorer
-from course_utils.xray import radiographs, stamp
+from course_utils.xray import radiographs, stamp, xray_reader
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,7 @@ from matplotlib.patches import Rectangle
 from torch import ones
 from torch.nn.functional import conv1d, conv2d, conv_transpose1d, max_pool1d, pad
 
-from course_utils.plots import ACTIVATIONS, WEIGHTS
-from course_utils.window_diagrams import draw_grids, draw_pyramid, draw_sliding, draw_transposed
+from course_utils.show import ACTIVATIONS, WEIGHTS, draw_grids, draw_pyramid, draw_sliding, draw_transposed
 
 
 @pytest.fixture(autouse=True)

@@ -6,19 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.xray import Radiographs, corner, radiographs, stamp
-from course_utils.xray_anatomy import build_chest
-from course_utils.xray_findings import add_consolidation, add_effusion
-from course_utils.xray_markers import POSITIONS, lettering
-from course_utils.xray_patient import Frame, draw_patient
-from course_utils.xray_physics import (
-    ATTENUATION,
-    Exposure,
-    detect,
-    display,
-    softened,
-    transmission,
+from course_utils.xray import (
+    POSITIONS,
+    Radiographs,
+    anatomy,
+    corner,
+    findings,
+    markers,
+    physics,
+    radiographs,
+    stamp,
 )
+from course_utils.xray import patient as patient_module
 
 N = 60
 
@@ -33,46 +32,46 @@ def films() -> Radiographs:
 
 def test_a_slab_attenuates_as_computed_by_hand():
     # 10 cm of soft tissue, 12 of lung and 1 of bone: exp(-(2.1 + 0.648 + 0.6)) = exp(-3.348) = 0.035155
-    slab = transmission({"soft": np.full((2, 3), 10.0), "lung": 12.0, "bone": 1.0, "air": 50.0})
+    slab = physics.transmission({"soft": np.full((2, 3), 10.0), "lung": 12.0, "bone": 1.0, "air": 50.0})
     np.testing.assert_allclose(slab, np.full((2, 3), 0.035155), rtol=1e-4)
 
 
 def test_two_slabs_multiply_and_none_lets_all_pass():
-    one, two = transmission({"soft": 3.0}), transmission({"bone": 1.5})
-    np.testing.assert_allclose(transmission({"soft": 3.0, "bone": 1.5}), one * two)
-    assert transmission({"soft": 0.0}) == 1
-    assert transmission({"air": 100.0}) == 1
+    one, two = physics.transmission({"soft": 3.0}), physics.transmission({"bone": 1.5})
+    np.testing.assert_allclose(physics.transmission({"soft": 3.0, "bone": 1.5}), one * two)
+    assert physics.transmission({"soft": 0.0}) == 1
+    assert physics.transmission({"air": 100.0}) == 1
 
 
 def test_denser_materials_attenuate_more():
     order = ["air", "lung", "soft", "bone", "metal"]
-    passed = [float(transmission({material: 1.0})) for material in order]
+    passed = [float(physics.transmission({material: 1.0})) for material in order]
     assert passed == sorted(passed, reverse=True)
-    assert list(ATTENUATION) == order
+    assert list(physics.ATTENUATION) == order
 
 
 @pytest.mark.parametrize("length", [-1.0, float("nan")])
 def test_paths_must_be_lengths(length):
     with pytest.raises(ValueError, match="must not be negative, but that through soft"):
-        transmission({"soft": np.array([1.0, length])})
+        physics.transmission({"soft": np.array([1.0, length])})
 
 
 def test_unknown_materials_are_named():
     with pytest.raises(ValueError, match="no material 'fat': the known ones are air, lung"):
-        transmission({"fat": 1.0})
+        physics.transmission({"fat": 1.0})
 
 
 def test_the_detector_gives_back_the_path_without_scatter():
     primary = np.full((40, 40), math.exp(-2.0), np.float32)
-    values = detect(primary, Exposure(photons=1e7, scatter=0), np.random.default_rng(0))
+    values = physics.detect(primary, physics.Exposure(photons=1e7, scatter=0), np.random.default_rng(0))
     assert abs(values.mean() - 2.0) < 1e-3
 
 
 def test_noise_follows_from_the_number_of_photons():
     # N counts scatter by sqrt(N); their logarithm by 1 / sqrt(N). 40 pixels across instead of 96 are larger.
     for photons in (1e4, 1e6):
-        values = detect(
-            np.full((40, 40), 0.1, np.float32), Exposure(photons, scatter=0), np.random.default_rng(1)
+        values = physics.detect(
+            np.full((40, 40), 0.1, np.float32), physics.Exposure(photons, scatter=0), np.random.default_rng(1)
         )
         assert values.std() == pytest.approx(1 / math.sqrt(0.1 * photons * (96 / 40) ** 2), rel=0.1)
 
@@ -80,7 +79,9 @@ def test_noise_follows_from_the_number_of_photons():
 def test_scatter_lays_a_veil_over_the_dense_half():
     primary = np.full((48, 48), 0.3, np.float32)
     primary[:, 24:] = 0.01
-    without, with_it = (detect(primary, Exposure(1e8, scatter=s), np.random.default_rng(0)) for s in (0, 0.3))
+    without, with_it = (
+        physics.detect(primary, physics.Exposure(1e8, scatter=s), np.random.default_rng(0)) for s in (0, 0.3)
+    )
     contrast = [values[:, 24:].mean() - values[:, :24].mean() for values in (without, with_it)]
     assert contrast[0] == pytest.approx(math.log(30), rel=1e-3)
     assert contrast[1] < 0.8 * contrast[0]
@@ -91,15 +92,15 @@ def test_blurring_equals_scipys():
 
     image = np.random.default_rng(0).normal(size=(31, 47)).astype(np.float32)
     expected = gaussian_filter(image, 0.05 * 47, mode="nearest", truncate=6)
-    np.testing.assert_allclose(softened(image, 0.05), expected, atol=1e-4)
+    np.testing.assert_allclose(physics.softened(image, 0.05), expected, atol=1e-4)
 
 
 def test_the_window_maps_the_bodys_percentiles_to_black_and_white():
     values = np.linspace(0, 1, 101, dtype=np.float32)[None].repeat(4, 0)
-    shown = display(values, values >= 0, Exposure(low=10, high=90))
+    shown = physics.display(values, values >= 0, physics.Exposure(low=10, high=90))
     np.testing.assert_allclose(shown[0, [0, 10, 50, 90, 100]], [0, 0, 0.5, 1, 1], atol=1e-5)
     with pytest.raises(ValueError, match="there are none"):
-        display(values, values > 2, Exposure())
+        physics.display(values, values > 2, physics.Exposure())
 
 
 # --- the same picture for the same seed
@@ -220,11 +221,11 @@ def test_lungs_are_darker_than_the_heart_and_findings_brighter_than_the_rest_of_
     assert brighter.float().mean() > 0.7  # some lie where the lung is dark anyway
 
 
-@pytest.mark.parametrize("add", [add_consolidation, add_effusion])
+@pytest.mark.parametrize("add", [findings.add_consolidation, findings.add_effusion])
 def test_a_finding_moves_path_from_lung_to_soft_tissue(add):
     rng = np.random.default_rng(2)
-    patient, frame = draw_patient(rng), Frame(96)
-    chest = build_chest(patient, frame, rng)
+    patient, frame = patient_module.draw_patient(rng), patient_module.Frame(96)
+    chest = anatomy.build_chest(patient, frame, rng)
     before, mask = dict(chest.paths()), chest.lung_mask.copy()
     finding = add(chest, patient, frame, rng)
     after = chest.paths()
@@ -233,7 +234,9 @@ def test_a_finding_moves_path_from_lung_to_soft_tissue(add):
     assert fluid.min() >= 0
     assert (after["lung"] >= 0).all()
     np.testing.assert_array_equal(finding, (fluid >= 1 - 1e-5) & mask)
-    assert (transmission(after)[finding] < transmission(before)[finding] * math.exp(-0.15)).all()
+    assert (
+        physics.transmission(after)[finding] < physics.transmission(before)[finding] * math.exp(-0.15)
+    ).all()
 
 
 def test_nothing_but_the_finding_tells_the_labels_apart():
@@ -329,13 +332,13 @@ def test_no_text_changes_nothing(films):
 
 
 def test_longer_texts_are_wider_and_higher_ones_higher():
-    short, long = (lettering(text, (96, 96), (0, 0))[0] for text in ("R", "PORTABLE"))
+    short, long = (markers.lettering(text, (96, 96), (0, 0))[0] for text in ("R", "PORTABLE"))
     assert (short.any(0).sum()) < long.any(0).sum() / 3
-    tall = lettering("R", (96, 96), (0, 0), height=0.2)[0]
+    tall = markers.lettering("R", (96, 96), (0, 0), height=0.2)[0]
     assert tall.any(1).sum() > 2 * short.any(1).sum()
     assert (
-        lettering("L", (96, 96), (0.5, 0.5), circle=True)[0].sum()
-        > lettering("L", (96, 96), (0.5, 0.5))[0].sum()
+        markers.lettering("L", (96, 96), (0.5, 0.5), circle=True)[0].sum()
+        > markers.lettering("L", (96, 96), (0.5, 0.5))[0].sum()
     )
 
 
@@ -363,18 +366,18 @@ def test_stamps_want_gray_images(films):
 
 def test_a_patient_takes_the_same_draws_and_varies():
     one, two = np.random.default_rng(0), np.random.default_rng(0)
-    draw_patient(one)
+    patient_module.draw_patient(one)
     two.uniform(size=24), two.normal(size=8)
     assert one.uniform() == two.uniform()
     rng = np.random.default_rng(1)
-    chests = [draw_patient(rng) for _ in range(50)]
+    chests = [patient_module.draw_patient(rng) for _ in range(50)]
     assert all(isinstance(value, float) for value in vars(chests[0]).values())
     assert np.std([p.height for p in chests]) > 0.02
     assert 0.3 < np.mean([p.breast > 0 for p in chests]) < 0.7
 
 
 def test_the_frames_two_directions_agree():
-    frame = Frame(64, angle=0.1, zoom=1.2, across=0.05, down=-0.03)
+    frame = patient_module.Frame(64, angle=0.1, zoom=1.2, across=0.05, down=-0.03)
     u, v = frame.grid
     back = frame.on_canvas(np.stack([u, v], -1)) / 256 * 64
     np.testing.assert_allclose(back[..., 0], np.broadcast_to(np.arange(64) + 0.5, (64, 64)), atol=1e-3)

@@ -5,10 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils import plots
-from course_utils.xray import radiographs
-from course_utils.xray_diagrams import draw_answer, draw_doses, draw_repairs, draw_twins
-from course_utils.xray_nets import xray_net
+from course_utils.show import plots
+from course_utils.xray import draw_answer, draw_doses, draw_repairs, draw_twins, radiographs, xray_net
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from course_utils.xray import radiographs
-from course_utils.xray_files import read_folder, read_picture
+from course_utils.xray import files, radiographs, read_folder
 
 RAMP = np.linspace(0, 255, 64, dtype=np.uint8)[None].repeat(64, 0)  # black on the left, white on the right
 
@@ -42,7 +41,7 @@ def dicom(path, pixels, **tags):
 @pytest.mark.parametrize("name", ["a.png", "a.PNG", "a.jpg", "a.jpeg"])
 def test_pictures_come_back(tmp_path, name):
     Image.fromarray(RAMP).save(tmp_path / name, "png" if name.lower().endswith("png") else "jpeg", quality=95)
-    read = read_picture(tmp_path / name, 64)
+    read = files.read_picture(tmp_path / name, 64)
     assert read.shape == (1, 64, 64) and read.dtype == torch.float32
     torch.testing.assert_close(read[0], torch.from_numpy(RAMP / 255).float(), atol=0.02, rtol=0)
 
@@ -51,7 +50,7 @@ def test_a_drawn_radiograph_survives_the_file(tmp_path):
     image = radiographs(1, size=64).clean[0, 0]
     Image.fromarray((255 * image).round().byte().numpy()).save(tmp_path / "film.png")
     torch.testing.assert_close(
-        read_picture(tmp_path / "film.png", 64)[0], image, atol=0.5 / 255 + 1e-6, rtol=0
+        files.read_picture(tmp_path / "film.png", 64)[0], image, atol=0.5 / 255 + 1e-6, rtol=0
     )
 
 
@@ -59,7 +58,7 @@ def test_the_whole_picture_is_scaled_to_a_square(tmp_path):
     wide = np.zeros((64, 128), np.uint8)
     wide[:, -32:] = 200
     Image.fromarray(wide).save(tmp_path / "wide.png")
-    read = read_picture(tmp_path / "wide.png", 64)[0]
+    read = files.read_picture(tmp_path / "wide.png", 64)[0]
     assert read.shape == (64, 64)
     assert read[:, :46].max() == 0 and read[:, 50:].min() == pytest.approx(200 / 255)
 
@@ -67,11 +66,14 @@ def test_the_whole_picture_is_scaled_to_a_square(tmp_path):
 def test_color_becomes_gray_and_more_bits_are_scaled_by_those_in_use(tmp_path):
     Image.fromarray(RAMP).convert("RGBA").save(tmp_path / "color.png")
     torch.testing.assert_close(
-        read_picture(tmp_path / "color.png", 64)[0], torch.from_numpy(RAMP / 255).float(), atol=1e-6, rtol=0
+        files.read_picture(tmp_path / "color.png", 64)[0],
+        torch.from_numpy(RAMP / 255).float(),
+        atol=1e-6,
+        rtol=0,
     )
     Image.fromarray(RAMP.astype(np.uint16) * 16).save(tmp_path / "deep.png")  # up to 4080: 12 bits
     torch.testing.assert_close(
-        read_picture(tmp_path / "deep.png", 64)[0],
+        files.read_picture(tmp_path / "deep.png", 64)[0],
         torch.from_numpy(RAMP / 255.0 * 4080 / 4095).float(),
         atol=1e-3,
         rtol=0,
@@ -83,10 +85,10 @@ def test_a_damaged_picture_is_named(tmp_path):
     whole = (tmp_path / "a.png").read_bytes()
     (tmp_path / "a.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=r"a.png cannot be read as a picture .*damaged"):
-        read_picture(tmp_path / "a.png")
+        files.read_picture(tmp_path / "a.png")
     (tmp_path / "b.jpg").write_bytes(b"no picture")
     with pytest.raises(ValueError, match=r"b\.jpg cannot be read"):
-        read_picture(tmp_path / "b.jpg")
+        files.read_picture(tmp_path / "b.jpg")
 
 
 # --- DICOM
@@ -95,14 +97,14 @@ def test_a_damaged_picture_is_named(tmp_path):
 def test_dicom_values_fill_the_range(tmp_path):
     path = dicom(tmp_path / "a.dcm", RAMP.astype(np.uint16) * 8 + 300)
     torch.testing.assert_close(
-        read_picture(path, 64)[0], torch.from_numpy(RAMP / 255).float(), atol=1e-3, rtol=0
+        files.read_picture(path, 64)[0], torch.from_numpy(RAMP / 255).float(), atol=1e-3, rtol=0
     )
 
 
 def test_dicom_where_small_values_are_white_is_turned_around(tmp_path):
     path = dicom(tmp_path / "a.dcm", RAMP.astype(np.uint16), PhotometricInterpretation="MONOCHROME1")
     torch.testing.assert_close(
-        read_picture(path, 64)[0], 1 - torch.from_numpy(RAMP / 255).float(), atol=1e-3, rtol=0
+        files.read_picture(path, 64)[0], 1 - torch.from_numpy(RAMP / 255).float(), atol=1e-3, rtol=0
     )
 
 
@@ -111,7 +113,7 @@ def test_dicom_goes_through_slope_and_window(tmp_path):
         tmp_path / "a.dcm", RAMP.astype(np.uint16), RescaleSlope=2, RescaleIntercept=-100, WindowCenter=155,
         WindowWidth=101, RescaleType="US",
     )  # fmt: skip
-    read = read_picture(path, 64)[0]
+    read = files.read_picture(path, 64)[0]
     stored = torch.from_numpy(RAMP.astype(np.float32)) * 2 - 100  # the window shows 105 to 205
     assert (read[stored < 104] == 0).all() and (read[stored > 206] == 1).all()
     middle = (stored > 110) & (stored < 200)
@@ -121,20 +123,20 @@ def test_dicom_goes_through_slope_and_window(tmp_path):
 def test_several_pictures_in_a_dicom_file_are_refused(tmp_path):
     path = dicom(tmp_path / "film.dcm", np.stack([RAMP, RAMP]))
     with pytest.raises(ValueError, match=r"film.dcm holds pixels of shape \(2, 64, 64\): one gray picture"):
-        read_picture(path)
+        files.read_picture(path)
 
 
 def test_a_damaged_dicom_file_is_named(tmp_path):
     (tmp_path / "a.dcm").write_bytes(b"DICM or so")
     with pytest.raises(ValueError, match=r"a.dcm cannot be read as a DICOM picture \(InvalidDicomError"):
-        read_picture(tmp_path / "a.dcm")
+        files.read_picture(tmp_path / "a.dcm")
 
 
 def test_without_pydicom_the_sentence_says_what_to_install(tmp_path, monkeypatch):
     path = dicom(tmp_path / "a.dcm", RAMP)
     monkeypatch.setitem(sys.modules, "pydicom", None)
     with pytest.raises(ImportError, match=r"a.dcm is a DICOM file; .*`pip install pydicom`"):
-        read_picture(path)
+        files.read_picture(path)
 
 
 # --- a folder
@@ -178,4 +180,4 @@ def test_bad_folders_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"\(loose.png, ...\) beside sub-folders .*\(group\)"):
         read_folder(tmp_path)
     with pytest.raises(ValueError, match="size must be at least 32"):
-        read_picture(tmp_path / "loose.png", 8)
+        files.read_picture(tmp_path / "loose.png", 8)

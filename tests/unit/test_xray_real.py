@@ -11,9 +11,10 @@ import pytest
 from file_server import serving
 from PIL import Image
 
-from course_utils import xray_real
 from course_utils.assets import AssetError
-from course_utils.xray_real import HOSPITALS, Record, real_radiographs, registry
+from course_utils.xray import HOSPITALS, real_radiographs
+from course_utils.xray import real as real_module
+from course_utils.xray import real as xray_real
 
 
 def picture(value: int) -> bytes:
@@ -44,7 +45,7 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture
 def records(server):
     return [
-        Record(
+        real_module.Record(
             name, hashlib.sha256(content).hexdigest(), len(content), "covid19", f"p{k}", "pa",
             f"{server.address}/pub/{name}", "CC BY 3.0" if name.startswith("h") else "none",
         )
@@ -60,7 +61,7 @@ def fetch(records, **options):
 
 
 def test_the_list_names_120_radiographs_of_120_patients():
-    found = registry()
+    found = real_module.registry()
     assert len(found) == len({r.file for r in found}) == len({r.patient for r in found}) == 120
     assert len({r.sha256 for r in found}) == 120 and all(len(r.sha256) == 64 for r in found)
     assert [sum(r.hospital == k for r in found) for k in (0, 1)] == [64, 56]

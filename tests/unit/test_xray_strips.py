@@ -6,16 +6,16 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from course_utils.cam import cam
-from course_utils.models import Classifier, load_classifier
-from course_utils.xray_strips import (
+from course_utils.explain import cam
+from course_utils.networks import Classifier, load_classifier
+from course_utils.xray import (
     PARTS,
     features,
     fit_head,
     folds_by_patient,
     lungs,
     strip_test,
-    top_strip,
+    strips,
     with_head,
 )
 
@@ -33,7 +33,7 @@ def test_parts_are_blacked_out():
     strip = PARTS["top strip alone"](images)
     assert (strip[:, :, :50] == 1).all() and (strip[:, :, 50:] == 0).all()
     assert PARTS["whole picture"](images) is images and images.min() == 1
-    assert lungs(112).sum() == 82 * 88 and top_strip(112).sum() == 25 * 112
+    assert lungs(112).sum() == 82 * 88 and strips.top_strip(112).sum() == 25 * 112
 
 
 def test_a_new_head_and_the_old_network_untouched(clf):

@@ -4,10 +4,20 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils.cam import cam, grad_cam
-from course_utils.xray import Radiographs, corner, radiographs, stamp_strip
-from course_utils.xray_nets import XrayNet, xray_net
-from course_utils.xray_study import REPAIRS, measure, soft_map, train, without_corner
+from course_utils.explain import cam, grad_cam
+from course_utils.xray import (
+    REPAIRS,
+    Radiographs,
+    XrayNet,
+    corner,
+    measure,
+    radiographs,
+    soft_map,
+    study,
+    without_corner,
+    xray_net,
+)
+from course_utils.xray import films as films_module
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +32,7 @@ class StampReader(nn.Module):
         super().__init__()
         self.layer = nn.Conv2d(1, 1, 1, bias=False)
         nn.init.ones_(self.layer.weight)
-        strip = stamp_strip(films.clean.shape[-1]).float()
+        strip = films_module.stamp_strip(films.clean.shape[-1]).float()
         self.register_buffer("strip", strip / strip.sum())
         # As many sums as there are pictures: each has its own brightness without the stamp.
         before, after = ((x[:, 0] * self.strip).sum((1, 2)) for x in (films.clean, films.stamped))
@@ -152,7 +162,7 @@ def test_measuring_leaves_the_network_as_it_was(films):
 def test_a_masked_strip_makes_the_twins_equal(films):
     assert torch.equal(without_corner(films.clean), without_corner(films.stamped))
     assert measure(xray_net(), films, masked=True).flip_rate == 0
-    assert (films.masks["marker"] <= stamp_strip(64)).all()
+    assert (films.masks["marker"] <= films_module.stamp_strip(64)).all()
 
 
 # --- the map to learn through, and the repairs
@@ -177,8 +187,10 @@ def test_a_loss_on_the_map_reaches_the_weights(films):
 @pytest.mark.parametrize("repair", REPAIRS)
 def test_each_repair_trains_and_repeats(films, repair):
     losses = []
-    one = train(films, repair, seed=1, epochs=1, progress=lambda epoch, loss: losses.append((epoch, loss)))
-    two = train(films, repair, seed=1, epochs=1)
+    one = study.train(
+        films, repair, seed=1, epochs=1, progress=lambda epoch, loss: losses.append((epoch, loss))
+    )
+    two = study.train(films, repair, seed=1, epochs=1)
     assert isinstance(one, XrayNet)
     assert not one.training
     assert not torch.equal(one.head.weight, xray_net(1).head.weight)
@@ -188,10 +200,10 @@ def test_each_repair_trains_and_repeats(films, repair):
 
 
 def test_repairs_differ_from_doing_nothing(films):
-    plain = train(films, "none", seed=1, epochs=1).head.weight
+    plain = study.train(films, "none", seed=1, epochs=1).head.weight
     for repair in REPAIRS:
         if repair != "none":
-            assert not torch.equal(train(films, repair, seed=1, epochs=1).head.weight, plain), repair
+            assert not torch.equal(study.train(films, repair, seed=1, epochs=1).head.weight, plain), repair
 
 
 def test_training_leaves_films_and_generator_alone(films):
@@ -199,7 +211,7 @@ def test_training_leaves_films_and_generator_alone(films):
     torch.manual_seed(2)
     expected = torch.rand(1)
     torch.manual_seed(2)
-    train(films, "marker at random", epochs=1)
+    study.train(films, "marker at random", epochs=1)
     assert torch.equal(torch.rand(1), expected)
     assert torch.equal(films.clean, before[0])
     assert torch.equal(films.stamped, before[1])
@@ -207,8 +219,8 @@ def test_training_leaves_films_and_generator_alone(films):
 
 def test_bad_requests_are_refused(films):
     with pytest.raises(ValueError, match="no repair 'prayer': the known ones are none, no marker"):
-        train(films, "prayer")
+        study.train(films, "prayer")
     with pytest.raises(ValueError, match="epochs must be at least 1, got 0"):
-        train(films, epochs=0)
+        study.train(films, epochs=0)
     with pytest.raises(ValueError, match="is a probability between 0 and 1, got 2"):
-        train(films, p=2)
+        study.train(films, p=2)

@@ -1,0 +1,218 @@
+"""Tools for authors: execute the notebooks and store them so that a second run changes nothing but the times.
+
+Readers never need this module.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+
+from course_utils.authoring.sandbox import confine
+
+from .notebook_files import (
+    MAX_IMAGE,
+    MAX_NOTEBOOK,
+    image_sizes,
+    normalize,
+    read_notebook,
+    store_notebook,
+    write_seconds,
+)
+
+NOT_HERE = "Not on this machine: "
+"""How a cell tagged ``optional`` begins what it prints where the data that it is about cannot be had."""
+ROOT = Path(__file__).resolve().parents[2]
+CELL_TIMEOUT = 120  # seconds, as in pyproject.toml for nbval
+
+
+@dataclass
+class Report:
+    """What one execution of a notebook was like; sizes in bytes, memory in MB (None where it cannot be read)."""
+
+    seconds: float
+    memory: float | None
+    threads: int
+    size: int = 0
+    largest_image: int = 0
+
+    @property
+    def faults(self) -> list[str]:
+        """Sentences about the limits that the notebook exceeds."""
+        found = []
+        if self.size > MAX_NOTEBOOK:
+            found.append(f"the file has {self.size // 1000} KB; the limit is {MAX_NOTEBOOK // 1000} KB.")
+        if self.largest_image > MAX_IMAGE:
+            found.append(
+                f"a picture has {self.largest_image // 1000} KB; the limit is {MAX_IMAGE // 1000} KB."
+            )
+        return found
+
+    def __str__(self) -> str:
+        """One line for the terminal."""
+        memory = "?" if self.memory is None else f"{self.memory:.0f}"
+        return (
+            f"{self.seconds:.1f} s with {self.threads} threads, {memory} MB at the peak, {self.size / 1000:.0f} KB, "
+            f"largest picture {self.largest_image / 1000:.0f} KB"
+        )
+
+
+def find_notebooks(folder: Path, names: Iterable[str] = ()) -> list[Path]:
+    """The notebooks in ``folder`` in order, or those named: by number ("03"), name or path.
+
+    Raises:
+        ValueError: for a name that fits no notebook; the message lists those there are.
+    """
+    known = sorted(folder.glob("*.ipynb"))
+    chosen = []
+    for name in names:
+        stem = Path(name).name.removesuffix(".ipynb")
+        fits = [path for path in known if path.stem == stem or path.stem.startswith(f"{stem}_")]
+        if not fits:
+            there = ", ".join(path.stem for path in known) or "none"
+            raise ValueError(f"No notebook is called {name!r}. In {folder.name}/ there are: {there}.")
+        chosen += [path for path in fits if path not in chosen]
+    return chosen or known
+
+
+def _peak_memory(pid: int | None) -> float | None:
+    """Peak resident memory of a process in MB, where /proc tells (Linux)."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return None
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found[1]) / 1000 if found else None
+
+
+def execute(notebook: NotebookNode, folder: Path, threads: int = 2) -> Report:
+    """Run all cells from top to bottom in a fresh kernel that reaches no network, and store their outputs.
+
+    Args:
+        notebook: changed in place.
+        folder: the kernel's working directory.
+        threads: for PyTorch and NumPy in the kernel.
+
+    Returns:
+        A report in which ``size`` and ``largest_image`` are still 0. The time counts the cells, imports included,
+        not the start of the kernel.
+
+    Raises:
+        CellExecutionError: a cell raised an error. CellTimeoutError, DeadKernelError: it took over CELL_TIMEOUT
+        seconds; the kernel died.
+    """
+    environment = dict(os.environ)
+    confine(environment, threads)
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        record_timing=False,
+        extra_arguments=["--log-level=40"],  # errors only: no remarks of the kernel on its transport
+        force_raise_errors=True,
+        resources={"metadata": {"path": str(folder)}},
+    )
+    client.reset_execution_trackers()
+    with client.setup_kernel(env=environment):
+        start = time.perf_counter()
+        for index, cell in enumerate(notebook.cells):
+            client.execute_cell(cell, index)
+        seconds = time.perf_counter() - start
+        memory = _peak_memory(getattr(client.km.provisioner, "pid", None))
+    return Report(seconds, memory, threads)
+
+
+def rounded_seconds(seconds: float) -> int:
+    """Seconds rounded up to a multiple of 5, so that the figure in a header seldom changes."""
+    return max(5, 5 * math.ceil(seconds / 5))
+
+
+def write_seconds_in_table(readme: Path, name: str, seconds: int) -> bool:
+    """Put ``seconds`` in the last column ("NN s") of the README's row that links to the notebook ``name``."""
+    lines = readme.read_text(encoding="utf-8").splitlines(keepends=True) if readme.exists() else []
+    found = False
+    for number, line in enumerate(lines):
+        if line.lstrip().startswith("|") and f"(notebooks/{name})" in line:
+            lines[number], changes = re.subn(
+                r"\b\d+ s(?=[ \t]*\|?[ \t]*$)", f"{seconds} s", line, flags=re.MULTILINE
+            )
+            found = found or changes > 0
+    if found:
+        readme.write_text("".join(lines), encoding="utf-8")
+    return found
+
+
+def keep_optional(notebook: NotebookNode, stored: Mapping[str, list[NotebookNode]]) -> list[str]:
+    """Give cells tagged ``optional`` their stored outputs back where they had nothing to run on.
+
+    Such cells are about data that not every machine has, pictures to download, say. Without them they print a sentence
+    that begins with ``NOT_HERE``; it would take the place of the results that the author's machine once gave.
+
+    Args:
+        notebook: as executed; changed in place.
+        stored: outputs before that, by the cells' ids.
+
+    Returns:
+        A remark about each cell that kept its outputs, because nobody has checked them now.
+    """
+    remarks = []
+    for index, cell in enumerate(notebook.cells):
+        before = stored.get(cell.id, [])
+        if "optional" in cell.metadata.get("tags", []) and _not_here(cell.outputs) and not _not_here(before):
+            cell.outputs = before
+            remarks.append(f"cell {index} could not run here and keeps the outputs that were stored.")
+    return remarks
+
+
+def _not_here(outputs: list[NotebookNode]) -> bool:
+    """Whether a cell said that its data are missing; one without outputs counts, too."""
+    return not outputs or any(output.get("text", "").startswith(NOT_HERE) for output in outputs)
+
+
+def refresh_notebook(path: Path, readme: Path, threads: int = 2) -> Report:
+    """Execute, normalize and store one notebook, and write its seconds in its header and in ``readme``.
+
+    The file changes only after all cells have run. Raises what `execute` raises.
+    """
+    notebook = read_notebook(path)
+    stored = {cell.id: copy.deepcopy(cell.get("outputs", [])) for cell in notebook.cells}
+    report = execute(notebook, path.parent, threads)
+    remarks = normalize(notebook) + keep_optional(notebook, stored)
+    seconds = rounded_seconds(report.seconds)
+    if not write_seconds(notebook, seconds):
+        remarks.append('the first text cell does not say "about NN seconds to run".')
+    if not write_seconds_in_table(readme, path.name, seconds):
+        remarks.append(f'{readme.name} has no table row that links to it and ends in "NN s".')
+    store_notebook(notebook, path)
+    report.size = path.stat().st_size
+    report.largest_image = max((size for _, size in image_sizes(notebook)), default=0)
+    for remark in remarks:
+        print(f"  {path.stem}: {remark}")
+    return report
+
+
+def refresh_notebooks(root: Path, names: Iterable[str] = (), threads: int = 2) -> int:
+    """Refresh the notebooks of the course in ``root``; returns 1 if one fails or exceeds a limit, else 0."""
+    failed = False
+    for path in find_notebooks(root / "notebooks", names):
+        try:
+            report = refresh_notebook(path, root / "README.md", threads)
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+            print(f"FAILED {path.stem}, file left as it was: {error}")
+            failed = True
+            continue
+        print(f"{'EXCEEDS' if report.faults else 'ok'} {path.stem}: {report}", flush=True)
+        for fault in report.faults:
+            print(f"  {path.stem}: {fault}")
+        failed = failed or bool(report.faults)
+    return int(failed)

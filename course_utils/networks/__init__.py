@@ -1,0 +1,44 @@
+"""Networks with one interface: real ones with ImageNet weights, and small ones that the course trained itself.
+
+``load_classifier()`` serves all notebooks. The networks of one topic (segmentation, radiographs, language) lie in that
+topic's room; how networks are trained, stored and loaded again, is here.
+"""
+
+from .classifier import Classifier, imagenet_classes, list_classifiers, load_classifier
+from .small import SMALL_NETS, small_net
+from .trained import (
+    RUNS,
+    TRAINING_SEED,
+    WEIGHTS,
+    one_thread,
+    scene_classifier,
+    train_classifiers,
+    unseen_scenes,
+)
+from .training import descend, evaluate, fit, load_or_train, one_cycle, standardize
+from .weights import load_into, load_weights, save_weights
+
+__all__ = [
+    "RUNS",
+    "SMALL_NETS",
+    "TRAINING_SEED",
+    "WEIGHTS",
+    "Classifier",
+    "descend",
+    "evaluate",
+    "fit",
+    "imagenet_classes",
+    "list_classifiers",
+    "load_classifier",
+    "load_into",
+    "load_or_train",
+    "load_weights",
+    "one_cycle",
+    "one_thread",
+    "save_weights",
+    "scene_classifier",
+    "small_net",
+    "standardize",
+    "train_classifiers",
+    "unseen_scenes",
+]

@@ -1,0 +1,218 @@
+"""Real photographs with class names, exact object masks and boxes, 2x2 mosaics, composites.
+
+The pixels come from the installed packages scikit-image and scikit-learn, so nothing is downloaded.
+What the course adds (class names, outlines drawn by hand, square crops) lies in ``data/photos.json``.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from course_utils.arguments import positive_int
+
+from .pasting import Composite, PastedObject, composites
+from .photo_files import Box, box_around, object_mask, pixels, read_only, record, records, to_tensor
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "Box",
+    "Composite",
+    "Mosaic",
+    "PastedObject",
+    "Photo",
+    "composites",
+    "list_photos",
+    "list_textures",
+    "load_photo",
+    "mosaic",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A photograph and what is known about it.
+
+    ``image`` is the caller's own copy. ``mask`` is shared and read-only: take ``mask.copy()`` to change it.
+    """
+
+    name: str
+    image: Image.Image
+    labels: list[str]
+    """ImageNet class names that are right for the object, the best first; empty if no class fits."""
+    label_note: str
+    """Where ImageNet has no class for the object: which class stands in for it."""
+    description: str
+    """One sentence that says what is to be seen: the alternative text of a figure."""
+    mask: np.ndarray = field(repr=False)
+    """(H, W) bool, True on the object; all False for textures, which have none."""
+    mask_covers: str
+    """What was counted as the object, in words."""
+    box: Box | None
+    """Smallest box around the mask; None where the mask is empty."""
+    crop: Box
+    """The square that :meth:`square` cuts out, chosen by eye so that it holds the object well."""
+    source: str
+    license: str
+    author: str
+    url: str
+
+    def square(self, size: int = 224) -> Photo:
+        """Return this photograph cut to the square ``crop`` and resized to ``size`` x ``size`` pixels.
+
+        The image is resized bicubically, averaging where it shrinks; of the mask, each new pixel takes
+        the old pixel at its center. ``crop`` of the result is the whole square.
+
+        Raises:
+            TypeError, ValueError: ``size`` is not a positive whole number.
+        """
+        size = positive_int(size, "size")
+        x0, y0, x1, y1 = self.crop
+        image = self.image.crop(self.crop).resize((size, size), Image.Resampling.BICUBIC)
+        # Center of new pixel i, in old pixels: (i + 1/2) * side / size. In whole numbers, free of rounding.
+        nearest = (2 * np.arange(size) + 1) * (x1 - x0) // (2 * size)
+        mask = read_only(self.mask[y0:y1, x0:x1][np.ix_(nearest, nearest)])
+        labels = list(self.labels)
+        return replace(
+            self, image=image, labels=labels, mask=mask, box=box_around(mask), crop=(0, 0, size, size)
+        )
+
+    def tensor(self, size: int = 224) -> torch.Tensor:
+        """Return the square as a (1, 3, size, size) float32 tensor, RGB in [0, 1]."""
+        return to_tensor(self.square(size).image)
+
+
+@dataclass(frozen=True, eq=False)
+class Mosaic:
+    """Four square photographs in a 2x2 image, in reading order.
+
+    The methods take a photograph's name, or its place: 0 top left, 1 top right, 2 bottom left, 3 bottom right.
+    """
+
+    image: Image.Image
+    """(size, size) pixels, RGB."""
+    photos: tuple[Photo, ...] = field(repr=False)
+    """The four photographs as they stand in the mosaic: squares of half its size."""
+
+    @property
+    def names(self) -> list[str]:
+        """The four names in reading order."""
+        return [photo.name for photo in self.photos]
+
+    def tensor(self) -> torch.Tensor:
+        """Return the mosaic as a (1, 3, size, size) float32 tensor, RGB in [0, 1]."""
+        return to_tensor(self.image)
+
+    def box(self, name: str | int) -> Box:
+        """Return the quarter of a photograph as a half-open box in the mosaic's pixels."""
+        half = self.image.width // 2
+        row, column = divmod(self._place(name), 2)
+        return (column * half, row * half, (column + 1) * half, (row + 1) * half)
+
+    def quarter(self, name: str | int) -> np.ndarray:
+        """Return a (size, size) bool mask that is True in the quarter of a photograph."""
+        return self._paste(name, True)
+
+    def mask(self, name: str | int) -> np.ndarray:
+        """Return a (size, size) bool mask that is True on a photograph's object, inside the mosaic."""
+        return self._paste(name, self.photos[self._place(name)].mask)
+
+    def _paste(self, name: str | int, content: np.ndarray | bool) -> np.ndarray:
+        x0, y0, x1, y1 = self.box(name)
+        canvas = np.zeros((self.image.height, self.image.width), dtype=bool)
+        canvas[y0:y1, x0:x1] = content
+        return canvas
+
+    def _place(self, name: str | int) -> int:
+        if isinstance(name, str):
+            places = [place for place, known in enumerate(self.names) if known == name]
+            if not places:
+                raise ValueError(f"{name!r} is not in this mosaic, which shows {', '.join(self.names)}.")
+            if len(places) > 1:
+                raise ValueError(
+                    f"{name!r} is in this mosaic {len(places)} times, at the places {places}: "
+                    "give one of these numbers instead of the name."
+                )
+            return places[0]
+        try:
+            place = operator.index(name)
+        except TypeError:
+            raise TypeError(f"give a photograph's name or its place 0 to 3, not {name!r}.") from None
+        if not 0 <= place < len(self.photos):
+            raise ValueError(f"a mosaic has the places 0 to 3 in reading order, not {place}.")
+        return place
+
+
+def list_photos() -> list[str]:
+    """Return the names of the photographs that show an object, for :func:`load_photo`."""
+    return list(records()["objects"])
+
+
+def list_textures() -> list[str]:
+    """Return the names of the textures, for :func:`load_photo`; they have no labels and no mask."""
+    return list(records()["textures"])
+
+
+def load_photo(name: str) -> Photo:
+    """Return the photograph ``name`` in its original size; the result is the caller's own.
+
+    Raises:
+        TypeError, ValueError: there is no such photograph; the message names close matches.
+        AssetError: the package that carries it is missing, or carries another picture.
+    """
+    entry = record(name)
+    mask = object_mask(name)
+    return Photo(
+        name=name,
+        image=pixels(name).copy(),
+        labels=list(entry["labels"]),
+        label_note=entry["label_note"],
+        description=entry["description"],
+        mask=mask,
+        mask_covers=entry["mask_covers"],
+        box=box_around(mask),
+        crop=tuple(entry["crop"]),
+        source=entry["source"],
+        license=entry["license"],
+        author=entry["author"],
+        url=entry["url"],
+    )
+
+
+def mosaic(names: Sequence[str | Photo], size: int = 224, seed: int | None = None) -> Mosaic:
+    """Put four photographs into one square image of 2x2 quarters.
+
+    Args:
+        names: four names or :class:`Photo` objects, in reading order.
+        size: width and height of the mosaic in pixels; even, so that the quarters are equal.
+        seed: if given, the four places are dealt out at random from this seed.
+
+    Raises:
+        TypeError, ValueError: not four photographs, an unknown name, or a size that is not even.
+    """
+    if isinstance(names, str | Photo):
+        raise TypeError('a mosaic takes a list of four photographs, such as ["cat", "coffee", ...], not one.')
+    chosen = list(names)
+    if len(chosen) != 4:
+        raise ValueError(f"a mosaic takes exactly four photographs, but {len(chosen)} were given.")
+    size = positive_int(size, "size")
+    if size % 2:
+        raise ValueError(
+            f"size {size} is odd, so the four quarters would differ: use {size - 1 or 2} or {size + 1}."
+        )
+    if seed is not None:
+        chosen = [chosen[i] for i in np.random.default_rng(seed).permutation(4)]
+    half = size // 2
+    photos = tuple((item if isinstance(item, Photo) else load_photo(item)).square(half) for item in chosen)
+    image = Image.new("RGB", (size, size))
+    for place, photo in enumerate(photos):
+        row, column = divmod(place, 2)
+        image.paste(photo.image, (column * half, row * half))
+    return Mosaic(image=image, photos=photos)

@@ -1,0 +1,34 @@
+"""Masks from class labels alone: seeds, the three losses of SEC, small networks trained with them. Notebook 08."""
+
+from .losses import (
+    UNLABELED,
+    class_ious,
+    color_affinity,
+    constraint_loss,
+    expansion_loss,
+    rank_pooling,
+    seeding_loss,
+    seeds_from_maps,
+    smooth_by_color,
+)
+from .nets import fit_segmentation, segment, segmentation_net
+from .trained import SEGMENTERS, scene_segmenter, sow, train_segmenters
+
+__all__ = [
+    "SEGMENTERS",
+    "UNLABELED",
+    "class_ious",
+    "color_affinity",
+    "constraint_loss",
+    "expansion_loss",
+    "fit_segmentation",
+    "rank_pooling",
+    "scene_segmenter",
+    "seeding_loss",
+    "seeds_from_maps",
+    "segment",
+    "segmentation_net",
+    "smooth_by_color",
+    "sow",
+    "train_segmenters",
+]

@@ -1,0 +1,237 @@
+"""The chest as lengths of path through air, lung, soft tissue and bone, with masks of lung and heart."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from .bones import bones
+from .patient import CANVAS, UNIT, Frame, Patient, arch
+from .physics import softened
+
+__all__ = ["Chest", "build_chest", "texture"]
+
+# Where a ray meets this much air-filled lung, the pixel counts as lung.
+LUNG_PATH = 2.5
+
+
+@dataclass
+class Chest:
+    """What lies in the way of each ray; all arrays are (size, size).
+
+    Attributes:
+        lung: path through air-filled lung in cm; findings take some of it away.
+        solid: path through everything else that is not air, in cm, without the bones.
+        bone: path through bone in cm.
+        lung_mask: healthy, air-filled lung beside the heart and above the domes.
+        heart_mask: the heart's outline.
+        body: pixels behind at least 5 cm of the patient.
+        side: -1 on the left of the picture, 1 on the right.
+        dome: v of the diaphragm's upper edge at each pixel's u.
+        wall: half the width of the rib cage at each pixel's level.
+    """
+
+    lung: np.ndarray
+    solid: np.ndarray
+    bone: np.ndarray
+    lung_mask: np.ndarray
+    heart_mask: np.ndarray
+    body: np.ndarray
+    side: np.ndarray
+    dome: np.ndarray
+    wall: np.ndarray
+
+    def paths(self) -> dict[str, np.ndarray]:
+        """Return the path lengths that :func:`course_utils.xray.physics.transmission` takes."""
+        return {"lung": self.lung, "soft": self.solid, "bone": self.bone}
+
+
+def build_chest(patient: Patient, frame: Frame, rng: np.random.Generator) -> Chest:
+    """Return the chest of a patient as a frame sees it; vessels and texture are drawn from ``rng``."""
+    u, v = frame.grid
+    side = np.sign(u) + (u == 0)
+    wall = _wall(patient, v) * (1 + side * patient.asymmetry)
+    dome = _dome(patient, u)
+    lung, heart = _lungs(patient, u, v, wall, dome)
+    tissue = _body(patient, u, v)
+    body = tissue > 5
+    grain = texture(rng, frame)
+    lung_mask = (lung > LUNG_PATH) & (heart <= 0.5)
+    drawn = _vessels(patient, frame, rng)
+    lung = lung * np.clip(1 - 0.025 * grain, 0.5, 1.2)
+    lung = np.minimum(np.maximum(lung - 3.6 * patient.vessels * drawn, 0), 0.85 * tissue)
+    gas = _gas(patient, u, v)
+    bone = bones(patient, frame, np.where(v > 0.0, wall, 0)) * (tissue > 0.5)
+    solid = np.maximum(tissue * (1 + 0.02 * grain) - lung - np.minimum(gas, 0.6 * tissue) - bone, 0)
+    return Chest(
+        lung=lung, solid=solid, bone=bone, lung_mask=lung_mask, heart_mask=heart > 0.5, body=body,
+        side=side, dome=dome, wall=wall,
+    )  # fmt: skip
+
+
+def _wall(patient: Patient, v: np.ndarray) -> np.ndarray:
+    """Half the width of the chest's inside: round at the top, widest near the domes."""
+    share = np.clip(v / (0.85 * patient.height), 0, 1)
+    return patient.chest * (0.37 + 0.63 * (1 - (1 - share) ** 2.6) ** 0.55)
+
+
+def _dome(patient: Patient, u: np.ndarray) -> np.ndarray:
+    """v of the diaphragm: two vaults that fall steeply to the sides."""
+    top = patient.height + patient.dome_step * (u > 0)
+    a = np.abs(u) / patient.chest
+    return (
+        top
+        + 0.115 * np.clip((a - 0.42) / 0.58, 0, 1.2) ** 2.4
+        + 0.03 * np.clip((0.40 - a) / 0.4, 0, 1) ** 1.5
+    )
+
+
+def _lungs(
+    patient: Patient, u: np.ndarray, v: np.ndarray, wall: np.ndarray, dome: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Paths in cm through the lungs (heart, vessels' roots and domes taken away) and through the heart."""
+    height, chest = patient.height, patient.chest
+    a = np.abs(u)
+    share = np.clip(v / (0.85 * height), 0, 1)
+    inner = chest * (0.36 - 0.24 * (1 - (1 - share) ** 3) ** 0.7)
+    t = (a - inner) / np.maximum(wall - inner, 1e-3)
+    across = np.where(t < 0.3, np.sqrt(np.clip(t / 0.12, 0, 1)), arch(np.clip((t - 0.3) / 0.7, 0, 1)))
+    inside = (t > 0) & (t < 1) & (v > 0)
+    deep = (
+        0.74
+        * patient.depth
+        * (0.45 + 0.55 * np.clip(v / (0.5 * height), 0, 1))
+        * np.clip(v / 0.02, 0, 1) ** 0.5
+    )
+    lung = np.where(inside, deep * across, 0)
+
+    # The liver and the spleen bulge up into the lungs: below the dome a ray meets less and less lung.
+    below = np.maximum(v - dome, 0)
+    lung -= patient.depth * np.sqrt(np.clip(below / 0.05, 0, 1)) * 0.85
+
+    heart, bulge = _heart(patient, u, v)
+    return np.maximum(lung - heart - bulge, 0), heart
+
+
+def _heart(patient: Patient, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Path in cm through the heart, and through what bulges above it: aorta, pulmonary arteries, veins."""
+    height, u = patient.height, u - 0.8 * patient.turn
+    width = 2 * patient.heart * patient.chest  # from the right border to the left one
+    cos, sin = math.cos(patient.heart_tilt), math.sin(patient.heart_tilt)
+    # An egg whose point, the apex, lies down on the right of the picture; the blunt end is shorter.
+    x, y = u - 0.10 * width, v - height + 0.075
+    along, aside = (cos * x + sin * y) / width, (cos * y - sin * x) / width
+    along = np.where(along > 0, along / 0.60, along / 0.32)
+    aside = aside / (0.37 * (1 - 0.22 * np.clip(along, -1, 1)))
+    ventricle = np.maximum(1 - along * along - aside * aside, 0)
+    atrium = 1 - ((u + 0.03 * width) / (0.24 * width)) ** 2 - ((v - height + 0.045) / (0.46 * width)) ** 2
+    # A sum of powers, not the larger of the two: no crease where one outline meets the other.
+    both = (ventricle**3 + np.maximum(0.8 * atrium, 0) ** 3) ** (1 / 3)
+    heart = 0.62 * patient.depth * both**0.4
+
+    def ball(u0: float, v0: float, ru: float, rv: float, depth: float) -> np.ndarray:
+        return depth * np.maximum(1 - ((u - u0) / ru) ** 2 - ((v - v0) / rv) ** 2, 0) ** 0.5
+
+    knob = 0.030 * patient.aorta
+    bulge = np.maximum.reduce(
+        [
+            ball(0.036 + 0.3 * knob, 0.29 * height, knob + 0.014, knob + 0.018, 6.5),
+            ball(0.045, 0.50 * height, 0.058, 0.150, 5.5),  # pulmonary trunk
+            ball(0.030, 0.70 * height, 0.055, 0.48 * height, 6.0),  # descending aorta
+            ball(-0.012, 0.16 * height, 0.062 + 0.03 * patient.fat, 0.50 * height, 9.0),  # great vessels
+            ball(-0.035, 0.56 * height, 0.062, 0.220, 6.0),
+        ]
+    )
+    hila = ball(-0.088, 0.52 * height, 0.034, 0.066, 2.6) + ball(0.100, 0.47 * height, 0.032, 0.056, 2.4)
+    return heart, bulge + hila
+
+
+def _body(patient: Patient, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Path in cm through everything inside the skin: trunk, shoulders, neck, arms, breasts."""
+    a, fat = np.abs(u), patient.fat
+    skin = patient.chest + 0.060 + 0.06 * fat - 0.03 * np.clip((0.45 - v) / 0.3, 0, 1)
+    deep = patient.depth * (0.70 + 0.30 * np.clip(v / 0.4, 0, 1)) + (2 + 4 * fat) * np.clip(
+        (v - 0.45) / 0.3, 0, 1
+    )
+    trunk = deep * np.sqrt(np.maximum(1 - (a / skin) ** 4, 0)) * np.clip((v + 0.08) / 0.10, 0, 1)
+    # From the neck the outline of the shoulders falls to the sides, and turns down into the arms.
+    away = np.maximum(a - patient.neck, 0)
+    outline = (
+        patient.shoulders
+        - 0.17
+        + 0.17 * np.sqrt(np.clip(away / 0.22, 0, 1))
+        + 4.0 * np.maximum(away - 0.30, 0) ** 2
+    )
+    fade = np.clip((0.46 - v) / 0.36, 0, 1)
+    shoulders = (14 + 4 * fat) * np.sqrt(np.clip((v - outline) / 0.16, 0, 1)) * fade * fade * (3 - 2 * fade)
+    neck = 13.0 * arch(u / patient.neck) * np.clip((0.1 - v) / 0.1, 0, 1)
+    top = patient.shoulders + 0.06
+    radius = 0.080 + 0.03 * fat
+    middle = skin + radius * (0.55 + 0.3 * patient.arms) + (0.02 + 0.28 * patient.arms) * (v - top - 0.1)
+    arms = 2 * radius * UNIT * arch((a - middle) / radius) * np.clip((v - top) / 0.12, 0, 1)
+    total = np.sqrt(np.sqrt(trunk**4 + shoulders**4 + arms**4)) + 0.0
+    total = np.maximum(total, neck)
+    if patient.breast:
+        r = 0.115 + 0.05 * patient.breast
+        low = v - 0.80 * patient.height - 0.02
+        ball = arch(np.hypot((a - 0.55 * patient.chest - 0.02) / (1.15 * r), low / r))
+        total = total + 3.6 * patient.breast * ball * np.clip(low / r + 1, 0, 1) * (trunk > 0)
+    return total
+
+
+def _gas(patient: Patient, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Path in cm through the windpipe and its branches, and through the stomach's bubble."""
+    height = patient.height
+    run = v - 0.42 * height
+    u_pipe = u - 0.25 * patient.turn - 0.004
+    pipe = 1.7 * arch(u_pipe / 0.022) * np.clip(-run / 0.02, 0, 1)
+    branch = np.abs(u_pipe) - np.where(u_pipe < 0, 0.9, 1.2) * run
+    pipe = np.maximum(pipe, 1.1 * arch(branch / 0.022) * ((run > 0) & (run < 0.07)))
+    if not patient.stomach:
+        return pipe
+    r = 0.045 + 0.035 * patient.stomach
+    top = height + patient.dome_step + 0.022
+    x, y = (u - 0.48 * patient.chest) / (1.3 * r), (v - top - 0.8 * r) / (0.8 * r)
+    # Gas rises to the top of the stomach; below, what was eaten takes its place.
+    full = np.clip(1 - 1.4 * (y + 0.1), 0, 1)
+    return pipe + 5.5 * patient.stomach * full * arch(np.hypot(x, y)) ** 0.7
+
+
+def texture(rng: np.random.Generator, frame: Frame) -> np.ndarray:
+    """Return smooth noise (size, size) of standard deviation about 1, the same at every size."""
+    total = np.zeros((frame.size, frame.size), np.float32)
+    for cells, weight in ((6, 0.5), (14, 0.5), (30, 0.5), (64, 0.6)):
+        field = Image.fromarray(rng.normal(size=(cells, cells)).astype(np.float32))
+        total += weight * np.asarray(field.resize((frame.size, frame.size), Image.Resampling.BICUBIC))
+    return total
+
+
+def _vessels(patient: Patient, frame: Frame, rng: np.random.Generator) -> np.ndarray:
+    """Vessels that leave the hila, fork and taper: thickness in cm, (size, size)."""
+    canvas = Image.new("L", (CANVAS, CANVAS), 0)
+    draw = ImageDraw.Draw(canvas)
+    side = np.repeat([-1.0, 1.0], 10)
+    start = np.stack([side * 0.075 + 0.8 * patient.turn, np.where(side < 0, 0.52, 0.47) * patient.height], -1)
+    # The way a vessel goes: 0 is outward, positive is down.
+    way = np.tile(np.linspace(-1.3, 1.45, 10), 2) + rng.uniform(-0.14, 0.14, 20)
+    start[:, 1] += 0.035 * way
+    width, length = 0.0125 + 0.003 * rng.uniform(-1, 1, 20), 0.085 + 0.02 * rng.uniform(-1, 1, 20)
+    branches = []
+    for _ in range(4):
+        turns = way[:, None] + np.cumsum(rng.uniform(-0.2, 0.2, (len(way), 3)), 1)
+        steps = np.stack([side[:, None] * np.cos(turns), np.sin(turns)], -1) * (length / 3)[:, None, None]
+        points = start[:, None] + np.concatenate([np.zeros((len(way), 1, 2)), np.cumsum(steps, 1)], 1)
+        branches.append((frame.on_canvas(points).reshape(len(way), -1), width))
+        fork = rng.uniform(0.2, 0.55, len(way))
+        side, start = np.tile(side, 2), np.tile(points[:, -1], (2, 1))
+        way = np.concatenate([turns[:, -1] + fork, turns[:, -1] - fork])
+        width, length = np.tile(0.64 * width, 2), np.tile(0.85 * length, 2)
+    for places, widths in reversed(branches):
+        pixels = np.maximum(np.round(widths * CANVAS * frame.zoom), 1).astype(int).tolist()
+        depths = np.minimum(widths / 0.02 * 255, 255).astype(int).tolist()
+        for place, pixel, depth in zip(places.tolist(), pixels, depths, strict=True):
+            draw.line(place, fill=depth, width=pixel)
+    return 0.02 * UNIT * softened(frame.from_canvas(canvas), 0.002)
