@@ -1,4 +1,5 @@
 """Exercises of notebook 00: chance, the share of energy, the most probable classes."""
+# ruff: noqa: D103 - what an answer is to do is said by its exercise
 
 from __future__ import annotations
 

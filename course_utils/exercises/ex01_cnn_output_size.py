@@ -1,4 +1,5 @@
 """Exercises of notebook 01: output sizes and receptive fields."""
+# ruff: noqa: D103 - what an answer is to do is said by its exercise
 
 from __future__ import annotations
 
@@ -115,34 +116,15 @@ def _draw_layers(rng):
     return [(layers,) for layers in lists]
 
 
-def _own_stride_first(layers):
-    size, stride = 1, 1
-    for f, s in layers:
-        stride = stride * s
-        size = size + (f - 1) * stride
-    return size
-
-
-def _stride_replaced(layers):
-    size, stride = 1, 1
-    for f, s in layers:
-        size = size + (f - 1) * stride
-        stride = s
-    return size
+def _strides_before(layers):
+    """How far apart the cells are that each layer reads, in pixels."""
+    return [math.prod(s for _, s in layers[:k]) for k in range(len(layers))]
 
 
 def _downward_rule_upward(layers):
     size = 1
     for f, s in layers:
         size = (size - 1) * s + f
-    return size
-
-
-def _f_without_minus_one(layers):
-    size, stride = 1, 1
-    for f, s in layers:
-        size = size + f * stride
-        stride = stride * s
     return size
 
 
@@ -160,13 +142,13 @@ def _f_without_minus_one(layers):
         1 + sum(f - 1 for f, _ in layers)
             You added up the windows as if neighboring cells were always one pixel apart. After a layer with stride s
             they are s times as far apart.
-        _own_stride_first(layers)
+        1 + sum((f - 1) * s * stride for (f, s), stride in zip(layers, _strides_before(layers)))
             You multiplied by the layer's own stride too early. Its window lies on the map below, whose cells are as far
             apart as the strides before it say; change the stride after the size.
         1 + sum((f - 1) * s for f, s in layers)
             You multiplied each window by its own layer's stride alone. What counts is how far apart the cells are that
             it reads: the product of the strides of all layers before it.
-        _stride_replaced(layers)
+        1 + sum((f - 1) * before for (f, _), (_, before) in zip(layers, [(1, 1), *layers]))
             You replaced the stride by the layer's own. Strides multiply: after two layers with stride 2, neighboring
             cells are 4 pixels apart.
         _downward_rule_upward(layers)
@@ -175,7 +157,7 @@ def _f_without_minus_one(layers):
         math.prod(f for f, _ in layers)
             You multiplied the windows as if they did not overlap. Two windows of 3 with stride 1 see 5 pixels, not 9:
             draw them.
-        _f_without_minus_one(layers)
+        1 + sum(f * stride for (f, _), stride in zip(layers, _strides_before(layers)))
             You added f gaps for each layer. From the first to the last of f cells there are f - 1.
     """,
 )
@@ -210,7 +192,7 @@ def _draw_cells(rng):
     return by_hand + cells + [([(3, 1, 1), (5, 2, 2), (3, 1, 1)], i, 17) for i in (0, 1, 4, 8)]
 
 
-def _whole(layers, i, n):
+def _whole(layers, i):
     size, stride, start = 1, 1, 0
     for f, s, p in layers:
         size = size + (f - 1) * stride
@@ -219,42 +201,18 @@ def _whole(layers, i, n):
     return start + i * stride, start + i * stride + size
 
 
-def _cut(layers, i, n):
-    first, stop = _whole(layers, i, n)
+def _cut(first, stop, n):
     return max(first, 0), min(stop, n)
 
 
 def _stop_from_cut_first(layers, i, n):
-    first, stop = _whole(layers, i, n)
-    return max(first, 0), min(max(first, 0) + stop - first, n)
-
-
-def _cells_one_pixel_apart(layers, i, n):
-    first, stop = _whole(layers, 0, n)
-    return max(first + i, 0), min(stop + i, n)
+    first, stop = _whole(layers, i)
+    return _cut(first, max(first, 0) + stop - first, n)
 
 
 def _padding_in_pixels(layers, i, n):
-    first, stop = _whole(layers, i, n)
-    shift = _whole(layers, 0, n)[0] + sum(p for _, _, p in layers)
-    return max(first - shift, 0), min(stop - shift, n)
-
-
-def _own_patch(layers, i, n):
-    stride = 1
-    for _, s, _ in layers:
-        stride = stride * s
-    return i * stride, min((i + 1) * stride, n)
-
-
-def _last_pixel_included(layers, i, n):
-    first, stop = _cut(layers, i, n)
-    return first, stop - 1
-
-
-def _last_pixel_before_cutting(layers, i, n):
-    first, stop = _whole(layers, i, n)
-    return max(first, 0), min(stop - 1, n)
+    shift = _whole(layers, 0)[0] + sum(p for _, _, p in layers)
+    return _cut(*(edge - shift for edge in _whole(layers, i)), n)
 
 
 @exercise(
@@ -268,28 +226,28 @@ def _last_pixel_before_cutting(layers, i, n):
         Cell i's window begins i strides further on. At the end, cut both numbers to the row: max with 0, min with n.
     """,
     mistakes="""
-        _whole(layers, i, n)
+        _whole(layers, i)
             You returned the whole window. Near the border part of it lies in the padding: cut it to 0 ... n.
-        _cut([(f, s, 0) for f, s, _ in layers], i, n)
+        _cut(*_whole([(f, s, 0) for f, s, _ in layers], i), n)
             Your windows lie as if there were no padding: it was left out, or cut to 0 before the cell's place was
             added. It moves every window to the left, by p times the stride so far.
         _stop_from_cut_first(layers, i, n)
             At the left border your windows end too far to the right: you cut first to 0 and then added the size to it.
             Compute stop from the whole window, then cut both.
-        _cells_one_pixel_apart(layers, i, n)
+        _cut(*(edge + i for edge in _whole(layers, 0)), n)
             You moved cell i's window by i pixels. Neighboring cells are as many pixels apart as all strides multiplied.
-        _cut([(f, s, -p) for f, s, p in layers], i, n)
+        _cut(*_whole([(f, s, -p) for f, s, p in layers], i), n)
             Your padding moves the windows to the right. It stands before pixel 0, so it moves them to the left.
         _padding_in_pixels(layers, i, n)
             You subtracted p pixels for each layer. p counts cells of the map that the layer reads, and these are as
             many pixels apart as the strides before it say.
-        _own_patch(layers, i, n)
+        _cut(*((i + k) * math.prod(s for _, s, _ in layers) for k in (0, 1)), n)
             That is the patch of the image under which the cell is drawn. The window that it sees is wider: neighboring
             windows overlap.
-        _last_pixel_included(layers, i, n)
+        (clipped_window(layers, i, n)[0], clipped_window(layers, i, n)[1] - 1)
             Your second number is the last pixel itself. In row[first:stop], as in every Python slice, stop is one
             further.
-        _last_pixel_before_cutting(layers, i, n)
+        _cut(_whole(layers, i)[0], _whole(layers, i)[1] - 1, n)
             Except at the right border, your second number is the last pixel itself. stop is one further: first plus the
             size of the window.
     """,

@@ -1,4 +1,5 @@
 """Exercises of notebook 02: hooks that store, listen, silence, and clean up after themselves."""
+# ruff: noqa: D103 - what an answer is to do is said by its exercise
 
 from __future__ import annotations
 
@@ -14,16 +15,6 @@ __all__ = ["gradient_at", "silence", "store_output", "stored_outputs"]
 
 
 # ---------------------------------------------------------------- Exercise 1
-def _store_and_return(module, inputs, output):
-    module.seen = output.detach().clone()
-    return module.seen
-
-
-def _store_and_return_output(module, inputs, output):
-    module.seen = output.detach().clone()
-    return output
-
-
 @exercise(
     "Write a forward hook that keeps the module's output in module.seen: values that nothing changes later, and no "
     "graph. It returns nothing.",
@@ -49,10 +40,10 @@ def _store_and_return_output(module, inputs, output):
         setattr(module, "seen", inputs[0].detach().clone())
             That is what went into the module: inputs is a tuple of its arguments. The third argument, output, is what
             came out.
-        _store_and_return(module, inputs, output)
+        setattr(module, "seen", output.detach().clone()) or module.seen
             You stored a copy and then returned it: what a hook returns takes the output's place, so the in-place ReLU
             wrote over your copy after all, and the gradient stops here. Return nothing.
-        _store_and_return_output(module, inputs, output)
+        setattr(module, "seen", output.detach().clone()) or output
             The stored values are right, but the hook returns the output: what a hook returns takes the output's place.
             A hook that only looks returns nothing.
     """,
@@ -73,14 +64,9 @@ def _gradient_of_image(trunk, head, image, c):
     return torch.autograd.grad(head(trunk(image))[0, c], image)[0]
 
 
-def _gradient_of(score):
-    """An answer that is right but for the score that it goes back from: ``score(logits, c)``."""
-
-    def answer(trunk, head, image, c):
-        activations = trunk(image)
-        return torch.autograd.grad(score(head(activations), c), activations)[0]
-
-    return answer
+def _gradient_of(score, trunk, head, image):
+    activations = trunk(image)
+    return torch.autograd.grad(score(head(activations)), activations)[0]
 
 
 def _gradient_without_backward(trunk, head, image, c):
@@ -106,11 +92,11 @@ def _gradient_without_backward(trunk, head, image, c):
             middle .grad stays None. Have the gradient handed to you by A.register_hook.
         _gradient_of_image(trunk, head, image, c)
             That is the gradient with respect to the image. Wanted is the one with respect to A = trunk(image).
-        _gradient_of(lambda logits, c: logits[0].sum())(trunk, head, image, c)
+        _gradient_of(lambda logits: logits[0].sum(), trunk, head, image)
             That is the gradient of the sum of all logits. Pick the logit of class c, [0, c], before backward.
-        _gradient_of(lambda logits, c: logits.softmax(1)[0, c])(trunk, head, image, c)
+        _gradient_of(lambda logits: logits.softmax(1)[0, c], trunk, head, image)
             That is the gradient of a probability: the softmax mixes in all other classes. Start from the logit.
-        _gradient_of(lambda logits, c: logits[:, c].sum())(trunk, head, image, c)
+        _gradient_of(lambda logits: logits[:, c].sum(), trunk, head, image)
             You summed the logit over all images of the batch, so A of the second image gets a gradient, too. Wanted is
             the first image's logit, [0, c].
         _gradient_without_backward(trunk, head, image, c)
@@ -127,36 +113,6 @@ def gradient_at(trunk, head, image, c):
 
 
 # ---------------------------------------------------------------- Exercise 3
-def _silence_nothing(k):
-    def hook(module, inputs, output):
-        silenced = output.clone()
-        silenced[:, k] = 0
-
-    return hook
-
-
-def _silence_in_place(k):
-    def hook(module, inputs, output):
-        output[:, k] = 0
-        return output
-
-    return hook
-
-
-def _silence_and_cut(k):
-    def hook(module, inputs, output):
-        silenced = output.detach().clone()
-        silenced[:, k] = 0
-        return silenced
-
-    return hook
-
-
-def _silence_the_others(k):
-    others = [channel for channel in range(4) if channel != k]
-    return lambda module, inputs, output: output.index_fill(1, torch.tensor(others), 0)
-
-
 @exercise(
     "silence(k) returns a forward hook that sets channel k of the module's output to zero for what follows.",
     inputs=trials.silence_cases,
@@ -168,18 +124,18 @@ def _silence_the_others(k):
         The inner function ends in `return silenced`, the outer one in `return hook`.
     """,
     mistakes="""
-        _silence_nothing(k)
+        lambda module, inputs, output: None
             The network did not notice: a hook changes the output only by returning the new one. Without return it
             returns None, which means: leave it.
-        _silence_in_place(k)
+        lambda module, inputs, output: output.index_fill_(1, torch.tensor(k), 0)
             What follows is right, but you wrote into the module's own output: another hook that holds it sees zeros,
             too. Write into a clone and return that.
         lambda module, inputs, output: output.index_fill(0, torch.tensor(k), 0)
             You silenced image k of the batch: the output has shape (N, C, h, w), and channels are its second axis.
-        _silence_and_cut(k)
+        lambda module, inputs, output: silence(k)(module, inputs, output.detach())
             The numbers are right, but detach() cut the graph: no gradient reaches what lies before the module. What
             stays in the network is cloned, not detached.
-        _silence_the_others(k)
+        lambda module, inputs, output: output - silence(k)(module, inputs, output)
             You silenced all channels but k. It is k that should become zero.
     """,
 )
@@ -193,19 +149,20 @@ def silence(k):
 
 
 # ---------------------------------------------------------------- Exercise 4
+def _hooked(model, names, found):
+    def store(name, module, inputs, output):
+        found[name] = output.detach().clone()
+
+    return [model.get_submodule(name).register_forward_hook(partial(store, name)) for name in names]
+
+
 @contextmanager
 def _no_finally(model, names):
-    found, handles = {}, []
-    for name in names:
-        store = partial(_store_under, found, name)
-        handles.append(model.get_submodule(name).register_forward_hook(store))
+    found = {}
+    handles = _hooked(model, names, found)
     yield found
     for handle in handles:
         handle.remove()
-
-
-def _store_under(found, name, module, inputs, output):
-    found[name] = output.detach().clone()
 
 
 @contextmanager
@@ -239,10 +196,8 @@ def _last_name(model, names):
 
 @contextmanager
 def _registers_outside_try(model, names):
-    found, handles = {}, []
-    for name in names:
-        store = partial(_store_under, found, name)
-        handles.append(model.get_submodule(name).register_forward_hook(store))
+    found = {}
+    handles = _hooked(model, names, found)
     try:
         yield found
     finally:

@@ -1,4 +1,5 @@
 """Exercises of notebook 03: from CAM to Grad-CAM, with the constant Z in sight."""
+# ruff: noqa: D103 - what an answer is to do is said by its exercise
 
 from __future__ import annotations
 

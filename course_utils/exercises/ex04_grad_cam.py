@@ -1,4 +1,5 @@
 """Exercises of notebook 04: the weights, the heat-map, energy beside area, the map of a probability."""
+# ruff: noqa: D103 - what an answer is to do is said by its exercise
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """Exercises of notebook 05: the guided rule, two layers of it, Guided Grad-CAM, and an honest picture."""
+# ruff: noqa: D103 - what an answer is to do is said by its exercise
 
 from __future__ import annotations
 
@@ -88,27 +89,11 @@ def _guided_gradient_by_autograd(x, w1, w2, w3):
         return torch.autograd.grad(y, leaf)[0]
 
 
-def _plain_gradient(x, w1, w2, w3):
+def _gradient_with(x, w1, w2, w3, between=torch.relu, upper=torch.relu, lower=torch.relu):
+    """Another function between the layers on the way up, or other rules at the two ReLUs on the way down."""
     z1 = w1 @ x
-    z2 = w2 @ z1.relu()
-    return w1.T @ ((w2.T @ (w3 * (z2 > 0))) * (z1 > 0))
-
-
-def _one_gate_only(x, w1, w2, w3):
-    z1 = w1 @ x
-    z2 = w2 @ z1.relu()
-    return w1.T @ ((w2.T @ (w3.relu() * (z2 > 0))) * (z1 > 0))
-
-
-def _signed_at_the_top(x, w1, w2, w3):
-    z1 = w1 @ x
-    z2 = w2 @ z1.relu()
-    return w1.T @ ((w2.T @ (w3 * (z2 > 0))).relu() * (z1 > 0))
-
-
-def _without_forward_relu(x, w1, w2, w3):
-    z1, z2 = w1 @ x, w2 @ w1 @ x
-    return w1.T @ ((w2.T @ (w3.relu() * (z2 > 0))).relu() * (z1 > 0))
+    z2 = w2 @ between(z1)
+    return w1.T @ (lower(w2.T @ (upper(w3) * (z2 > 0))) * (z1 > 0))
 
 
 @exercise(
@@ -124,21 +109,21 @@ def _without_forward_relu(x, w1, w2, w3):
         The first ReLU does with w2.T @ g2 what the second did with w3; then comes one more linear layer.
     """,
     mistakes="""
-        _plain_gradient(x, w1, w2, w3)
+        _gradient_with(x, w1, w2, w3, upper=torch.positive, lower=torch.positive)
             That is the plain gradient: nothing stops the negative values on the way down.
-        _plain_gradient(x, w1, w2, w3).relu()
+        _gradient_with(x, w1, w2, w3, upper=torch.positive, lower=torch.positive).relu()
             You computed the plain gradient and cut off its negative values at the very end. The rule is applied at each
             ReLU, and what it removes at the second never reaches the first.
         guided_gradient(x, w1, w2, w3).relu()
             One ReLU too many: no activation lies below the first linear layer, so the gradient of x keeps its signs.
         w1.T @ (w2.T @ w3.relu()).relu()
             That is the deconvnet: the gates z1 > 0 and z2 > 0 are missing.
-        _one_gate_only(x, w1, w2, w3)
+        _gradient_with(x, w1, w2, w3, lower=torch.positive)
             At the second ReLU you cut off negative gradients, at the first you did not: what comes down through w2 has
             negative values again.
-        _signed_at_the_top(x, w1, w2, w3)
+        _gradient_with(x, w1, w2, w3, upper=torch.positive)
             At the second ReLU, negative values of w3 pass: the rule holds there, too, with g = w3.
-        _without_forward_relu(x, w1, w2, w3)
+        _gradient_with(x, w1, w2, w3, between=torch.positive)
             On the way up you left out the first ReLU: z2 is w2 times ReLU(z1), so some of your gates are wrong.
         guided_gradient(x, w1, w2, w3).abs()
             You took absolute values at the end. The guided gradient is signed: dark and bright are different things.
@@ -176,20 +161,12 @@ def _fuse_by_loop(gradients, raw):
     return torch.stack([channel * heat for channel in gradients])
 
 
-def _fuse_with(raw_to_heat, gradients, raw, **options):
-    options = {"mode": "bilinear", "align_corners": False} | options
-    heat = F.interpolate(raw_to_heat(raw)[None, None], gradients.shape[1:], **options)[0]
-    return gradients * heat.relu() / heat.relu().max().clamp(min=1e-30)
+def _enlarged(cells, gradients, mode="bilinear", align_corners=False):
+    return F.interpolate(cells[None, None], gradients.shape[1:], mode=mode, align_corners=align_corners)[0]
 
 
-def _divided_first(gradients, raw):
-    cells = raw.relu() / raw.relu().max().clamp(min=1e-30)
-    return gradients * F.interpolate(cells[None, None], gradients.shape[1:], mode="bilinear")[0]
-
-
-def _fuse_min_max(gradients, raw):
-    heat = F.interpolate(raw[None, None], gradients.shape[1:], mode="bilinear", align_corners=False)[0]
-    return gradients * (heat - heat.min()) / (heat.max() - heat.min())
+def _heat(cells):
+    return cells.relu() / cells.relu().max().clamp(min=1e-30)
 
 
 def _draw_pairs(rng):
@@ -212,26 +189,26 @@ def _draw_pairs(rng):
         If the largest value is 0, return torch.zeros_like(gradients).
     """,
     mistakes="""
-        _fuse_with(torch.relu, gradients, raw, align_corners=True)
+        gradients * _heat(_enlarged(raw.relu(), gradients, align_corners=True))
             You aligned the corners: then the border cells shrink to half their share of the image and all others are
             shifted. Use align_corners=False.
-        _fuse_with(torch.relu, gradients, raw, mode="nearest", align_corners=None)
+        gradients * _heat(_enlarged(raw.relu(), gradients, mode="nearest", align_corners=None))
             You enlarged without interpolation: the product would have the cells' edges in it. Use mode='bilinear'.
-        _fuse_with(lambda cells: cells, gradients, raw)
+        gradients * _heat(_enlarged(raw, gradients))
             You enlarged the signed map and took the ReLU afterwards, so negative cells eat into their positive
             neighbors. Grad-CAM takes the ReLU on the cells, then enlarges.
-        gradients * F.interpolate(raw.relu()[None, None], gradients.shape[1:], mode="bilinear")[0]
+        gradients * _enlarged(raw.relu(), gradients)
             The product is right, but the heat-map was not divided by its maximum.
-        _fuse_with(torch.abs, gradients, raw)
+        gradients * _heat(_enlarged(raw.abs(), gradients))
             You took |L| instead of ReLU(L): what speaks against the class is shown as speaking for it.
         fuse(gradients.relu(), raw)
             The ReLU belongs to the map, not to the gradient image, which keeps its sign.
-        gradients * F.interpolate(raw.relu()[None, None], gradients.shape[1:], mode="bilinear")[0] / F.interpolate(raw.relu()[None, None], gradients.shape[1:], mode="bilinear").max()
+        gradients * _enlarged(raw.relu(), gradients) / _enlarged(raw.relu(), gradients).max()
             Right except where no cell is positive: there you divide 0 by 0 and get NaN. Return zeros in that case.
-        _divided_first(gradients, raw)
+        gradients * _enlarged(_heat(raw), gradients)
             You divided by the largest cell and enlarged afterwards. Between cells' centers the enlarged map may stay
             below its cells, so its maximum is a little smaller: enlarge first, then divide.
-        _fuse_min_max(gradients, raw)
+        gradients * _stretched(_enlarged(raw, gradients))
             You stretched the map from its minimum to its maximum: cells that speak against the class get a positive
             factor. Take the ReLU, then divide by the maximum.
     """,
@@ -248,11 +225,6 @@ def _picture_by_loop(v):
     limit = sizes[low] + (place - low) * (sizes[low + 1] - sizes[low])
     shown = [min(max(0.5 + value / (2 * limit), 0.0), 1.0) for value in v.flatten().tolist()]
     return torch.tensor(shown, dtype=v.dtype).view_as(v)
-
-
-def _cut_off_then_stretched(v):
-    limit = v.abs().flatten().quantile(0.99)
-    return _stretched(v.clip(-limit, limit))
 
 
 def _stretched(v):
@@ -280,7 +252,7 @@ def _stretched(v):
         _stretched(v)
             You stretched from the minimum to the maximum: zero lands wherever these two happen to put it, and two
             pictures cannot be compared.
-        _cut_off_then_stretched(v)
+        _stretched(v.clip(-v.abs().flatten().quantile(0.99), v.abs().flatten().quantile(0.99)))
             You cut off at both limits and then stretched from the minimum to the maximum: where one side does not reach
             its limit, zero moves away from 0.5.
         (0.5 + v / (2 * v.abs().max())).clip(0, 1)

@@ -1,4 +1,5 @@
 """Exercises of notebook 06: the counterfactual map, a difference of maps, the area under a curve, a search."""
+# ruff: noqa: D103 - what an answer is to do is said by its exercise
 
 from __future__ import annotations
 
@@ -244,33 +245,33 @@ def _fewest_by_table(logits: searches.Picture, squares: int) -> list[int]:
             square with the lowest; min(..., key=...) takes the first of equals.
     """,
     mistakes="""
-        searches.search(searches.one_shot)(logits, squares)
+        searches.search(logits, squares, searches.one_shot)
             You ranked the squares once, by what each does alone, and covered them in that order. Where one of two
             squares is enough for the network, neither matters alone: score all that are left again after each cover.
-        searches.search(searches.highest)(logits, squares)
+        searches.search(logits, squares, searches.highest)
             You cover the square after which the score is largest, which helps the class. Take the one that leaves the
             lowest score.
-        searches.search(searches.lowest_probability)(logits, squares)
+        searches.search(logits, squares, searches.lowest_probability)
             You lower the probability. A softmax also falls when a rival rises: lower the logit itself.
-        searches.search(searches.lowest_lead)(logits, squares)
+        searches.search(logits, squares, searches.lowest_lead)
             You lower the lead over the best rival. That is a good search, but another one: lower the logit itself.
-        searches.search(searches.lowest_largest)(logits, squares)
+        searches.search(logits, squares, searches.lowest_largest)
             You lower the largest logit, whichever class has it. Follow the class predicted for the whole picture.
-        searches.search(searches.last_of_equals)(logits, squares)
+        searches.search(logits, squares, searches.last_of_equals)
             Of squares that leave the same score you take a later one. Take the first: compare with <, not <=.
-        searches.search(searches.lowest, again=True)(logits, squares)
+        searches.search(logits, squares, searches.lowest, again=True)
             Your search may take a square that is covered already. Where every new square raises the score it would do
             so forever: choose among those that are left.
-        searches.search(searches.lowest, late=16)(logits, squares)
+        searches.search(logits, squares, searches.lowest, late=16)
             You never look whether the prediction has changed, and cover everything. Check after each cover.
-        searches.search(searches.lowest, late=1)(logits, squares)
+        searches.search(logits, squares, searches.lowest, late=1)
             You cover one square too many: check right after each cover, before you choose the next.
         fewest_squares(logits, squares)[:-1]
             The last square is missing: the one that changed the prediction belongs to the list.
         fewest_squares(logits, squares)[:1]
             You stop after the first square. A lower score is not yet another prediction: compare the argmax with that
             of the whole picture.
-        searches.search(searches.lowest, watched=lambda logits: 0)(logits, squares)
+        searches.search(logits, squares, searches.lowest, watched=0)
             You lower the score of class 0. The class to lower is the one predicted for the whole picture.
         len(fewest_squares(logits, squares))
             You return how many squares it takes. Return the list of squares, in the order in which you cover them.

@@ -1,4 +1,5 @@
 """Exercises of notebook 07: the overlap of two boxes, the box of a mask, ILSVRC's error."""
+# ruff: noqa: D103 - what an answer is to do is said by its exercise
 
 from __future__ import annotations
 
@@ -138,16 +139,6 @@ def _box_area(part):
     return (x1 - x0) * (y1 - y0)
 
 
-def _rows_first(mask):
-    x0, y0, x1, y1 = largest_box(mask)
-    return (y0, x0, y1, x1)
-
-
-def _corner_and_size(mask):
-    x0, y0, x1, y1 = largest_box(mask)
-    return (x0, y0, x1 - x0, y1 - y0)
-
-
 def _draw_masks(rng):
     """Random ones, and one each on which a likely mistake shows. No two components share the largest size."""
     diagonal = np.zeros((5, 9), dtype=bool)
@@ -193,9 +184,9 @@ def _draw_masks(rng):
         _around(_parts_by_flooding(mask)[0])
             You took the first component in reading order. Count the pixels of each: np.bincount(labels.ravel()),
             without the background.
-        _rows_first(mask)
+        tuple(largest_box(mask)[side] for side in (1, 0, 3, 2))
             Rows and columns are exchanged: x counts columns, y counts rows, and a box begins with x.
-        _corner_and_size(mask)
+        (lambda x0, y0, x1, y1: (x0, y0, x1 - x0, y1 - y0))(*largest_box(mask))
             You gave width and height. Here a box is (x0, y0, x1, y1), with two corners.
     """,
 )
@@ -225,51 +216,27 @@ def _error_by_counting(guesses, boxes, labels, instances, top):
     return 1 - hits / len(labels)
 
 
-def _share_missed(hit):
-    def answer(guesses, boxes, labels, instances, top):
-        rows = zip(guesses, boxes, labels, instances, strict=True)
-        hits = [hit(row[:top], found[:top], label, truth) for row, found, label, truth in rows]
-        return 1 - sum(hits) / len(hits)
-
-    return answer
+def _overlaps(box, truth):
+    return [_iou(box, one) for one in truth]
 
 
-def _best(box, truth):
-    return max(_iou(box, one) for one in truth)
+def _error_if(fits, guesses, boxes, labels, instances, top):
+    """The error where a box counts if ``fits(box, truth)``."""
+    rows = zip(guesses, boxes, labels, instances, strict=True)
+    hits = [
+        any(guess == label and fits(box, truth) for guess, box in zip(row[:top], found[:top], strict=True))
+        for row, found, label, truth in rows
+    ]
+    return 1 - sum(hits) / len(hits)
 
 
-def _pairs(row, found, label):
-    return [box for guess, box in zip(row, found, strict=True) if guess == label]
-
-
-@_share_missed
-def _class_and_box_apart(row, found, label, truth):
-    return label in row and any(_best(box, truth) >= 0.5 for box in found)
-
-
-@_share_missed
-def _box_alone(row, found, label, truth):
-    return any(_best(box, truth) >= 0.5 for box in found)
-
-
-@_share_missed
-def _class_alone(row, found, label, truth):
-    return label in row
-
-
-@_share_missed
-def _first_instance(row, found, label, truth):
-    return any(_iou(box, truth[0]) >= 0.5 for box in _pairs(row, found, label))
-
-
-@_share_missed
-def _all_instances(row, found, label, truth):
-    return any(all(_iou(box, one) >= 0.5 for one in truth) for box in _pairs(row, found, label))
-
-
-@_share_missed
-def _strictly_more(row, found, label, truth):
-    return any(_best(box, truth) > 0.5 for box in _pairs(row, found, label))
+def _class_and_box_apart(guesses, boxes, labels, instances, top):
+    rows = zip(guesses, boxes, labels, instances, strict=True)
+    hits = [
+        label in row[:top] and any(max(_overlaps(box, truth)) >= 0.5 for box in found[:top])
+        for row, found, label, truth in rows
+    ]
+    return 1 - sum(hits) / len(hits)
 
 
 def _draw_results(rng):
@@ -311,16 +278,16 @@ def _draw_results(rng):
         _class_and_box_apart(guesses, boxes, labels, instances, top)
             You asked for the class and for the box apart: one guess may bring the right name and another the right
             place. One and the same guess must bring both.
-        _box_alone(guesses, boxes, labels, instances, top)
+        error([[label] * top for label in labels], boxes, labels, instances, top)
             You forgot the class: a good box under the wrong name is a miss.
-        _class_alone(guesses, boxes, labels, instances, top)
+        error(guesses, [[truth[0]] * top for truth in instances], labels, instances, top)
             That is the classification error. A hit needs an IoU of at least 0.5 with an instance as well.
-        _first_instance(guesses, boxes, labels, instances, top)
+        error(guesses, boxes, labels, [truth[:1] for truth in instances], top)
             You compared with the first instance only. Any instance of the label is enough.
-        _all_instances(guesses, boxes, labels, instances, top)
+        _error_if(lambda box, truth: min(_overlaps(box, truth)) >= 0.5, guesses, boxes, labels, instances, top)
             You asked for an overlap with every instance. No single box could do that for two objects: any one is
             enough.
-        _strictly_more(guesses, boxes, labels, instances, top)
+        _error_if(lambda box, truth: max(_overlaps(box, truth)) > 0.5, guesses, boxes, labels, instances, top)
             An IoU of exactly 0.5 is a hit in ILSVRC: >=, not >.
         1 - error(guesses, boxes, labels, instances, top)
             You returned the share of hits. The error is the share of images without one.

@@ -1,4 +1,5 @@
 """Exercises of notebook 08: IoU of masks, seeds with an unlabeled rest, the seeding loss, rank pooling."""
+# ruff: noqa: D103 - what an answer is to do is said by its exercise
 
 from __future__ import annotations
 
@@ -20,9 +21,9 @@ def _masks(rng):
     return [(draw(0.4), draw(0.6)), (draw(0.1), draw(0.3)), (empty, draw(0.2)), (empty, empty.clone())]
 
 
-def _guarded(share):
-    """A wrong share with the right answer for two empty masks, so that only the one mistake shows."""
-    return lambda found, truth: float(share(found, truth)) if (found | truth).any() else float("nan")
+def _unless_empty(union, share):
+    """The right answer for two empty masks, so that only the one mistake shows."""
+    return float(share) if union.any() else float("nan")
 
 
 @exercise(
@@ -37,12 +38,12 @@ def _guarded(share):
         float((found == truth).float().mean())
             That is pixel accuracy: background that both leave out counts as agreement, so that a small object can be
             missed altogether and the score stays near 1. Divide by the union of the two masks.
-        _guarded(lambda found, truth: 2 * (found & truth).sum() / (found.sum() + truth.sum()))(found, truth)
+        _unless_empty(found | truth, 2 * (found & truth).sum() / (found.sum() + truth.sum()))
             That is the Dice coefficient, 2 |A and B| / (|A| + |B|). It orders pairs of masks as IoU does, but is never
             smaller: 0.5 of IoU is 0.67 of Dice.
-        _guarded(lambda found, truth: (found & truth).sum() / truth.sum())(found, truth)
+        _unless_empty(found | truth, (found & truth).sum() / truth.sum())
             You divided by the true mask alone: that is recall, and a mask of the whole image would get 1.
-        float((found & truth).sum() / found.sum()) if (found | truth).any() else float("nan")
+        _unless_empty(found | truth, (found & truth).sum() / found.sum())
             You divided by the found mask alone: that is precision; a mask of one right pixel would get 1.
         float((found & truth).sum() / (found | truth).sum().clamp(min=1))
             Two empty masks: you answered 0, which says that the masks disagree. Nothing was to be found and nothing
@@ -50,7 +51,7 @@ def _guarded(share):
         float((found & truth).sum() / (found | truth).sum()) if (found | truth).any() else 1.0
             Two empty masks: you answered 1. A mean over images would then rise with every image that lacks the class.
             Return float('nan'), and count these cases.
-        _guarded(lambda found, truth: (found & truth).sum() / (found.sum() + truth.sum()))(found, truth)
+        _unless_empty(found | truth, (found & truth).sum() / (found.sum() + truth.sum()))
             You added the two areas. Pixels that are in both are then counted twice below: |A or B| = |A| + |B| - |A and
             B|.
     """,
@@ -74,19 +75,14 @@ def _seeds_by_loop(heat, c, foreground, background):
     return torch.tensor([[label(value) for value in row] for row in values])
 
 
-def _without_rest(heat, c, foreground, background):
-    seeds = torch.zeros(heat.shape, dtype=torch.long)
-    if heat.max() > 0:
-        seeds[heat >= foreground * heat.max()] = 1 + c
-    else:
-        seeds[:] = -1
-    return seeds
+def _labels(heat, label, upper, lower):
+    return torch.where(heat >= upper, label, torch.where(heat < lower, 0, -1))
 
 
 @exercise(
     "Seeds from one heat-map: 1 + c at the top, 0 at the bottom, -1 in between.",
-    inputs=lambda rng: (
-        [
+    inputs=lambda rng: [
+        *(
             (torch.tensor(rng.random((4, 5))) * scale, c, fg, bg)
             for scale, c, fg, bg in [
                 (1.0, 0, 0.5, 0.1),
@@ -94,25 +90,26 @@ def _without_rest(heat, c, foreground, background):
                 (0.2, 9, 0.4, 0.2),
                 (0.0, 2, 0.5, 0.1),
             ]
-        ]
-        + [(torch.tensor([[1.0, 0.5], [0.25, 0.0]]), 3, 0.5, 0.125)]
-    ),
+        ),
+        (torch.tensor([[1.0, 0.5], [0.25, 0.0]]), 3, 0.5, 0.125),  # 0.5 lies on the threshold
+    ],
     reference=_seeds_by_loop,
+    called="seeds_of",
     hints="""
         Begin with torch.full(heat.shape, -1): nothing is known.
         Both thresholds are shares of heat.max(); a maximum of 0 means that there are no seeds.
         seeds[heat >= ...] = 1 + c assigns to the pixels where the condition holds.
     """,
     mistakes="""
-        _without_rest(heat, c, foreground, background)
+        seeds(heat, c, foreground, foreground)
             Everything that is not foreground became background (or did you swap the two thresholds?). Between them the
             map is not sure: leave these pixels unlabeled (-1), or the network learns that a good part of the object is
             background.
-        torch.where(heat >= foreground, 1 + c, torch.where(heat < background, 0, -1))
+        _labels(heat, 1 + c, foreground, background)
             You compared with the thresholds themselves. They are shares of the map's maximum, which is not always 1.
         torch.where(seeds(heat, c, foreground, background) == 1 + c, c, seeds(heat, c, foreground, background))
             Class c became c. Number 0 is the background's, so class c is 1 + c: else class 0 *is* background.
-        torch.where(heat >= foreground * heat.max(), 1 + c, torch.where(heat < background * heat.max(), 0, -1))
+        _labels(heat, 1 + c, foreground * heat.max(), background * heat.max())
             An empty map: each of its pixels reaches 50% of a maximum of 0, so you labeled the whole image as the
             object. A map without evidence gives no seeds: -1 everywhere.
         seeds(heat, c, foreground, background) if heat.max() > 0 else torch.zeros_like(heat).long()
@@ -123,13 +120,13 @@ def _without_rest(heat, c, foreground, background):
             stays where it is.
         seeds(heat, c, background, foreground)
             The two thresholds are swapped: `foreground`, the higher one, is where the object begins.
-        torch.where(heat >= foreground * heat.max(), 1 + c, torch.zeros_like(heat).long())
+        torch.where(heat >= foreground * heat.max(), 1 + c, 0)
             Two things. What is not foreground became background: between the thresholds the map is not sure, and the
             label is -1. And each pixel of an empty map reaches 50% of a maximum of 0: treat it by itself.
-        torch.where(heat >= foreground * heat.max(), c, torch.where(heat < background * heat.max(), 0, -1))
+        _labels(heat, c, foreground * heat.max(), background * heat.max())
             Two things. Class c became c, but number 0 is the background's: class c is 1 + c. And each pixel of an empty
             map reaches 50% of a maximum of 0: it needs a case of its own.
-        torch.where(heat >= foreground, 1 + c, torch.where(heat < background, 0, -1)) if heat.max() > 0 else torch.full(heat.shape, -1)
+        _labels(heat, 1 + c, foreground, background) if heat.max() > 0 else torch.full(heat.shape, -1)
             The empty map is right. For the others, you compared with the thresholds themselves: they are shares of the
             map's maximum, which is not always 1.
         torch.where(heat == foreground * heat.max(), -1, seeds(heat, c, foreground, background))
@@ -225,14 +222,16 @@ def _rank_pooling_by_loop(f, d):
     return torch.tensor(total / norm, dtype=f.dtype)
 
 
-def _pooled_with(f, weights):
-    ranked = f.flatten().sort(descending=True).values
-    return (weights * ranked).sum() / weights.sum()
+def _ranked(f):
+    return f.flatten().sort(descending=True).values
 
 
-def _pooled_in_order(f, d):
-    weights = d ** torch.arange(f.numel(), dtype=f.dtype)
-    return (weights * f.flatten()).sum() / weights.sum()
+def _powers(f, d):
+    return d ** torch.arange(f.numel(), dtype=f.dtype)
+
+
+def _mean(values, weights):
+    return (weights * values).sum() / weights.sum()
 
 
 @exercise(
@@ -242,24 +241,25 @@ def _pooled_in_order(f, d):
         for size, d in [((2, 3), 0.5), ((4, 4), 0.9), ((3, 5), 0.0), ((3, 3), 1.0)]
     ],
     reference=_rank_pooling_by_loop,
+    called="pool",
     hints="""
         x.flatten().sort(descending=True).values
         d ** torch.arange(n) gives 1, d, d^2, ...; 0 ** 0 is 1.
     """,
     mistakes="""
-        _pooled_in_order(f, d)
+        _mean(f.flatten(), _powers(f, d))
             The values are in reading order: the upper left corner would count most. Sort them first, largest first.
-        _pooled_in_order(f.sort(descending=True).values, d)
+        _mean(f.sort(descending=True).values.flatten(), _powers(f, d))
             sort() alone sorts each row by itself. The rank runs over all cells: flatten first.
         rank_pooling(f, 1 - d)
             You took powers of 1 - d. Equation (4) has powers of d: 0 is the maximum, 1 the mean.
-        _pooled_with(-f, d ** torch.arange(f.numel(), dtype=f.dtype)) * -1
+        _mean(f.flatten().sort().values, _powers(f, d))
             You sorted from small to large. The largest value has weight d^0 = 1.
-        (d ** torch.arange(f.numel(), dtype=f.dtype) * f.flatten().sort(descending=True).values).sum()
+        (_powers(f, d) * _ranked(f)).sum()
             The sum of the weights, Z, is missing: the result is no mean and grows with the map.
-        (d ** torch.arange(f.numel(), dtype=f.dtype) * f.flatten().sort(descending=True).values).mean()
+        (_powers(f, d) * _ranked(f)).mean()
             You divided by the number of cells. Z is the sum of the weights, which is smaller.
-        (d ** torch.arange(1, f.numel() + 1, dtype=f.dtype) * f.flatten().sort(descending=True).values).sum() / (d ** torch.arange(1, f.numel() + 1, dtype=f.dtype)).sum()
+        _mean(_ranked(f), d * _powers(f, d))
             Your weights begin with d^1. For 0 < d that cancels in the division by Z, but d = 0 should give the maximum,
             and 0/0 does not: the first exponent is j - 1 = 0.
     """,

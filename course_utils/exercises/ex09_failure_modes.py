@@ -1,4 +1,5 @@
 """Exercises of notebook 09: the contrast of a part, the sorter of mistakes, the expected calibration error."""
+# ruff: noqa: D103 - what an answer is to do is said by its exercise
 
 from __future__ import annotations
 
@@ -101,24 +102,17 @@ def _draw_contrasts(rng: np.random.Generator) -> list[tuple]:
     return fixed + drawn
 
 
-def _variant(least: float = 1.25, pick=max, swap: bool = False, strict: bool = False, order: tuple = ()):
+def _sorted_with(contrasts, neighbor, least=1.25, pick=max, swap=False, strict=False, order=()):
     """A sorter that goes wrong in one way."""
-
-    def wrong(contrasts, neighbor):
-        part = pick(contrasts, key=contrasts.get, default=None)
-        for first in order:
-            if contrasts.get(first, 0) >= least:
-                part = first
-                break
-        if part is None or contrasts[part] < least or (strict and contrasts[part] == least):
-            return NOWHERE
-        return {
-            "object": NEIGHBOR if neighbor != swap else STRANGER,
-            "other object": OTHER,
-            "context": CONTEXT,
-        }[part]
-
-    return wrong
+    part = pick(contrasts, key=contrasts.get, default=None)
+    for first in order:
+        if contrasts.get(first, 0) >= least:
+            part = first
+            break
+    if part is None or contrasts[part] < least or (strict and contrasts[part] == least):
+        return NOWHERE
+    kinds = {"object": NEIGHBOR if neighbor != swap else STRANGER, "other object": OTHER, "context": CONTEXT}
+    return kinds[part]
 
 
 @exercise(
@@ -131,22 +125,22 @@ def _variant(least: float = 1.25, pick=max, swap: bool = False, strict: bool = F
         Then: below 1.25, nowhere; else one kind for each part, two for the object.
     """,
     mistakes="""
-        _variant(least=-math.inf)(contrasts, neighbor)
+        _sorted_with(contrasts, neighbor, least=-math.inf)
             Your sorter always finds something that was looked at, because some part always has the largest contrast. If
             even that is below 1.25 (a border of 1 is none), the map lies nowhere in particular.
-        _variant(order=("object", "other object", "context"))(contrasts, neighbor)
+        _sorted_with(contrasts, neighbor, order=("object", "other object", "context"))
             You ask about the object first and stop when it is bright enough, although another part may be brighter.
             Compare the parts: the largest contrast decides.
-        _variant(order=("other object", "object", "context"))(contrasts, neighbor)
+        _sorted_with(contrasts, neighbor, order=("other object", "object", "context"))
             You ask about the other object first and stop when it is bright enough. The largest contrast decides.
-        _variant(pick=min)(contrasts, neighbor)
+        _sorted_with(contrasts, neighbor, pick=min)
             You take the part with the smallest contrast: the one that the map avoids.
-        _variant(swap=True)(contrasts, neighbor)
+        _sorted_with(contrasts, neighbor, swap=True)
             The two names for the right thing are exchanged: where the predicted class is a neighbor, it was named its
             neighbor.
         sorter(contrasts, True)
             You never ask for neighbor, or always find it true: on the object, the name decides between two kinds.
-        _variant(strict=True)(contrasts, neighbor)
+        _sorted_with(contrasts, neighbor, strict=True)
             A contrast of exactly 1.25 counts as looked at: the border belongs to it, >= and not >.
         NEIGHBOR if neighbor else sorter(contrasts, neighbor)
             You call every neighbor's name the right thing. Whether the network looked at the object is told by the map,
@@ -186,22 +180,18 @@ def _draw_answers(rng: np.random.Generator) -> list[tuple]:
     return [*drawn, (edges, torch.tensor([True, False, True, False, True, False]), 4)]
 
 
-def _error_with(weight=None, gap=None, closed_below=False, skip_empty=True):
+def _error_with(confidence, right, bins, weight=None, gap=None, closed_below=False, skip_empty=True):
     """An ECE with another weight of a bin, another gap, borders in the wrong bin, or empty bins left in."""
-
-    def wrong(confidence, right, bins):
-        total = []
-        for m in range(bins):
-            inside = (confidence > m / bins) & (confidence <= (m + 1) / bins)
-            if closed_below:
-                inside = (confidence >= m / bins) & (confidence < (m + 1) / bins)
-            if inside.any() or not skip_empty:
-                acc, conf = right[inside].float().mean(), confidence[inside].mean()
-                share = weight(inside, bins) if weight else inside.float().mean()
-                total.append(float(share * (gap(acc, conf, m, bins) if gap else (acc - conf).abs())))
-        return float(sum(total))
-
-    return wrong
+    total = []
+    for m in range(bins):
+        inside = (confidence > m / bins) & (confidence <= (m + 1) / bins)
+        if closed_below:
+            inside = (confidence >= m / bins) & (confidence < (m + 1) / bins)
+        if inside.any() or not skip_empty:
+            acc, conf = right[inside].float().mean(), confidence[inside].mean()
+            share = weight(inside) if weight else inside.float().mean()
+            total.append(float(share * (gap(acc, conf, m) if gap else (acc - conf).abs())))
+    return float(sum(total))
 
 
 @exercise(
@@ -214,30 +204,30 @@ def _error_with(weight=None, gap=None, closed_below=False, skip_empty=True):
         Weight: inside.float().mean(), the bin's share of the answers.
     """,
     mistakes="""
-        _error_with(gap=lambda acc, conf, m, bins: acc - conf)(confidence, right, bins)
+        _error_with(confidence, right, bins, gap=lambda acc, conf, m: acc - conf)
             The absolute value is missing: a bin that is too sure and one that is too unsure cancel.
         float((right.float().mean() - confidence.mean()).abs())
             You compared the two means of all answers. A classifier may be right as often as it says on average, and far
             off in every bin: take the gap bin by bin.
-        _error_with(weight=lambda inside, bins: 1 / bins)(confidence, right, bins)
+        _error_with(confidence, right, bins, weight=lambda inside: 1 / bins)
             Every bin has the same weight in your sum, whether it holds one answer or thirty. Weight each gap by the
             bin's share of the answers.
-        _error_with(weight=lambda inside, bins: 1)(confidence, right, bins) / len((confidence * bins).ceil().unique())
+        _error_with(confidence, right, bins, weight=lambda inside: 1) / len((confidence * bins).ceil().unique())
             You took the plain mean over the bins that hold anything. Weight each gap by the bin's share of the answers.
-        _error_with(skip_empty=False)(confidence, right, bins)
+        _error_with(confidence, right, bins, skip_empty=False)
             The mean of an empty bin is nan, and so is a sum with it: leave out the bins that hold no answer.
-        _error_with(closed_below=True)(confidence, right, bins)
+        _error_with(confidence, right, bins, closed_below=True)
             Your bins hold their lower border. Here they hold the upper one, p <= m / M: otherwise an answer given with
             probability 1 is in no bin.
-        _error_with(gap=lambda acc, conf, m, bins: (acc - (m + 0.5) / bins).abs())(confidence, right, bins)
+        _error_with(confidence, right, bins, gap=lambda acc, conf, m: (acc - (m + 0.5) / bins).abs())
             You compared the accuracy with the middle of the bin. Compare it with the mean confidence of the answers in
             it.
         float((right.float() - confidence).abs().mean())
             You took the distance answer by answer. One answer is right or not, 1 or 0: only the share of a whole bin
             can be compared with a confidence.
-        _error_with(gap=lambda acc, conf, m, bins: (acc - conf) ** 2)(confidence, right, bins)
+        _error_with(confidence, right, bins, gap=lambda acc, conf, m: (acc - conf) ** 2)
             You squared the gaps. ECE takes their absolute value.
-        _error_with(weight=lambda inside, bins: inside.sum())(confidence, right, bins)
+        _error_with(confidence, right, bins, weight=lambda inside: inside.sum())
             You weighted each gap by the number of answers in the bin: divide by the number of all answers.
     """,
 )

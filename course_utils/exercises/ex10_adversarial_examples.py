@@ -1,4 +1,5 @@
 """Exercises of notebook 10: the smallest epsilon on a linear model, one step of PGD, a projection in L2, transfer."""
+# ruff: noqa: D103 - what an answer is to do is said by its exercise
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils.attacks import project
+from course_utils.attacks import project  # noqa: F401 - what a mistake does with it stands in a text
 from course_utils.exercises.engine import exercise
 
 __all__ = ["l2_projection", "pgd_step", "smallest_epsilon", "transfer_rate"]

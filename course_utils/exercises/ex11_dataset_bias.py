@@ -1,4 +1,5 @@
 """Exercises of notebook 11: energy beside area, a table of groups, weights for groups, and flips between twins."""
+# ruff: noqa: D103 - what an answer is to do is said by its exercise
 
 from __future__ import annotations
 
@@ -31,18 +32,9 @@ def _masked_maps(rng):
     return [*zip(maps, masks, strict=True), (-torch.ones(3, 3), torch.eye(3).bool())]
 
 
-def _with(energy, area=lambda raw, mask: mask.float().mean()):
-    """An answer with another energy or another area; NaN where the map is empty, as asked for."""
-
-    def answer(raw, mask):
-        empty = not (raw > 0).any()
-        return NAN if empty else float(energy(raw, mask)), float(area(raw, mask))
-
-    return answer
-
-
-def _right_energy(raw, mask):
-    return raw.relu()[mask].sum() / raw.relu().sum()
+def _unless_empty(raw, mask, energy):
+    """An answer with another energy; NaN where the map is empty, as asked for."""
+    return float(energy) if (raw > 0).any() else NAN, float(mask.float().mean())
 
 
 @exercise(
@@ -55,10 +47,10 @@ def _right_energy(raw, mask):
         Look at the sum before you divide by it: it may be 0.
     """,
     mistakes="""
-        _with(lambda raw, mask: raw[mask].sum() / raw.sum())(raw, mask)
+        _unless_empty(raw, mask, raw[mask].sum() / raw.sum())
             You summed negative values, too: they speak against the class and can even make the share negative or larger
             than 1. Take relu first.
-        _with(lambda raw, mask: raw[mask].abs().sum() / raw.abs().sum())(raw, mask)
+        _unless_empty(raw, mask, raw[mask].abs().sum() / raw.abs().sum())
             The absolute value counts evidence against the class as evidence for it. Take relu.
         (float(raw[mask].abs().sum() / raw.abs().sum()), float(mask.float().mean()))
             The absolute value counts evidence against the class as evidence for it, and finds energy in a map that has
@@ -68,22 +60,22 @@ def _right_energy(raw, mask):
             have energy. Take relu first.
         energy_and_area(raw, mask)[::-1]
             Both numbers are right, in the other order: energy first, then area.
-        _with(lambda raw, mask: raw.relu()[~mask].sum() / raw.relu().sum())(raw, mask)
+        _unless_empty(raw, mask, raw.relu()[~mask].sum() / raw.relu().sum())
             That is the share outside of the mask.
-        _with(lambda raw, mask: raw.relu()[mask].mean() / raw.relu().mean())(raw, mask)
+        _unless_empty(raw, mask, raw.relu()[mask].mean() / raw.relu().mean())
             You divided two means: that is energy over area, how many times chance. Return the two shares separately.
-        _with(lambda raw, mask: raw.relu()[mask].mean())(raw, mask)
+        _unless_empty(raw, mask, raw.relu()[mask].mean())
             That is the mean value in the mask. The energy is a share: a sum in the mask over the sum of the map.
-        _with(lambda raw, mask: ((raw > 0) & mask).sum() / (raw > 0).sum())(raw, mask)
+        _unless_empty(raw, mask, ((raw > 0) & mask).sum() / (raw > 0).sum())
             You counted positive pixels. Energy weighs each by its value.
-        _with(_right_energy, lambda raw, mask: mask.sum())(raw, mask)
+        (energy_and_area(raw, mask)[0], float(mask.sum()))
             The area must be a share, so that it can stand beside the energy: divide by the number of pixels.
-        _with(_right_energy, lambda raw, mask: ((raw > 0) & mask).sum() / (raw > 0).sum())(raw, mask)
+        (energy_and_area(raw, mask)[0], float(((raw > 0) & mask).sum() / (raw > 0).sum()))
             The area must not depend on the map: it is what a map that is the same everywhere would have in the mask.
-        (float(_right_energy(raw, mask)) if (raw > 0).any() else 0.0, float(mask.float().mean()))
+        (energy_and_area(raw, mask)[0] if (raw > 0).any() else 0.0, float(mask.float().mean()))
             An empty map: you answered 0, as if it marked something else. It marks nothing; return nan and count these
             maps.
-        float(_right_energy(raw, mask))
+        energy_and_area(raw, mask)[0]
             The energy is right, but it says nothing alone: return the area beside it.
     """,
 )
@@ -115,13 +107,12 @@ def _answers(rng):
     return cases
 
 
-def _sizes_of_groups(labels, grounds):
-    sizes = torch.bincount(2 * labels + grounds, minlength=4).view(2, 2) / len(labels)
-    return sizes, float(sizes.min())
+def _shares_of_groups(labels, grounds):
+    return torch.bincount(2 * labels + grounds, minlength=4).view(2, 2) / len(labels)
 
 
-def _tabled(change):
-    return lambda predicted, labels, grounds: change(*group_table(predicted, labels, grounds))
+def _and_smallest(table):
+    return table, float(table.min())
 
 
 @exercise(
@@ -134,9 +125,9 @@ def _tabled(change):
         table[~table.isnan()].min() is the worst of those that were measured.
     """,
     mistakes="""
-        _tabled(lambda table, worst: (table.T, worst))(predicted, labels, grounds)
+        (lambda table, worst: (table.T, worst))(*group_table(predicted, labels, grounds))
             Rows and columns are exchanged: table[c, g] is class c on ground g.
-        _tabled(lambda table, worst: (table, float(table.nanmean())))(predicted, labels, grounds)
+        (lambda table, worst: (table, float(table.nanmean())))(*group_table(predicted, labels, grounds))
             The table is right, but the second number is the mean of the groups. The worst group is the smallest.
         (group_table(predicted, labels, grounds)[0], float((predicted == labels).float().mean()))
             The table is right, but the second number is the accuracy over all pictures, in which large groups hide
@@ -144,17 +135,17 @@ def _tabled(change):
         group_table(labels, predicted, grounds)
             You grouped by the predicted class. That answers how many of those called c are c (precision); a group is
             made of the true class and the ground.
-        (torch.stack([torch.stack([((predicted == c) & (labels == c) & (grounds == g)).float().mean() for g in (0, 1)]) for c in (0, 1)]), min(float(((predicted == c) & (labels == c) & (grounds == g)).float().mean()) for c in (0, 1) for g in (0, 1)))
+        _and_smallest(group_table(predicted, labels, grounds)[0].nan_to_num(0) * _shares_of_groups(labels, grounds))
             You divided by all pictures. Divide by the size of the group: else a small group looks bad only because it
             is small.
-        _sizes_of_groups(labels, grounds)
+        _and_smallest(_shares_of_groups(labels, grounds))
             That is how many of all pictures each group has. Asked for is how many of the group's pictures are right.
-        _tabled(lambda table, worst: (table.nan_to_num(0), float(table.nan_to_num(0).min())))(predicted, labels, grounds)
+        _and_smallest(group_table(predicted, labels, grounds)[0].nan_to_num(0))
             A group without pictures got accuracy 0, and so became the worst. It was not measured: nan.
-        _tabled(lambda table, worst: (table, float(table.min())))(predicted, labels, grounds)
+        _and_smallest(group_table(predicted, labels, grounds)[0])
             The table is right, but min() of a table with nan is nan: take the smallest of the groups that have
             pictures.
-        _tabled(lambda table, worst: (1 - table, float(1 - worst)))(predicted, labels, grounds)
+        (lambda table, worst: (1 - table, 1 - worst))(*group_table(predicted, labels, grounds))
             Those are error rates. Return accuracies, the share that is right.
     """,
 )
@@ -174,6 +165,11 @@ def _weights_by_loop(labels, grounds):
     return torch.tensor([len(groups) / (len(set(groups)) * groups.count(each)) for each in groups])
 
 
+def _own_size(number):
+    """For each picture how many have its number."""
+    return torch.bincount(number)[number].float()
+
+
 def _collected(rng):
     return [(labels, grounds) for _, labels, grounds in _answers(rng)]
 
@@ -188,18 +184,18 @@ def _collected(rng):
         Each of G groups shall have the sum n / G: what does each of its n_g members get?
     """,
     mistakes="""
-        len(labels) / (2 * torch.bincount(labels, minlength=2)[labels].float())
+        len(labels) / (2 * _own_size(labels))
             You balanced the classes. They may be balanced already while each has nearly all of its pictures on one
             ground: weigh by class and ground.
-        len(labels) / (2 * torch.bincount(grounds, minlength=2)[grounds].float())
+        len(labels) / (2 * _own_size(grounds))
             You balanced the grounds. Weigh by class and ground together.
-        1 / torch.bincount(2 * labels + grounds)[2 * labels + grounds].float()
+        1 / _own_size(2 * labels + grounds)
             The groups have the same sum, but the mean weight is not 1. With a plain mean of weighted losses that would
             change the strength of the penalty on the weights: multiply by n / number of groups.
-        len(labels) / (4 * torch.bincount(2 * labels + grounds)[2 * labels + grounds].float())
+        len(labels) / (4 * _own_size(2 * labels + grounds))
             Right where all four groups occur. If one is empty, the mean is no longer 1: divide by the number of groups
             that have pictures.
-        torch.bincount(2 * labels + grounds)[2 * labels + grounds].float() * len(torch.unique(2 * labels + grounds)) / len(labels)
+        _own_size(2 * labels + grounds) * len(torch.unique(2 * labels + grounds)) / len(labels)
             The weight grows with the size of the group: a small group then counts even less. Take the inverse.
         group_weights(labels, grounds) / len(labels)
             The groups have the same sum, but all weights together make 1. Their mean must be 1: multiply by n.

@@ -1,4 +1,5 @@
 """Exercises of notebook 12: the flip rate, energy beside area, the worst group, weights that balance the groups."""
+# ruff: noqa: D103 - what an answer is to do is said by its exercise
 
 from __future__ import annotations
 
@@ -75,8 +76,8 @@ def _maps(rng):
     return [(draw, mask), (draw.abs() + 4 * mask, mask), (torch.ones(6, 8), mask), (-draw.abs(), mask)]
 
 
-def _guarded(value):
-    return lambda heat, mask: float(value(heat, mask)) if (heat > 0).any() else float("nan")
+def _energy(heat, mask):
+    return heat.clamp(min=0)[mask].sum() / heat.clamp(min=0).sum()
 
 
 @exercise(
@@ -88,25 +89,25 @@ def _guarded(value):
         heat.clamp(min=0), then energy[mask].sum() / energy.sum(), then / mask.float().mean(). What if the sum is 0?
     """,
     mistakes="""
-        _guarded(lambda heat, mask: heat.clamp(min=0)[mask].sum() / heat.clamp(min=0).sum())(heat, mask)
+        float(_energy(heat, mask))
             That is the energy alone. In a corner of a fifth of the picture, an even map has a fifth of its energy, too:
             divide by the mask's share of the area.
-        _guarded(lambda heat, mask: heat[mask].sum() / heat.sum() / mask.float().mean())(heat, mask)
+        float(heat[mask].sum() / heat.sum() / mask.float().mean()) if (heat > 0).any() else float("nan")
             Negative values are in your sums. They speak against the class and are no energy for it: clamp them to 0.
         float(heat[mask].sum() / heat.sum() / mask.float().mean())
             Negative values are in your sums. They speak against the class and are no energy for it: clamp them to 0,
             and then think of the map in which nothing is left.
         float(heat.abs()[mask].sum() / heat.abs().sum() / mask.float().mean())
             You took absolute values: evidence against the class counts as energy for it. Clamp at 0 instead.
-        _guarded(lambda heat, mask: heat.clamp(min=0)[mask].mean() / heat.clamp(min=0)[~mask].mean())(heat, mask)
+        float(heat.clamp(min=0)[mask].mean() / heat.clamp(min=0)[~mask].mean())
             You compared the inside with the outside. Equation (2) compares the inside with the whole map.
-        _guarded(lambda heat, mask: (heat.clamp(min=0)[mask].sum() / heat.clamp(min=0).sum() - mask.float().mean()))(heat, mask)
+        float(_energy(heat, mask) - mask.float().mean())
             You subtracted the area. A multiple was asked for: 1 is what an even map has.
-        _guarded(lambda heat, mask: heat.clamp(min=0)[mask].sum() / heat.clamp(min=0).sum() / mask.sum())(heat, mask)
+        float(_energy(heat, mask) / mask.sum())
             You divided by the number of pixels in the mask; divide by its share of all pixels, mask.float().mean().
-        _guarded(lambda heat, mask: (heat.clamp(min=0)[mask].sum() / heat.clamp(min=0).sum() * mask.float().mean()))(heat, mask)
+        float(_energy(heat, mask) * mask.float().mean())
             You multiplied by the area. How many *times* an even map's share it is: divide by it.
-        float(heat.clamp(min=0)[mask].sum() / heat.clamp(min=0).sum().clamp(min=1e-9) / mask.float().mean())
+        lift(heat, mask) if (heat > 0).any() else 0.0
             A map without positive values: you answered 0, which says that it avoids the mask. It says nothing: return
             float('nan').
     """,
@@ -141,33 +142,14 @@ def _groups(rng):
     ]
 
 
-def _worst_of(*keys):
-    """The worst of coarser groups."""
-
-    def worst(predicted, labels, has_marker):
-        right = (predicted == labels).float()
-        known = {"label": labels, "marker": has_marker.long(), "predicted": predicted}
-        number = sum(known[key] * 2**i for i, key in enumerate(keys)) if keys else 0 * labels
-        return float(min(right[number == k].mean() for k in number.unique()))
-
-    return worst
+def _worst_of(right, number):
+    """The lowest accuracy of groups by another number."""
+    return float(min(right[number == k].float().mean() for k in number.unique()))
 
 
-def _of_groups(combine, empty=None):
-    """Combine the groups' sizes and accuracies; an empty group has the accuracy ``empty``, or is left out."""
-
-    def combined(predicted, labels, has_marker):
-        right = (predicted == labels).float()
-        groups = [right[(labels == y) & (has_marker == m)] for y in (0, 1) for m in (False, True)]
-        groups = [group for group in groups if len(group) or empty is not None]
-        shares = [float(group.mean()) if len(group) else empty for group in groups]
-        return float(combine([len(group) for group in groups], shares))
-
-    return combined
-
-
-def _worst_share_of_all(sizes, shares):
-    return min(size * share for size, share in zip(sizes, shares, strict=True)) / sum(sizes)
+def _by_group(predicted, labels, has_marker):
+    right = (predicted == labels).float()
+    return [right[(labels == y) & (has_marker == m)] for y in (0, 1) for m in (False, True)]
 
 
 @exercise(
@@ -179,31 +161,31 @@ def _worst_share_of_all(sizes, shares):
         A group is right[(labels == y) & (has_marker == m)]. One of them may be empty: leave it out.
     """,
     mistakes="""
-        _worst_of()(predicted, labels, has_marker)
+        float((predicted == labels).float().mean())
             That is the accuracy of all pictures together: groups with many pictures drown the ones with few, and the
             few are those on which the stamp misleads.
-        _worst_of("label")(predicted, labels, has_marker)
+        _worst_of(predicted == labels, labels)
             You grouped by the label alone: the worse of sensitivity and specificity. Each label has pictures with and
             without the stamp.
-        _worst_of("marker")(predicted, labels, has_marker)
+        _worst_of(predicted == labels, has_marker)
             You grouped by the stamp alone. Findings and normals react to it in opposite ways; keep them apart.
-        _worst_of("predicted", "marker")(predicted, labels, has_marker)
+        _worst_of(predicted == labels, predicted + 2 * has_marker)
             You grouped by what was predicted. The groups are made by the truth, `labels`, and the stamp.
-        _of_groups(_worst_share_of_all, empty=0.0)(predicted, labels, has_marker)
+        min(float(group.sum()) for group in _by_group(predicted, labels, has_marker)) / len(labels)
             You divided by the number of all pictures: that is each group's share of the right answers. Divide by the
             size of the group.
-        _of_groups(_worst_share_of_all)(predicted, labels, has_marker)
+        min(float(group.sum()) for group in _by_group(predicted, labels, has_marker) if len(group)) / len(labels)
             Leaving out the empty group is right, but you divided by the number of all pictures. Divide by the size of
             each group.
-        _of_groups(lambda sizes, shares: min(shares), empty=0.0)(predicted, labels, has_marker)
+        min(float(group.sum()) / max(len(group), 1) for group in _by_group(predicted, labels, has_marker))
             A group without pictures counted as 0 right. Nothing is known of it: leave it out.
-        _of_groups(lambda sizes, shares: min(shares), empty=float("nan"))(predicted, labels, has_marker)
+        min(float(group.mean()) for group in _by_group(predicted, labels, has_marker))
             The mean of a group without pictures is nan, and it went into your minimum. Leave such a group out.
-        _of_groups(lambda sizes, shares: sum(shares) / len(shares))(predicted, labels, has_marker)
+        float(torch.stack([group.mean() for group in _by_group(predicted, labels, has_marker)]).nanmean())
             That is the mean of the groups' accuracies. A mean hides whom the network fails: take the lowest.
-        _of_groups(lambda sizes, shares: 1 - min(shares))(predicted, labels, has_marker)
+        1 - worst_group(predicted, labels, has_marker)
             That is the highest error, 1 minus the accuracy of the worst group.
-        _of_groups(lambda sizes, shares: min(zip(sizes, shares, strict=True))[1])(predicted, labels, has_marker)
+        float(min(filter(len, _by_group(predicted, labels, has_marker)), key=len).mean())
             You took the smallest group. It is often the worst one, and need not be: take the lowest accuracy.
     """,
 )
@@ -216,10 +198,6 @@ def worst_group(predicted, labels, has_marker):
 def _balanced_by_loop(labels, has_marker):
     groups = list(zip(labels.tolist(), has_marker.tolist(), strict=True))
     return torch.tensor([1 / len(set(groups)) / groups.count(group) for group in groups])
-
-
-def _numbered(labels, has_marker):
-    return 2 * labels + has_marker.long()
 
 
 def _group_sizes(group):
@@ -235,6 +213,7 @@ def _to_sum_1(weights):
     "Weights with which the four groups, label x stamp, are drawn equally often.",
     inputs=lambda rng: [(labels, marker) for _, labels, marker in _groups(rng)],
     reference=_balanced_by_loop,
+    called="balanced_weights",
     hints="""
         group = 2 * labels + has_marker.long() numbers the groups 0 to 3; torch.bincount counts.
         sizes[group] is the size of each picture's own group. One over that, then divide by the sum.
@@ -245,11 +224,11 @@ def _to_sum_1(weights):
         _to_sum_1(1 / _group_sizes(labels))
             You balanced the labels. They were balanced already; what is rare is a finding *without* the stamp, and a
             normal one *with* it: use the groups.
-        _to_sum_1(_group_sizes(_numbered(labels, has_marker)))
+        _to_sum_1(_group_sizes(2 * labels + has_marker))
             Upside down: pictures of large groups got large weights. A picture's weight is 1 / the size of its group.
-        1 / _group_sizes(_numbered(labels, has_marker))
+        1 / _group_sizes(2 * labels + has_marker)
             Right up to a factor: divide by the sum, so that the weights are probabilities.
-        1 / _group_sizes(_numbered(labels, has_marker)) / 4
+        1 / _group_sizes(2 * labels + has_marker) / 4
             You divided by four groups. Where some do not occur, the weights no longer sum to 1: divide by their sum.
         _to_sum_1(1 / _group_sizes(has_marker.long()))
             You balanced the stamp alone. Rare are a finding without it and a normal one with it: use the groups.

@@ -1,4 +1,5 @@
 """Exercises of notebook 13: a caption's log-probability, the map of a log-probability, and a shuffled baseline."""
+# ruff: noqa: D103 - what an answer is to do is said by its exercise
 
 from __future__ import annotations
 
@@ -36,6 +37,7 @@ def _picked(values, words):
     "The log-probability of a caption: the sum of its words' log-probabilities, without padding.",
     inputs=_caption_inputs,
     reference=_caption_score_by_loop,
+    called="caption_log_probability",
     hints="""
         logits.log_softmax(1) holds log p of every word at every step, (T, V).
         .gather(1, words[:, None]) picks from each row the word that stands there.
@@ -100,6 +102,7 @@ def _map_inputs(rng):
     "The raw map of log p_w, from the raw maps of all logits.",
     inputs=_map_inputs,
     reference=_log_probability_map_by_loop,
+    called="map_of_log_probability",
     hints="""
         log p_w = y_w - log sum_v exp(y_v). What is the derivative of the second part by y_v?
         It is p_v. The map is linear in the gradient, so the same combination holds for the maps.
@@ -159,18 +162,18 @@ def _own_and_shuffled_by_loop(maps, masks):
     return [sum(own) / len(own), sum(other) / len(other)]
 
 
+def _inside(maps, masks):
+    """The sum of map r in the object of question q, (Q, Q)."""
+    return torch.einsum("rhw,qhw->qr", maps, masks.to(maps.dtype))
+
+
 def _shares(maps, masks):
-    return torch.einsum("rhw,qhw->qr", maps, masks.to(maps.dtype)) / maps.sum((1, 2))
+    return _inside(maps, masks) / maps.sum((1, 2))
 
 
-def _by_the_wrong_map(maps, masks):
-    """The table of shares (Q, Q), each divided by the energy of the map of its row's question."""
-    inside = torch.einsum("rhw,qhw->qr", maps.relu(), masks.to(maps.dtype)) / maps.relu().sum((1, 2))[:, None]
-    return _pair(inside.diagonal().mean(), inside[~torch.eye(len(maps), dtype=torch.bool)].mean())
-
-
-def _pair(own, other):
-    return [float(own), float(other)]
+def _own_and_others(table):
+    others = table[~torch.eye(len(table), dtype=torch.bool)]
+    return [float(table.diagonal().mean()), float(others.mean())]
 
 
 def _energy_inputs(rng):
@@ -190,31 +193,31 @@ def _energy_inputs(rng):
         The diagonal holds the own questions; all cells but the diagonal are the baseline.
     """,
     mistakes="""
-        _pair(_shares(maps.relu(), masks).diagonal().mean(), _shares(maps.relu(), masks).mean())
+        [own_and_shuffled(maps, masks)[0], float(_shares(maps.relu(), masks).mean())]
             The second number contains the own questions, too, which pulls the baseline toward what it is compared with.
             Leave out q = r.
-        _pair(_shares(maps.relu(), masks).diagonal().mean(), masks.double().mean())
+        [own_and_shuffled(maps, masks)[0], float(masks.double().mean())]
             The second number is the objects' share of the area. That is chance for a map that knows nothing; the
             shuffled baseline takes a map of the same picture, under another question.
-        _pair(_shares(maps, masks).diagonal().mean(), _shares(maps, masks)[~torch.eye(len(maps), dtype=torch.bool)].mean())
+        _own_and_others(_shares(maps, masks))
             Negative parts of the maps were counted, so that a share can exceed 1 or fall below 0. ReLU first.
-        _pair(_shares(maps.abs(), masks).diagonal().mean(), _shares(maps.abs(), masks)[~torch.eye(len(maps), dtype=torch.bool)].mean())
+        _own_and_others(_shares(maps.abs(), masks))
             You took absolute values: what speaks against the answer would count as looking at the object. Take the
             ReLU.
-        _pair(_shares(maps.relu(), masks).diagonal().mean(), _shares(maps.relu(), masks).roll(1, 1).diagonal().mean())
+        [own_and_shuffled(maps, masks)[0], float(_shares(maps.relu(), masks).roll(1, 1).diagonal().mean())]
             You compared each question with one other only. With more than two questions the baseline is the mean over
             all the others.
-        _pair(_shares(maps.relu(), masks).diagonal().mean(), _shares(maps.relu(), masks).flip(1).diagonal().mean())
+        [own_and_shuffled(maps, masks)[0], float(_shares(maps.relu(), masks).flip(1).diagonal().mean())]
             Turning the order around pairs each question with one other, or with itself. With more than two questions
             the baseline is the mean over all the others.
-        _pair(_shares(maps.relu(), masks).diagonal().mean(), _shares(maps.relu(), masks).roll(-1, 1).diagonal().mean())
+        [own_and_shuffled(maps, masks)[0], float(_shares(maps.relu(), masks).roll(-1, 1).diagonal().mean())]
             You compared each question with its neighbor only. With more than two questions the baseline is the mean
             over all the others.
-        _by_the_wrong_map(maps, masks)
+        _own_and_others(_inside(maps.relu(), masks) / maps.relu().sum((1, 2))[:, None])
             You divided by the energy of the wrong map. The share of map r in any object is over map r's own energy.
-        list(reversed(own_and_shuffled(maps, masks)))
+        own_and_shuffled(maps, masks)[::-1]
             The order: first the energy under the own question, then that under the others.
-        _pair(_shares(maps.relu(), masks).diagonal().sum(), _shares(maps.relu(), masks).sum() - _shares(maps.relu(), masks).diagonal().sum())
+        [share * count for share, count in zip(own_and_shuffled(maps, masks), (len(maps), len(maps) * (len(maps) - 1)))]
             These are sums over the questions. Divide by how many there are: Q own ones, Q (Q - 1) others.
     """,
 )

@@ -1,6 +1,9 @@
 """Exercises of notebook 14: a box in the file's pixels, how unusual a fall is, and the normalization of a network."""
+# ruff: noqa: D103 - what an answer is to do is said by its exercise
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -29,40 +32,8 @@ def _scaled(box: tuple, scale: float, left: float = 0.0, top: float = 0.0) -> tu
     return (left + x0 * scale, top + y0 * scale, left + x1 * scale, top + y1 * scale)
 
 
-def _margins(width: int, height: int) -> tuple[int, float, float]:
-    side = min(width, height)
-    return side, (width - side) / 2, (height - side) / 2
-
-
-def _stretched(box, width, height, size):
-    x0, y0, x1, y1 = box
-    return (x0 * width / size, y0 * height / size, x1 * width / size, y1 * height / size)
-
-
-def _margin_first(box, width, height, size):
-    side, left, top = _margins(width, height)
-    x0, y0, x1, y1 = box
-    return tuple((edge + m) * side / size for edge, m in ((x0, left), (y0, top), (x1, left), (y1, top)))
-
-
-def _whole_margin(box, width, height, size):
-    side, left, top = _margins(width, height)
-    return _scaled(box, side / size, 2 * left, 2 * top)
-
-
-def _swapped(box, width, height, size):
-    side, left, top = _margins(width, height)
-    return _scaled(box, side / size, top, left)
-
-
-def _long_side(box, width, height, size):
-    side = max(width, height)
-    return _scaled(box, side / size, (width - side) / 2, (height - side) / 2)
-
-
-def _unscaled(box, width, height, size):
-    _, left, top = _margins(width, height)
-    return _scaled(box, 1, left, top)
+def _margins(width: int, height: int, side: Callable = min) -> tuple[float, float]:
+    return (width - side(width, height)) / 2, (height - side(width, height)) / 2
 
 
 @exercise(
@@ -79,19 +50,19 @@ def _unscaled(box, width, height, size):
         _scaled(box, min(width, height) / size)
             The scale is right, but the square was cut from the middle: what lies left of it, or above it, has to be
             added.
-        _stretched(box, width, height, size)
+        (box[0] * width / size, box[1] * height / size, box[2] * width / size, box[3] * height / size)
             You stretched the square over the whole picture. It was cut out, not squeezed: both directions have one
             scale, and a margin stays unseen.
-        _margin_first(box, width, height, size)
+        _scaled(_scaled(box, 1, *_margins(width, height)), min(width, height) / size)
             You added the margin before scaling. The margin is in the picture's pixels already: scale first.
-        _whole_margin(box, width, height, size)
+        _scaled(box, min(width, height) / size, *(2 * margin for margin in _margins(width, height)))
             You added all that was cut off. Half of it lies on the other side.
-        _swapped(box, width, height, size)
+        _scaled(box, min(width, height) / size, *_margins(height, width))
             The margins are swapped: what is cut off on the left moves x, what is cut off at the top moves y.
-        _long_side(box, width, height, size)
+        _scaled(box, max(width, height) / size, *_margins(width, height, side=max))
             You took the longer side. The square has the shorter one; a square of the longer side would reach beyond the
             picture.
-        _unscaled(box, width, height, size)
+        _scaled(box, 1, *_margins(width, height))
             The margin is right, but the square was scaled to `size` pixels: scale its edges back first.
     """,
 )

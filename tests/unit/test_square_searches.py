@@ -39,7 +39,7 @@ def test_every_square_raises_the_score_of_the_rising_picture():
 def test_the_picture_with_ties_has_one_at_a_step_of_the_search():
     first = [float(TIES([square])[winner(TIES)]) for square in range(9)]
     covered = fewest_squares.model_answer(TIES, 9)
-    assert covered != searches.search(searches.last_of_equals)(TIES, 9)
+    assert covered != searches.search(TIES, 9, searches.last_of_equals)
     assert covered[0] == first.index(min(first))
 
 
@@ -54,7 +54,7 @@ def test_a_search_without_end_is_stopped():
     "choose", ["lowest_probability", "lowest_lead", "lowest_largest", "last_of_equals", "one_shot", "highest"]
 )
 def test_each_wrong_choice_differs_from_the_right_one_somewhere(choose):
-    wrong = searches.search(getattr(searches, choose))
-    right = searches.search(searches.lowest)
-    assert any(wrong(picture, n) != right(picture, n) for picture, n in PICTURES)
-    assert all(right(picture, n) == fewest_squares.model_answer(picture, n) for picture, n in PICTURES)
+    wrong = [searches.search(picture, n, getattr(searches, choose)) for picture, n in PICTURES]
+    right = [searches.search(picture, n, searches.lowest) for picture, n in PICTURES]
+    assert wrong != right
+    assert right == [fewest_squares.model_answer(picture, n) for picture, n in PICTURES]
