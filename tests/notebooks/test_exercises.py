@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import pkgutil
+import re
 
 import nbformat
 import pytest
@@ -90,3 +91,18 @@ def test_notebook_and_module_have_the_same_exercises(module, pytestconfig):
         assert NOT_ATTEMPTED in stored, f"the stub of {name}, run as it stands, must say {NOT_ATTEMPTED!r}"
         for way in ("hint", "solution"):
             assert f".{name}.{way}()" in stubs[0].source, f"the stub of {name} does not mention .{way}()"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_solution_begins_as_its_stub_does(module, pytestconfig):
+    """The same name and parameters, so that it can be put in the stub's place; no underscore, no exercise around it."""
+    code = "\n".join(
+        c.source for c in notebook_of(module, pytestconfig.rootpath).cells if c.cell_type == "code"
+    )
+    for name, exercise in exercises_of(module).items():
+        if callable(exercise.model_answer):
+            (checked,) = re.findall(rf"\.{name}\.check\((\w+)\)", code)
+            shown = exercise.solution().code.splitlines()
+            (first,) = [line for line in shown if line.startswith("def ")]
+            assert first.startswith(f"def {checked}(") and first in code.splitlines()
+            assert not any("exercise(" in line for line in shown)
