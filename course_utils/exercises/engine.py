@@ -1,7 +1,8 @@
 """The engine behind the exercises: three states, messages that name a misconception, hints, solutions.
 
 An exercise compares the learner's answer with an independent reference on inputs drawn from a seed.
-If the answer is wrong in the very way that a known misconception is wrong, the message names it.
+If the answer is wrong in the very way that a known misconception is wrong, the message names it. A module writes an
+exercise as its model answer under ``@exercise(...)``, with hints and mistakes as texts.
 """
 
 from __future__ import annotations

@@ -150,6 +150,8 @@ def silence(k):
 
 # ---------------------------------------------------------------- Exercise 4
 def _hooked(model, names, found):
+    """Register hooks that fill ``found``; return their handles."""
+
     def store(name, module, inputs, output):
         found[name] = output.detach().clone()
 

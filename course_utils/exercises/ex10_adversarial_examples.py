@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils.attacks import project  # noqa: F401 - what a mistake does with it stands in a text
+from course_utils.attacks import project  # noqa: F401 - mistakes use it, in their text
 from course_utils.exercises.engine import exercise
 
 __all__ = ["l2_projection", "pgd_step", "smallest_epsilon", "transfer_rate"]
