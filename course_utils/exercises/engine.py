@@ -1,24 +1,28 @@
 """The engine behind the exercises: three states, messages that name a misconception, hints, solutions.
 
 An exercise compares the learner's answer with an independent reference on inputs drawn from a seed.
-If the answer is wrong in the very way that a known misconception is wrong, the message names it.
+If the answer is wrong in the very way that a known misconception is wrong, the message names it. A module writes an
+exercise as its model answer under ``@exercise(...)``, with hints and mistakes as texts.
 """
 
 from __future__ import annotations
 
+import ast
 import copy
 import html
 import inspect
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 
 from .compare import in_short, mismatch, same
+from .table import as_function, read_hints, read_mistakes
 
-__all__ = ["Exercise", "Feedback", "Misconception"]
+__all__ = ["Exercise", "Feedback", "Misconception", "exercise", "value_exercise"]
 
 NOT_ATTEMPTED, WRONG, CORRECT = "not attempted", "not yet", "correct"
 _MARKS = {NOT_ATTEMPTED: ("○", "#595959"), WRONG: ("✗", "#A33F00"), CORRECT: ("✓", "#00664B")}
@@ -65,19 +69,21 @@ class Misconception:
 
 
 class Exercise:
-    """One exercise.
+    """One exercise. Called, it does what its model answer does, so that other code can use that by its name.
 
     Args:
         statement: the task in a sentence or two; the notebook's text may say more.
         solution: the model answer, a real function (its source is shown), or a value.
         reference: computes the right result independently of the solution, from the same inputs.
         inputs: draws a list of argument tuples from a numpy Generator; None for a value to find.
-        misconceptions: at least three likely wrong answers.
+        misconceptions: at least three likely wrong answers, or a function without arguments that returns them; it
+            is called at the first check, when all of its module is defined.
         hints: from gentle to nearly the answer.
         run: how to get a comparable result from an answer: ``run(answer, *arguments)``. By default the
             answer is called.
         tolerance: relative and absolute tolerance for numbers.
         explain_value: for a value, the source or reason shown by ``.solution()``.
+        called: what the solution calls the function, if not by its own name.
     """
 
     def __init__(
@@ -86,25 +92,36 @@ class Exercise:
         solution: object,
         reference: Callable,
         inputs: Callable[[np.random.Generator], Sequence[tuple]] | None = None,
-        misconceptions: Sequence[Misconception] = (),
+        misconceptions: Sequence[Misconception] | Callable[[], Sequence[Misconception]] = (),
         hints: Sequence[str] = (),
         run: Callable | None = None,
         tolerance: float = 1e-4,
         explain_value: str = "",
+        called: str = "",
     ) -> None:
         self.statement = statement
         self.model_answer = solution
         self.reference = reference
         self.inputs = inputs
-        self.misconceptions = list(misconceptions)
+        self._misconceptions = misconceptions
         self.hints = list(hints)
         self.run = run
         self.tolerance = tolerance
         self.explain_value = explain_value
+        self.called = called
         self._hints_given = 0
 
     def __repr__(self) -> str:
         return f"Exercise: {self.statement}"
+
+    def __call__(self, *arguments: object) -> object:
+        """Return what the model answer returns."""
+        return self.model_answer(*arguments)
+
+    @cached_property
+    def misconceptions(self) -> list[Misconception]:
+        """The known wrong answers."""
+        return list(self._misconceptions() if callable(self._misconceptions) else self._misconceptions)
 
     def check(self, answer: object) -> Feedback:
         """Compare an answer with the reference and say what is wrong, if something is."""
@@ -135,8 +152,7 @@ class Exercise:
     def solution(self) -> Feedback:
         """Show the model answer."""
         if callable(self.model_answer):
-            code = textwrap.dedent(inspect.getsource(self.model_answer)).rstrip()
-            return Feedback("solution", "One way to write it:", code)
+            return Feedback("solution", "One way to write it:", _shown(self.model_answer, self.called))
         return Feedback("solution", f"{self.model_answer}. {self.explain_value}".strip())
 
     @property
@@ -209,6 +225,83 @@ class Exercise:
         names += [f"argument {i + 1}" for i in range(len(names), len(arguments))]
         parts = [f"{name} = {in_short(value)}" for name, value in zip(names, arguments, strict=False)]
         return " for " + ", ".join(parts)
+
+
+def exercise(
+    statement: str,
+    *,
+    inputs: Callable[[np.random.Generator], Sequence[tuple]],
+    reference: Callable,
+    hints: str,
+    mistakes: str,
+    called: str = "",
+    **options: object,
+) -> Callable[[Callable], Exercise]:
+    """Return a decorator that makes an :class:`Exercise` of its model answer.
+
+    Args:
+        statement: the task in a sentence or two.
+        inputs: draws a list of argument tuples from a numpy Generator.
+        reference: computes the right result independently of the model answer.
+        hints: a hint a line, see :mod:`course_utils.exercises.table`.
+        mistakes: an expression of the answer's parameters a line, and below it what is said to whoever makes it.
+            Names are those of the answer's module; more than an expression can say stands there as a function.
+        called: the function's name in the notebook, where that is not the exercise's.
+        options: ``run`` and ``tolerance``, as of :class:`Exercise`.
+
+    Raises:
+        ValueError: hints or mistakes are not written in that form; at the first check, a mistake uses an unknown name.
+    """
+    rows = read_mistakes(mistakes)
+
+    def decorate(answer: Callable) -> Exercise:
+        parameters = list(inspect.signature(answer).parameters)
+        module = inspect.unwrap(answer).__globals__  # a context manager's own are those of contextlib
+
+        def misconceptions() -> list[Misconception]:
+            return [Misconception(as_function(code, parameters, module), sentence) for code, sentence in rows]
+
+        found = {"misconceptions": misconceptions, "hints": read_hints(hints), "called": called}
+        return Exercise(statement, answer, reference, inputs, **found, **options)
+
+    return decorate
+
+
+def value_exercise(
+    statement: str, answer: object, because: str, *, reference: Callable, hints: str, mistakes: str
+) -> Exercise:
+    """Return an exercise whose answer is a value.
+
+    Args:
+        statement: the task in a sentence or two.
+        answer: the right value.
+        because: the source or reason, shown with the solution and to whoever finds it.
+        reference: computes the value in another way.
+        hints: a hint a line, see :mod:`course_utils.exercises.table`.
+        mistakes: a wrong value a line, written in numbers, and below it what is said about it.
+
+    Raises:
+        ValueError: hints or mistakes are not written in that form.
+    """
+    wrong = [
+        Misconception(as_function(code, (), {})(), sentence) for code, sentence in read_mistakes(mistakes)
+    ]
+    return Exercise(
+        statement, answer, reference, misconceptions=wrong, hints=read_hints(hints), explain_value=because
+    )
+
+
+def _shown(answer: Callable, called: str) -> str:
+    """The source of a model answer as a learner would write it: without what made an exercise of it."""
+    source = textwrap.dedent(inspect.getsource(answer)).rstrip()
+    (function,) = ast.parse(source).body
+    if not isinstance(function, ast.FunctionDef):
+        return source
+    ends = [
+        d.end_lineno for d in function.decorator_list if ast.unparse(d).startswith(f"{exercise.__name__}(")
+    ]
+    shown = "\n".join(source.splitlines()[max(ends, default=0) :])
+    return shown.replace(f"def {function.name}(", f"def {called or function.name}(", 1)
 
 
 def _is_untouched(answer: object) -> bool:

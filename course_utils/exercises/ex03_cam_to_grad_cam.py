@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .engine import Exercise, Misconception
+from .engine import exercise, value_exercise
 
 __all__ = ["class_map", "map_for_pooling", "missing_constant", "share_of_strongest", "two_weights"]
 
@@ -25,10 +25,6 @@ def _weights(rng: np.random.Generator, c: int) -> Tensor:
 # --- 1. CAM
 
 
-def _class_map(activations, weights):
-    return (weights[:, None, None] * activations).sum(0)
-
-
 def _at_most_one(values: Tensor) -> Tensor:
     return values / values.max()
 
@@ -42,103 +38,78 @@ def _class_map_reference(activations: Tensor, weights: Tensor) -> Tensor:
     return torch.tensor(rows)
 
 
-class_map = Exercise(
-    statement="Write class_map(activations, weights): CAM of one class, raw and signed, (C, h, w) and (C,) -> (h, w).",
-    solution=_class_map,
-    reference=_class_map_reference,
+@exercise(
+    "Write class_map(activations, weights): CAM of one class, raw and signed, (C, h, w) and (C,) -> (h, w).",
     inputs=lambda rng: [
         # Only the second has C = w: there, weights of shape (C,) are multiplied along the wrong axis in silence.
         (_channels(rng, c, h, w), _weights(rng, c))
         for c, h, w in [(3, 2, 2), (4, 3, 4), (9, 7, 7)]
     ],
-    misconceptions=[
-        Misconception(
-            lambda a, w: (w * a).sum(0),
-            "The weights lie along the wrong axis: PyTorch lines up (C,) with the last axis of (C, h, w), the columns, "
-            "which fails, or runs in silence and is wrong where C equals w. Give the weights the shape (C, 1, 1).",
-        ),
-        Misconception(
-            lambda a, w: _at_most_one((w[:, None, None] * a).sum(0)),
-            "You divided by the maximum. That is done for the picture only; asked for is the raw map.",
-        ),
-        Misconception(
-            lambda a, w: _at_most_one((w[:, None, None] * a).sum(0).relu()),
-            "That is the heat-map as it is drawn, after ReLU and division by the maximum. Asked for is the raw, signed "
-            "map before both.",
-        ),
-        Misconception(
-            lambda a, w: a.sum(0),
-            "The weights are missing: this adds up the channels as they are, so every class would get the same map.",
-        ),
-        Misconception(
-            lambda a, w: (w[:, None, None] * a).relu().sum(0),
-            "The ReLU comes too early: inside the sum it removes every channel with a negative weight, so nothing can "
-            "speak against the class. CAM is the plain weighted sum.",
-        ),
-        Misconception(
-            lambda a, w: (w[:, None, None] * a).sum(0).relu(),
-            "Asked for is the raw, signed map: leave out the ReLU. The negative cells are needed for the sum.",
-        ),
-        Misconception(
-            lambda a, w: (w[:, None, None] * a).sum((1, 2)),
-            "That is the wrong axis: you added up the cells and kept the channels. A map keeps the cells and adds up "
-            "the channels.",
-        ),
-        Misconception(
-            lambda a, w: (w[:, None, None] * a).mean(0),
-            "You took the mean over the channels where equation (3) has their sum.",
-        ),
-        Misconception(
-            lambda a, w: (w[:, None, None] * a).sum(0) / a[0].numel(),
-            "That is divided by Z: it is raw Grad-CAM. CAM uses the weights of the linear layer as they are.",
-        ),
-    ],
-    hints=[
-        "Equation (3): each channel is multiplied by its own number, then the channels are added cell by cell.",
-        "weights has shape (C,); to multiply a (C, h, w) tensor it needs the shape (C, 1, 1).",
-        "weights[:, None, None] * activations has shape (C, h, w): over which axis is it summed?",
-    ],
+    reference=_class_map_reference,
+    hints="""
+        Equation (3): each channel is multiplied by its own number, then the channels are added cell by cell.
+        weights has shape (C,); to multiply a (C, h, w) tensor it needs the shape (C, 1, 1).
+        weights[:, None, None] * activations has shape (C, h, w): over which axis is it summed?
+    """,
+    mistakes="""
+        (weights * activations).sum(0)
+            The weights lie along the wrong axis: PyTorch lines up (C,) with the last axis of (C, h, w), the columns,
+            which fails, or runs in silence and is wrong where C equals w. Give the weights the shape (C, 1, 1).
+        _at_most_one((weights[:, None, None] * activations).sum(0))
+            You divided by the maximum. That is done for the picture only; asked for is the raw map.
+        _at_most_one((weights[:, None, None] * activations).sum(0).relu())
+            That is the heat-map as it is drawn, after ReLU and division by the maximum. Asked for is the raw, signed
+            map before both.
+        activations.sum(0)
+            The weights are missing: this adds up the channels as they are, so every class would get the same map.
+        (weights[:, None, None] * activations).relu().sum(0)
+            The ReLU comes too early: inside the sum it removes every channel with a negative weight, so nothing can
+            speak against the class. CAM is the plain weighted sum.
+        (weights[:, None, None] * activations).sum(0).relu()
+            Asked for is the raw, signed map: leave out the ReLU. The negative cells are needed for the sum.
+        (weights[:, None, None] * activations).sum((1, 2))
+            That is the wrong axis: you added up the cells and kept the channels. A map keeps the cells and adds up the
+            channels.
+        (weights[:, None, None] * activations).mean(0)
+            You took the mean over the channels where equation (3) has their sum.
+        (weights[:, None, None] * activations).sum(0) / activations[0].numel()
+            That is divided by Z: it is raw Grad-CAM. CAM uses the weights of the linear layer as they are.
+    """,
 )
+def class_map(activations, weights):
+    return (weights[:, None, None] * activations).sum(0)
 
 
 # --- 2. The constant
 
-missing_constant = Exercise(
-    statement="The last map of VGG-16 has 14 x 14 cells. With mean pooling and one linear layer behind it, by which "
-    "number is raw Grad-CAM multiplied to give CAM?",
-    solution=196,
+missing_constant = value_exercise(
+    "The last map of VGG-16 has 14 x 14 cells. With mean pooling and one linear layer behind it, by which number is "
+    "raw Grad-CAM multiplied to give CAM?",
+    196,
+    "Z = 14 x 14: the mean over 196 cells divides every gradient by 196.",
     reference=lambda: sum(1 for _ in range(14) for _ in range(14)),
-    misconceptions=[
-        Misconception(
-            49,
-            "49 belongs to a map of 7 x 7 cells, such as EfficientNet-Lite0's. This map has 14 x 14 cells.",
-        ),
-        Misconception(14, "14 is the side of the map. Z counts its cells."),
-        Misconception(
-            14 * 14 * 512,
-            "You counted the cells of all 512 channels. Each is averaged by itself: Z counts the cells of one.",
-        ),
-        Misconception(
-            1 / 196, "That is the way from CAM to raw Grad-CAM. Here the way goes from Grad-CAM to CAM."
-        ),
-        Misconception(28, "You added height and width. Z counts the cells of a rectangle."),
-        Misconception(
-            1,
-            "The maps are equal only after each is divided by its maximum. The raw numbers differ.",
-        ),
-    ],
-    hints=["Equation (10) says M = Z L. What does Z count?", "Z = h w."],
-    explain_value="Z = 14 x 14: the mean over 196 cells divides every gradient by 196.",
+    hints="""
+        Equation (10) says M = Z L. What does Z count?
+        Z = h w.
+    """,
+    mistakes="""
+        49
+            49 belongs to a map of 7 x 7 cells, such as EfficientNet-Lite0's. This map has 14 x 14 cells.
+        14
+            14 is the side of the map. Z counts its cells.
+        14 * 14 * 512
+            You counted the cells of all 512 channels. Each is averaged by itself: Z counts the cells of one.
+        1 / 196
+            That is the way from CAM to raw Grad-CAM. Here the way goes from Grad-CAM to CAM.
+        28
+            You added height and width. Z counts the cells of a rectangle.
+        1
+            The maps are equal only after each is divided by its maximum. The raw numbers differ.
+    """,
 )
 
 
 # --- 3. Both kinds of weight, from the gradients
-
-
-def _two_weights(gradients):
-    w = gradients.sum((1, 2))  # the slides' last line
-    alpha = gradients.mean((1, 2))  # Grad-CAM's weights: w / Z
-    return alpha, w
 
 
 def _two_weights_reference(gradients: Tensor) -> tuple[Tensor, Tensor]:
@@ -153,53 +124,38 @@ def _pooled_gradients(rng: np.random.Generator) -> list[tuple]:
     return [((_weights(rng, c) / (h * w))[:, None, None].expand(c, h, w).contiguous(),) for c, h, w in shapes]
 
 
-two_weights = Exercise(
-    statement="Write two_weights(gradients): from dy/dA (C, h, w) of a mean-pooled net return (alpha, w), each (C,).",
-    solution=_two_weights,
-    reference=_two_weights_reference,
+@exercise(
+    "Write two_weights(gradients): from dy/dA (C, h, w) of a mean-pooled net return (alpha, w), each (C,).",
     inputs=_pooled_gradients,
-    misconceptions=[
-        Misconception(
-            lambda g: (g.mean((1, 2)), g.mean((1, 2))),
-            "alpha is right; for w you forgot Z: the mean is w / Z, the sum over the cells is w.",
-        ),
-        Misconception(
-            lambda g: (g.sum((1, 2)), g.sum((1, 2))),
-            "w is right; alpha is the mean of the gradients, and you took their sum.",
-        ),
-        Misconception(
-            lambda g: (g.sum((1, 2)), g.mean((1, 2))),
-            "The two are in the wrong order: alpha comes first, and alpha is the smaller one.",
-        ),
-        Misconception(
-            lambda g: (g.mean(0), g.sum(0)),
-            "That is the wrong axis: you averaged over the channels. Each channel keeps its own number; the cells are "
-            "averaged away.",
-        ),
-        Misconception(
-            lambda g: (g.relu().mean((1, 2)), g.relu().sum((1, 2))),
-            "The ReLU comes too early: it belongs behind the weighted sum of the channels. A weight may be negative.",
-        ),
-        Misconception(
-            lambda g: (g.mean((1, 2)), g.mean((1, 2)) / g[0].numel()),
-            "alpha is right; w = Z alpha, and you divided by Z instead.",
-        ),
-    ],
-    hints=[
-        "Equation (4) defines alpha; the slides' last line, equation (8), gives w.",
-        "Both reduce the last two axes: one by the mean, one by the sum.",
-        "alpha = gradients.mean((1, 2)). What must w be so that w = Z alpha?",
-    ],
+    reference=_two_weights_reference,
+    hints="""
+        Equation (4) defines alpha; the slides' last line, equation (8), gives w.
+        Both reduce the last two axes: one by the mean, one by the sum.
+        alpha = gradients.mean((1, 2)). What must w be so that w = Z alpha?
+    """,
+    mistakes="""
+        (gradients.mean((1, 2)), gradients.mean((1, 2)))
+            alpha is right; for w you forgot Z: the mean is w / Z, the sum over the cells is w.
+        (gradients.sum((1, 2)), gradients.sum((1, 2)))
+            w is right; alpha is the mean of the gradients, and you took their sum.
+        (gradients.sum((1, 2)), gradients.mean((1, 2)))
+            The two are in the wrong order: alpha comes first, and alpha is the smaller one.
+        (gradients.mean(0), gradients.sum(0))
+            That is the wrong axis: you averaged over the channels. Each channel keeps its own number; the cells are
+            averaged away.
+        (gradients.relu().mean((1, 2)), gradients.relu().sum((1, 2)))
+            The ReLU comes too early: it belongs behind the weighted sum of the channels. A weight may be negative.
+        (gradients.mean((1, 2)), gradients.mean((1, 2)) / gradients[0].numel())
+            alpha is right; w = Z alpha, and you divided by Z instead.
+    """,
 )
+def two_weights(gradients):
+    w = gradients.sum((1, 2))  # the slides' last line
+    alpha = gradients.mean((1, 2))  # Grad-CAM's weights: w / Z
+    return alpha, w
 
 
 # --- 4. Either pooling
-
-
-def _map_for_pooling(activations, weights, pooling):
-    z = activations[0].numel()
-    alpha = weights / z if pooling == "mean" else weights
-    return (alpha[:, None, None] * activations).sum(0)
 
 
 def _map_for_pooling_reference(activations: Tensor, weights: Tensor, pooling: str) -> Tensor:
@@ -213,61 +169,44 @@ def _scaled_map(activations: Tensor, weights: Tensor, factor: float) -> Tensor:
     return factor * torch.einsum("k,kij->ij", weights, activations)
 
 
-map_for_pooling = Exercise(
-    statement="Write map_for_pooling(activations, weights, pooling): raw Grad-CAM (h, w), without autograd, for "
-    'pooling "mean" or "sum".',
-    solution=_map_for_pooling,
-    reference=_map_for_pooling_reference,
+@exercise(
+    'Write map_for_pooling(activations, weights, pooling): raw Grad-CAM (h, w), without autograd, for pooling "mean" '
+    'or "sum".',
     inputs=lambda rng: [
         (_channels(rng, c, h, w), _weights(rng, c), pooling)
         for c, h, w in [(2, 2, 2), (5, 3, 4)]
         for pooling in ("mean", "sum")
     ],
-    misconceptions=[
-        Misconception(
-            lambda a, w, pooling: _scaled_map(a, w, 1),
-            "This is CAM for both poolings. With mean pooling every gradient is w / Z, so alpha is smaller by Z.",
-        ),
-        Misconception(
-            lambda a, w, pooling: _scaled_map(a, w, 1 / a[0].numel()),
-            "This divides by Z for both poolings. With sum pooling every gradient is w itself, and so is their mean.",
-        ),
-        Misconception(
-            lambda a, w, pooling: _scaled_map(a, w, 1 if pooling == "mean" else a[0].numel()),
-            "You summed the gradients: that gives w for mean pooling and Z w for sum pooling. Grad-CAM takes their "
-            "mean.",
-        ),
-        Misconception(
-            lambda a, w, pooling: _scaled_map(a, w, 1 if pooling == "mean" else 1 / a[0].numel()),
-            "The two poolings are the wrong way round: it is the mean that brings the 1 / Z.",
-        ),
-        Misconception(
-            lambda a, w, pooling: _scaled_map(a, w, a[0].numel() if pooling == "mean" else 1),
-            "You multiplied by Z. CAM is Z times raw Grad-CAM, so Grad-CAM is CAM *divided* by Z.",
-        ),
-        Misconception(
-            lambda a, w, pooling: _scaled_map(a, w, 1 / a.numel() if pooling == "mean" else 1),
-            "You divided by all C h w numbers, as activations.numel() counts them. Z counts the cells of one channel: "
-            "each channel is averaged by itself.",
-        ),
-        Misconception(
-            lambda a, w, pooling: _map_for_pooling(a, w, pooling).relu(),
-            "Asked for is the raw, signed map: leave out the ReLU.",
-        ),
-    ],
-    hints=[
-        "Work out dy/dA for both poolings first: how much does y rise if one cell rises by 1?",
-        "Mean pooling: w / Z in every cell. Sum pooling: w in every cell. Grad-CAM then takes the mean over the cells.",
-    ],
+    reference=_map_for_pooling_reference,
+    hints="""
+        Work out dy/dA for both poolings first: how much does y rise if one cell rises by 1?
+        Mean pooling: w / Z in every cell. Sum pooling: w in every cell. Grad-CAM then takes the mean over the cells.
+    """,
+    mistakes="""
+        _scaled_map(activations, weights, 1)
+            This is CAM for both poolings. With mean pooling every gradient is w / Z, so alpha is smaller by Z.
+        _scaled_map(activations, weights, 1 / activations[0].numel())
+            This divides by Z for both poolings. With sum pooling every gradient is w itself, and so is their mean.
+        _scaled_map(activations, weights, 1 if pooling == "mean" else activations[0].numel())
+            You summed the gradients: that gives w for mean pooling and Z w for sum pooling. Grad-CAM takes their mean.
+        _scaled_map(activations, weights, 1 if pooling == "mean" else 1 / activations[0].numel())
+            The two poolings are the wrong way round: it is the mean that brings the 1 / Z.
+        _scaled_map(activations, weights, activations[0].numel() if pooling == "mean" else 1)
+            You multiplied by Z. CAM is Z times raw Grad-CAM, so Grad-CAM is CAM *divided* by Z.
+        _scaled_map(activations, weights, 1 / activations.numel() if pooling == "mean" else 1)
+            You divided by all C h w numbers, as activations.numel() counts them. Z counts the cells of one channel:
+            each channel is averaged by itself.
+        map_for_pooling(activations, weights, pooling).relu()
+            Asked for is the raw, signed map: leave out the ReLU.
+    """,
 )
+def map_for_pooling(activations, weights, pooling):
+    z = activations[0].numel()
+    alpha = weights / z if pooling == "mean" else weights
+    return (alpha[:, None, None] * activations).sum(0)
 
 
 # --- 5. How concentrated is the evidence?
-
-
-def _share_of_strongest(cam_map, bias, n):
-    strongest = cam_map.flatten().topk(n).values.sum() / cam_map.numel()  # equation (11): mean, not sum
-    return strongest / (cam_map.mean() + bias)
 
 
 def _share_of_strongest_reference(cam_map: Tensor, bias: float, n: int) -> float:
@@ -287,62 +226,42 @@ def _cam_maps(rng: np.random.Generator) -> list[tuple]:
     return [*drawn, (torch.tensor([[-1.0, -2.0], [-3.0, 9.0]]), 0.5, 2)]
 
 
-share_of_strongest = Exercise(
-    statement="Write share_of_strongest(cam_map, bias, n): which share of the logit do the n strongest cells of a CAM "
-    "(h, w) carry, in a mean-pooled net?",
-    solution=_share_of_strongest,
-    reference=_share_of_strongest_reference,
+@exercise(
+    "Write share_of_strongest(cam_map, bias, n): which share of the logit do the n strongest cells of a CAM (h, w) "
+    "carry, in a mean-pooled net?",
     inputs=_cam_maps,
-    misconceptions=[
-        Misconception(
-            lambda m, bias, n: m.flatten().topk(n).values.sum() / (m.mean() + bias),
-            "You forgot Z: a cell of CAM contributes M / Z to the logit, not M.",
-        ),
-        Misconception(
-            lambda m, bias, n: m.flatten().topk(n).values.sum() / (m.sum() + bias),
-            "The bias is added to the mean of the map, not to its sum: sum + bias is no logit here.",
-        ),
-        Misconception(
-            lambda m, bias, n: m.flatten().topk(n).values.sum() / m.sum(),
-            "The bias is missing: this is the share of the map's sum, and the logit is the map's mean plus the bias.",
-        ),
-        Misconception(
-            lambda m, bias, n: m.flatten().topk(n).values.mean() / (m.mean() + bias),
-            "You took the mean over the n strongest cells. Each cell contributes M / Z, so divide their sum by Z, "
-            "not by n.",
-        ),
-        Misconception(
-            lambda m, bias, n: (m.flatten().topk(n).values.sum() / m.numel()) / (m.relu().mean() + bias),
-            "The ReLU comes too early: without its negative cells the map no longer adds up to the logit.",
-        ),
-        Misconception(
-            lambda m, bias, n: (m.relu().flatten().topk(n).values.sum() / m.numel()) / (m.mean() + bias),
-            "ReLU before ranking: where fewer than n cells are positive, the next ones are negative, and count.",
-        ),
-        Misconception(
-            lambda m, bias, n: (
-                (m.flatten()[m.flatten().abs().topk(n).indices].sum() / m.numel()) / (m.mean() + bias)
-            ),
-            "You ranked the cells by their absolute value, so a strongly negative one counts among the strongest. "
-            "Rank the signed values.",
-        ),
-        Misconception(
-            lambda m, bias, n: m.abs().flatten().topk(n).values.sum() / m.numel() / (m.mean() + bias),
-            "You took absolute values, so a strongly negative cell counts as evidence for the class. Rank and add the "
-            "signed values.",
-        ),
-        Misconception(
-            lambda m, bias, n: 100 * _share_of_strongest(m, bias, n),
-            "Right in percent; asked for is a share, in which 1.0 is all of the logit.",
-        ),
-        Misconception(
-            lambda m, bias, n: (m.flatten().topk(n).values.sum() / m.numel() + bias) / (m.mean() + bias),
-            "You added the bias to what the cells carry. It is part of the logit, but it belongs to no cell.",
-        ),
-    ],
-    hints=[
-        "Equation (11) writes the logit as a sum over cells plus the bias. What does one cell contribute?",
-        "cam_map.flatten().topk(n).values are the n largest cells; each contributes M / Z.",
-        "The logit itself is cam_map.mean() + bias.",
-    ],
+    reference=_share_of_strongest_reference,
+    hints="""
+        Equation (11) writes the logit as a sum over cells plus the bias. What does one cell contribute?
+        cam_map.flatten().topk(n).values are the n largest cells; each contributes M / Z.
+        The logit itself is cam_map.mean() + bias.
+    """,
+    mistakes="""
+        cam_map.flatten().topk(n).values.sum() / (cam_map.mean() + bias)
+            You forgot Z: a cell of CAM contributes M / Z to the logit, not M.
+        cam_map.flatten().topk(n).values.sum() / (cam_map.sum() + bias)
+            The bias is added to the mean of the map, not to its sum: sum + bias is no logit here.
+        cam_map.flatten().topk(n).values.sum() / cam_map.sum()
+            The bias is missing: this is the share of the map's sum, and the logit is the map's mean plus the bias.
+        cam_map.flatten().topk(n).values.mean() / (cam_map.mean() + bias)
+            You took the mean over the n strongest cells. Each cell contributes M / Z, so divide their sum by Z, not by
+            n.
+        (cam_map.flatten().topk(n).values.sum() / cam_map.numel()) / (cam_map.relu().mean() + bias)
+            The ReLU comes too early: without its negative cells the map no longer adds up to the logit.
+        (cam_map.relu().flatten().topk(n).values.sum() / cam_map.numel()) / (cam_map.mean() + bias)
+            ReLU before ranking: where fewer than n cells are positive, the next ones are negative, and count.
+        (cam_map.flatten()[cam_map.flatten().abs().topk(n).indices].sum() / cam_map.numel()) / (cam_map.mean() + bias)
+            You ranked the cells by their absolute value, so a strongly negative one counts among the strongest. Rank
+            the signed values.
+        cam_map.abs().flatten().topk(n).values.sum() / cam_map.numel() / (cam_map.mean() + bias)
+            You took absolute values, so a strongly negative cell counts as evidence for the class. Rank and add the
+            signed values.
+        100 * share_of_strongest(cam_map, bias, n)
+            Right in percent; asked for is a share, in which 1.0 is all of the logit.
+        (cam_map.flatten().topk(n).values.sum() / cam_map.numel() + bias) / (cam_map.mean() + bias)
+            You added the bias to what the cells carry. It is part of the logit, but it belongs to no cell.
+    """,
 )
+def share_of_strongest(cam_map, bias, n):
+    strongest = cam_map.flatten().topk(n).values.sum() / cam_map.numel()  # equation (11): mean, not sum
+    return strongest / (cam_map.mean() + bias)

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .engine import Exercise, Misconception
-
-
-def _overlap(a, b):
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    inside = max(0, width) * max(0, height)
-    area_a, area_b = ((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
-    return inside / (area_a + area_b - inside)
+from .engine import exercise
 
 
 def _pixels(box):
@@ -66,63 +58,42 @@ def _draw_boxes(rng):
     return fixed + drawn
 
 
-overlap = Exercise(
-    statement="Equation (2): intersection over union of two half-open boxes (x0, y0, x1, y1).",
-    solution=_overlap,
-    reference=_overlap_by_counting,
+@exercise(
+    "Equation (2): intersection over union of two half-open boxes (x0, y0, x1, y1).",
     inputs=_draw_boxes,
-    misconceptions=[
-        Misconception(
-            lambda a, b: _inside(a, b) / min(_area(a), _area(b)),
-            "You divided by the smaller box. Then a tiny box anywhere inside a large one scores 1: divide by the "
-            "union.",
-        ),
-        Misconception(
-            lambda a, b: _inside(a, b) / (_area(a) + _area(b)),
-            "The intersection is counted twice in your union, once with each box: even two equal boxes score 1/2. "
-            "Subtract it once.",
-        ),
-        Misconception(
-            lambda a, b: _inside(a, b) / _area(b),
-            "You divided by the area of the second box alone: a box around the whole picture would always score 1.",
-        ),
-        Misconception(
-            lambda a, b: _ratio(_sides(a, b)[0] * _sides(a, b)[1], a, b),
-            "Where two boxes do not meet, width or height of the intersection comes out negative, and the product of "
-            "two negative sides even counts as an overlap. Cut each side off at 0.",
-        ),
-        Misconception(
-            lambda a, b: _ratio(max(0, _sides(a, b)[0] * _sides(a, b)[1]), a, b),
-            "You cut off the product instead of the sides: two negative sides still make a positive area. Cut off "
-            "width and height, each at 0.",
-        ),
-        Misconception(
-            _last_pixels_inside,
-            "You added 1 to every side. That is right for boxes that name the last pixel inside, as ILSVRC's files do. "
-            "These are half-open: x1 - x0 is the width, and boxes that only touch have nothing in common.",
-        ),
-        Misconception(
-            lambda a, b: _inside(a, b) / ((max(a[2], b[2]) - min(a[0], b[0])) * (max(a[3], b[3]) - min(a[1], b[1]))),
-            "You divided by the box around both. The union is smaller: it leaves out the corners that neither covers.",
-        ),
-    ],
-    hints=[
-        "The intersection reaches from the larger of the two x0 to the smaller of the two x1; likewise in y.",
-        "max(0, ...) around each of its sides, before they are multiplied.",
-        "The union is the sum of both areas, less the intersection.",
-    ],
-)  # fmt: skip
-
-
-def _largest_box(mask):
-    from scipy import ndimage
-
-    components, number = ndimage.label(mask, np.ones((3, 3)))
-    if number == 0:
-        return None
-    largest = 1 + np.bincount(components.ravel())[1:].argmax()
-    rows, columns = np.nonzero(components == largest)
-    return (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+    reference=_overlap_by_counting,
+    hints="""
+        The intersection reaches from the larger of the two x0 to the smaller of the two x1; likewise in y.
+        max(0, ...) around each of its sides, before they are multiplied.
+        The union is the sum of both areas, less the intersection.
+    """,
+    mistakes="""
+        _inside(a, b) / min(_area(a), _area(b))
+            You divided by the smaller box. Then a tiny box anywhere inside a large one scores 1: divide by the union.
+        _inside(a, b) / (_area(a) + _area(b))
+            The intersection is counted twice in your union, once with each box: even two equal boxes score 1/2.
+            Subtract it once.
+        _inside(a, b) / _area(b)
+            You divided by the area of the second box alone: a box around the whole picture would always score 1.
+        _ratio(_sides(a, b)[0] * _sides(a, b)[1], a, b)
+            Where two boxes do not meet, width or height of the intersection comes out negative, and the product of two
+            negative sides even counts as an overlap. Cut each side off at 0.
+        _ratio(max(0, _sides(a, b)[0] * _sides(a, b)[1]), a, b)
+            You cut off the product instead of the sides: two negative sides still make a positive area. Cut off width
+            and height, each at 0.
+        _last_pixels_inside(a, b)
+            You added 1 to every side. That is right for boxes that name the last pixel inside, as ILSVRC's files do.
+            These are half-open: x1 - x0 is the width, and boxes that only touch have nothing in common.
+        _inside(a, b) / ((max(a[2], b[2]) - min(a[0], b[0])) * (max(a[3], b[3]) - min(a[1], b[1])))
+            You divided by the box around both. The union is smaller: it leaves out the corners that neither covers.
+    """,
+)
+def overlap(a, b):
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    inside = max(0, width) * max(0, height)
+    area_a, area_b = ((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
+    return inside / (area_a + area_b - inside)
 
 
 def _plain(box):
@@ -167,16 +138,6 @@ def _box_area(part):
     return (x1 - x0) * (y1 - y0)
 
 
-def _rows_first(mask):
-    x0, y0, x1, y1 = _largest_box(mask)
-    return (y0, x0, y1, x1)
-
-
-def _corner_and_size(mask):
-    x0, y0, x1, y1 = _largest_box(mask)
-    return (x0, y0, x1 - x0, y1 - y0)
-
-
 def _draw_masks(rng):
     """Random ones, and one each on which a likely mistake shows. No two components share the largest size."""
     diagonal = np.zeros((5, 9), dtype=bool)
@@ -196,67 +157,51 @@ def _draw_masks(rng):
     return [(mask,) for mask in (diagonal, hollow, one, *drawn)]
 
 
-largest_box = Exercise(
-    statement="The half-open box (x0, y0, x1, y1) around the largest component of a mask.",
-    solution=_largest_box,
-    reference=_largest_box_by_flooding,
+@exercise(
+    "The half-open box (x0, y0, x1, y1) around the largest component of a mask.",
     inputs=_draw_masks,
+    reference=_largest_box_by_flooding,
     run=lambda answer, mask: _plain(answer(mask)),
-    misconceptions=[
-        Misconception(
-            lambda mask: _around([place for part in _parts_by_flooding(mask) for place in part]),
-            "That is the box around everything that is marked. One stray pixel in a corner would stretch it over the "
-            "picture: take the largest component alone.",
-        ),
-        Misconception(
-            lambda mask: _largest_box_by_flooding(mask, beyond=0),
-            "Your x1 and y1 are the last pixels inside. In a half-open box they are the first outside: add 1, or the "
-            "box of a single pixel is empty.",
-        ),
-        Misconception(
-            lambda mask: _largest_box_by_flooding(mask, diagonal=False),
-            "You counted neighbors by side alone (scipy's default). Here pixels that touch by a corner belong "
-            "together: give ndimage.label a structure of 3 x 3 ones.",
-        ),
-        Misconception(
-            lambda mask: _around(max(_parts_by_flooding(mask), key=_box_area)),
-            "You took the component with the largest box. The largest component is the one with the most pixels: a "
-            "long thin hook has a large box and few pixels.",
-        ),
-        Misconception(
-            lambda mask: _around(_parts_by_flooding(mask)[0]),
-            "You took the first component in reading order. Count the pixels of each: np.bincount(labels.ravel()), "
-            "without the background.",
-        ),
-        Misconception(
-            _rows_first,
-            "Rows and columns are exchanged: x counts columns, y counts rows, and a box begins with x.",
-        ),
-        Misconception(
-            _corner_and_size,
-            "You gave width and height. Here a box is (x0, y0, x1, y1), with two corners.",
-        ),
-    ],
-    hints=[
-        "labels, number = ndimage.label(mask, np.ones((3, 3))): 0 is the background, 1 to number the components.",
-        "np.bincount(labels.ravel())[1:] counts the pixels of each component.",
-        "rows, columns = np.nonzero(labels == largest); the box ends one beyond the last row and column.",
-    ],
+    hints="""
+        labels, number = ndimage.label(mask, np.ones((3, 3))): 0 is the background, 1 to number the components.
+        np.bincount(labels.ravel())[1:] counts the pixels of each component.
+        rows, columns = np.nonzero(labels == largest); the box ends one beyond the last row and column.
+    """,
+    mistakes="""
+        _around([place for part in _parts_by_flooding(mask) for place in part])
+            That is the box around everything that is marked. One stray pixel in a corner would stretch it over the
+            picture: take the largest component alone.
+        _largest_box_by_flooding(mask, beyond=0)
+            Your x1 and y1 are the last pixels inside. In a half-open box they are the first outside: add 1, or the box
+            of a single pixel is empty.
+        _largest_box_by_flooding(mask, diagonal=False)
+            You counted neighbors by side alone (scipy's default). Here pixels that touch by a corner belong together:
+            give ndimage.label a structure of 3 x 3 ones.
+        _around(max(_parts_by_flooding(mask), key=_box_area))
+            You took the component with the largest box. The largest component is the one with the most pixels: a long
+            thin hook has a large box and few pixels.
+        _around(_parts_by_flooding(mask)[0])
+            You took the first component in reading order. Count the pixels of each: np.bincount(labels.ravel()),
+            without the background.
+        tuple(largest_box(mask)[side] for side in (1, 0, 3, 2))
+            Rows and columns are exchanged: x counts columns, y counts rows, and a box begins with x.
+        (lambda x0, y0, x1, y1: (x0, y0, x1 - x0, y1 - y0))(*largest_box(mask))
+            You gave width and height. Here a box is (x0, y0, x1, y1), with two corners.
+    """,
 )
+def largest_box(mask):
+    from scipy import ndimage
+
+    components, number = ndimage.label(mask, np.ones((3, 3)))
+    if number == 0:
+        return None
+    largest = 1 + np.bincount(components.ravel())[1:].argmax()
+    rows, columns = np.nonzero(components == largest)
+    return (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
 
 
 def _iou(a, b):
     return _ratio(_inside(a, b), a, b)
-
-
-def _error(guesses, boxes, labels, instances, top):
-    misses = 0
-    for row, found, label, truth in zip(guesses, boxes, labels, instances, strict=True):
-        misses += not any(
-            guess == label and any(_iou(box, one) >= 0.5 for one in truth)
-            for guess, box in zip(row[:top], found[:top], strict=True)
-        )
-    return misses / len(labels)
 
 
 def _error_by_counting(guesses, boxes, labels, instances, top):
@@ -270,51 +215,27 @@ def _error_by_counting(guesses, boxes, labels, instances, top):
     return 1 - hits / len(labels)
 
 
-def _share_missed(hit):
-    def answer(guesses, boxes, labels, instances, top):
-        rows = zip(guesses, boxes, labels, instances, strict=True)
-        hits = [hit(row[:top], found[:top], label, truth) for row, found, label, truth in rows]
-        return 1 - sum(hits) / len(hits)
-
-    return answer
+def _overlaps(box, truth):
+    return [_iou(box, one) for one in truth]
 
 
-def _best(box, truth):
-    return max(_iou(box, one) for one in truth)
+def _error_if(fits, guesses, boxes, labels, instances, top):
+    """The error where a box counts if ``fits(box, truth)``."""
+    rows = zip(guesses, boxes, labels, instances, strict=True)
+    hits = [
+        any(guess == label and fits(box, truth) for guess, box in zip(row[:top], found[:top], strict=True))
+        for row, found, label, truth in rows
+    ]
+    return 1 - sum(hits) / len(hits)
 
 
-def _pairs(row, found, label):
-    return [box for guess, box in zip(row, found, strict=True) if guess == label]
-
-
-@_share_missed
-def _class_and_box_apart(row, found, label, truth):
-    return label in row and any(_best(box, truth) >= 0.5 for box in found)
-
-
-@_share_missed
-def _box_alone(row, found, label, truth):
-    return any(_best(box, truth) >= 0.5 for box in found)
-
-
-@_share_missed
-def _class_alone(row, found, label, truth):
-    return label in row
-
-
-@_share_missed
-def _first_instance(row, found, label, truth):
-    return any(_iou(box, truth[0]) >= 0.5 for box in _pairs(row, found, label))
-
-
-@_share_missed
-def _all_instances(row, found, label, truth):
-    return any(all(_iou(box, one) >= 0.5 for one in truth) for box in _pairs(row, found, label))
-
-
-@_share_missed
-def _strictly_more(row, found, label, truth):
-    return any(_best(box, truth) > 0.5 for box in _pairs(row, found, label))
+def _class_and_box_apart(guesses, boxes, labels, instances, top):
+    rows = zip(guesses, boxes, labels, instances, strict=True)
+    hits = [
+        label in row[:top] and any(max(_overlaps(box, truth)) >= 0.5 for box in found[:top])
+        for row, found, label, truth in rows
+    ]
+    return 1 - sum(hits) / len(hits)
 
 
 def _draw_results(rng):
@@ -343,50 +264,41 @@ def _draw_results(rng):
     return cases
 
 
-error = Exercise(
-    statement="Equation (3): ILSVRC's localization error among the first `top` guesses.",
-    solution=_error,
-    reference=_error_by_counting,
+@exercise(
+    "Equation (3): ILSVRC's localization error among the first `top` guesses.",
     inputs=_draw_results,
-    misconceptions=[
-        Misconception(
-            _class_and_box_apart,
-            "You asked for the class and for the box apart: one guess may bring the right name and another the right "
-            "place. One and the same guess must bring both.",
-        ),
-        Misconception(
-            _box_alone,
-            "You forgot the class: a good box under the wrong name is a miss.",
-        ),
-        Misconception(
-            _class_alone,
-            "That is the classification error. A hit needs an IoU of at least 0.5 with an instance as well.",
-        ),
-        Misconception(
-            _first_instance,
-            "You compared with the first instance only. Any instance of the label is enough.",
-        ),
-        Misconception(
-            _all_instances,
-            "You asked for an overlap with every instance. No single box could do that for two objects: any one is "
-            "enough.",
-        ),
-        Misconception(
-            _strictly_more,
-            "An IoU of exactly 0.5 is a hit in ILSVRC: >=, not >.",
-        ),
-        Misconception(
-            lambda guesses, boxes, labels, instances, top: 1 - _error(guesses, boxes, labels, instances, top),
-            "You returned the share of hits. The error is the share of images without one.",
-        ),
-        Misconception(
-            lambda guesses, boxes, labels, instances, top: _error(guesses, boxes, labels, instances, 3),
-            "You looked at all guesses. Only the first `top` count.",
-        ),
-    ],
-    hints=[
-        "An image is a hit if for any guess j < top: guesses[n][j] == labels[n] and its box fits any instance.",
-        "Two nested any(...): over the guesses with their boxes, and over the instances.",
-        "zip(row[:top], found[:top]) keeps each guess beside its own box.",
-    ],
+    reference=_error_by_counting,
+    hints="""
+        An image is a hit if for any guess j < top: guesses[n][j] == labels[n] and its box fits any instance.
+        Two nested any(...): over the guesses with their boxes, and over the instances.
+        zip(row[:top], found[:top]) keeps each guess beside its own box.
+    """,
+    mistakes="""
+        _class_and_box_apart(guesses, boxes, labels, instances, top)
+            You asked for the class and for the box apart: one guess may bring the right name and another the right
+            place. One and the same guess must bring both.
+        error([[label] * top for label in labels], boxes, labels, instances, top)
+            You forgot the class: a good box under the wrong name is a miss.
+        error(guesses, [[truth[0]] * top for truth in instances], labels, instances, top)
+            That is the classification error. A hit needs an IoU of at least 0.5 with an instance as well.
+        error(guesses, boxes, labels, [truth[:1] for truth in instances], top)
+            You compared with the first instance only. Any instance of the label is enough.
+        _error_if(lambda box, truth: min(_overlaps(box, truth)) >= 0.5, guesses, boxes, labels, instances, top)
+            You asked for an overlap with every instance. No single box could do that for two objects: any one is
+            enough.
+        _error_if(lambda box, truth: max(_overlaps(box, truth)) > 0.5, guesses, boxes, labels, instances, top)
+            An IoU of exactly 0.5 is a hit in ILSVRC: >=, not >.
+        1 - error(guesses, boxes, labels, instances, top)
+            You returned the share of hits. The error is the share of images without one.
+        error(guesses, boxes, labels, instances, 3)
+            You looked at all guesses. Only the first `top` count.
+    """,
 )
+def error(guesses, boxes, labels, instances, top):
+    misses = 0
+    for row, found, label, truth in zip(guesses, boxes, labels, instances, strict=True):
+        misses += not any(
+            guess == label and any(_iou(box, one) >= 0.5 for one in truth)
+            for guess, box in zip(row[:top], found[:top], strict=True)
+        )
+    return misses / len(labels)

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .engine import Exercise, Misconception
-
-
-def _iou(found, truth):
-    union = (found | truth).sum()
-    if union == 0:
-        return float("nan")
-    return float((found & truth).sum() / union)
+from .engine import exercise
 
 
 def _iou_by_sets(found, truth):
@@ -27,69 +20,46 @@ def _masks(rng):
     return [(draw(0.4), draw(0.6)), (draw(0.1), draw(0.3)), (empty, draw(0.2)), (empty, empty.clone())]
 
 
-def _guarded(share):
-    """A wrong share with the right answer for two empty masks, so that only the one mistake shows."""
-    return lambda found, truth: float(share(found, truth)) if (found | truth).any() else float("nan")
+def _unless_empty(union, share):
+    """The right answer for two empty masks, so that only the one mistake shows."""
+    return float(share) if union.any() else float("nan")
 
 
-iou = Exercise(
-    statement="Intersection over union of two masks; NaN where both are empty.",
-    solution=_iou,
-    reference=_iou_by_sets,
+@exercise(
+    "Intersection over union of two masks; NaN where both are empty.",
     inputs=_masks,
-    misconceptions=[
-        Misconception(
-            lambda found, truth: float((found == truth).float().mean()),
-            "That is pixel accuracy: background that both leave out counts as agreement, so that a small object can be "
-            "missed altogether and the score stays near 1. Divide by the union of the two masks.",
-        ),
-        Misconception(
-            _guarded(lambda found, truth: 2 * (found & truth).sum() / (found.sum() + truth.sum())),
-            "That is the Dice coefficient, 2 |A and B| / (|A| + |B|). It orders pairs of masks as IoU does, but is "
-            "never smaller: 0.5 of IoU is 0.67 of Dice.",
-        ),
-        Misconception(
-            _guarded(lambda found, truth: (found & truth).sum() / truth.sum()),
-            "You divided by the true mask alone: that is recall, and a mask of the whole image would get 1.",
-        ),
-        Misconception(
-            lambda found, truth: (
-                float((found & truth).sum() / found.sum()) if (found | truth).any() else float("nan")
-            ),
-            "You divided by the found mask alone: that is precision; a mask of one right pixel would get 1.",
-        ),
-        Misconception(
-            lambda found, truth: float((found & truth).sum() / (found | truth).sum().clamp(min=1)),
-            "Two empty masks: you answered 0, which says that the masks disagree. Nothing was to be found and nothing "
-            "was: that is no measurement. Return float('nan').",
-        ),
-        Misconception(
-            lambda found, truth: (
-                float((found & truth).sum() / (found | truth).sum()) if (found | truth).any() else 1.0
-            ),
-            "Two empty masks: you answered 1. A mean over images would then rise with every image that lacks the "
-            "class. Return float('nan'), and count these cases.",
-        ),
-        Misconception(
-            _guarded(lambda found, truth: (found & truth).sum() / (found.sum() + truth.sum())),
-            "You added the two areas. Pixels that are in both are then counted twice below: |A or B| = |A| + |B| - "
-            "|A and B|.",
-        ),
-    ],
-    hints=[
-        "& and | of two bool tensors are their intersection and union; .sum() counts.",
-        "What is 0 / 0? Look at the union before you divide.",
-    ],
+    reference=_iou_by_sets,
+    hints="""
+        & and | of two bool tensors are their intersection and union; .sum() counts.
+        What is 0 / 0? Look at the union before you divide.
+    """,
+    mistakes="""
+        float((found == truth).float().mean())
+            That is pixel accuracy: background that both leave out counts as agreement, so that a small object can be
+            missed altogether and the score stays near 1. Divide by the union of the two masks.
+        _unless_empty(found | truth, 2 * (found & truth).sum() / (found.sum() + truth.sum()))
+            That is the Dice coefficient, 2 |A and B| / (|A| + |B|). It orders pairs of masks as IoU does, but is never
+            smaller: 0.5 of IoU is 0.67 of Dice.
+        _unless_empty(found | truth, (found & truth).sum() / truth.sum())
+            You divided by the true mask alone: that is recall, and a mask of the whole image would get 1.
+        _unless_empty(found | truth, (found & truth).sum() / found.sum())
+            You divided by the found mask alone: that is precision; a mask of one right pixel would get 1.
+        float((found & truth).sum() / (found | truth).sum().clamp(min=1))
+            Two empty masks: you answered 0, which says that the masks disagree. Nothing was to be found and nothing
+            was: that is no measurement. Return float('nan').
+        float((found & truth).sum() / (found | truth).sum()) if (found | truth).any() else 1.0
+            Two empty masks: you answered 1. A mean over images would then rise with every image that lacks the class.
+            Return float('nan'), and count these cases.
+        _unless_empty(found | truth, (found & truth).sum() / (found.sum() + truth.sum()))
+            You added the two areas. Pixels that are in both are then counted twice below: |A or B| = |A| + |B| - |A and
+            B|.
+    """,
 )
-
-
-def _seeds(heat, c, foreground, background):
-    peak = heat.max()
-    seeds = torch.full(heat.shape, -1)
-    if peak > 0:
-        seeds[heat < background * peak] = 0
-        seeds[heat >= foreground * peak] = 1 + c
-    return seeds
+def iou(found, truth):
+    union = (found | truth).sum()
+    if union == 0:
+        return float("nan")
+    return float((found & truth).sum() / union)
 
 
 def _seeds_by_loop(heat, c, foreground, background):
@@ -104,21 +74,14 @@ def _seeds_by_loop(heat, c, foreground, background):
     return torch.tensor([[label(value) for value in row] for row in values])
 
 
-def _without_rest(heat, c, foreground, background):
-    seeds = torch.zeros(heat.shape, dtype=torch.long)
-    if heat.max() > 0:
-        seeds[heat >= foreground * heat.max()] = 1 + c
-    else:
-        seeds[:] = -1
-    return seeds
+def _labels(heat, label, upper, lower):
+    return torch.where(heat >= upper, label, torch.where(heat < lower, 0, -1))
 
 
-seeds = Exercise(
-    statement="Seeds from one heat-map: 1 + c at the top, 0 at the bottom, -1 in between.",
-    solution=_seeds,
-    reference=_seeds_by_loop,
-    inputs=lambda rng: (
-        [
+@exercise(
+    "Seeds from one heat-map: 1 + c at the top, 0 at the bottom, -1 in between.",
+    inputs=lambda rng: [
+        *(
             (torch.tensor(rng.random((4, 5))) * scale, c, fg, bg)
             for scale, c, fg, bg in [
                 (1.0, 0, 0.5, 0.1),
@@ -126,97 +89,56 @@ seeds = Exercise(
                 (0.2, 9, 0.4, 0.2),
                 (0.0, 2, 0.5, 0.1),
             ]
-        ]
-        + [(torch.tensor([[1.0, 0.5], [0.25, 0.0]]), 3, 0.5, 0.125)]
-    ),  # 0.5 lies on the threshold
-    misconceptions=[
-        Misconception(
-            _without_rest,
-            "Everything that is not foreground became background (or did you swap the two thresholds?). Between them "
-            "the map is not sure: leave these pixels unlabeled (-1), or the network learns that a good part of the "
-            "object is background.",
         ),
-        Misconception(
-            lambda heat, c, foreground, background: torch.where(
-                heat >= foreground, 1 + c, torch.where(heat < background, 0, -1)
-            ),
-            "You compared with the thresholds themselves. They are shares of the map's maximum, which is not always 1.",
-        ),
-        Misconception(
-            lambda heat, c, foreground, background: torch.where(
-                _seeds(heat, c, foreground, background) == 1 + c,
-                c,
-                _seeds(heat, c, foreground, background),
-            ),
-            "Class c became c. Number 0 is the background's, so class c is 1 + c: else class 0 *is* background.",
-        ),
-        Misconception(
-            lambda heat, c, foreground, background: torch.where(
-                heat >= foreground * heat.max(), 1 + c, torch.where(heat < background * heat.max(), 0, -1)
-            ),
-            "An empty map: each of its pixels reaches 50% of a maximum of 0, so you labeled the whole image as the "
-            "object. A map without evidence gives no seeds: -1 everywhere.",
-        ),
-        Misconception(
-            lambda heat, c, foreground, background: (
-                _seeds(heat, c, foreground, background) if heat.max() > 0 else torch.zeros_like(heat).long()
-            ),
-            "An empty map: it became background everywhere, as it does, too, if its maximum is clamped to a small "
-            "number. The image shows the class, the map only fails to say where: -1 everywhere.",
-        ),
-        Misconception(
-            lambda heat, c, foreground, background: _seeds(heat - heat.min(), c, foreground, background),
-            "You moved the minimum to 0 first. The thresholds are shares of the maximum; zero means no evidence, and "
-            "stays where it is.",
-        ),
-        Misconception(
-            lambda heat, c, foreground, background: _seeds(heat, c, background, foreground),
-            "The two thresholds are swapped: `foreground`, the higher one, is where the object begins.",
-        ),
-        Misconception(
-            lambda heat, c, foreground, background: torch.where(
-                heat >= foreground * heat.max(), 1 + c, torch.zeros_like(heat).long()
-            ),
-            "Two things. What is not foreground became background: between the thresholds the map is not sure, and "
-            "the label is -1. And each pixel of an empty map reaches 50% of a maximum of 0: treat it by itself.",
-        ),
-        Misconception(
-            lambda heat, c, foreground, background: torch.where(
-                heat >= foreground * heat.max(), c, torch.where(heat < background * heat.max(), 0, -1)
-            ),
-            "Two things. Class c became c, but number 0 is the background's: class c is 1 + c. And each pixel of an "
-            "empty map reaches 50% of a maximum of 0: it needs a case of its own.",
-        ),
-        Misconception(
-            lambda heat, c, foreground, background: (
-                torch.where(heat >= foreground, 1 + c, torch.where(heat < background, 0, -1))
-                if heat.max() > 0
-                else torch.full(heat.shape, -1)
-            ),
-            "The empty map is right. For the others, you compared with the thresholds themselves: they are shares of "
-            "the map's maximum, which is not always 1.",
-        ),
-        Misconception(
-            lambda heat, c, foreground, background: torch.where(
-                heat == foreground * heat.max(), -1, _seeds(heat, c, foreground, background)
-            ),
-            "A pixel exactly on the upper threshold belongs to the object: equation (2) has >= there, not >.",
-        ),
+        (torch.tensor([[1.0, 0.5], [0.25, 0.0]]), 3, 0.5, 0.125),  # 0.5 lies on the threshold
     ],
-    hints=[
-        "Begin with torch.full(heat.shape, -1): nothing is known.",
-        "Both thresholds are shares of heat.max(); a maximum of 0 means that there are no seeds.",
-        "seeds[heat >= ...] = 1 + c assigns to the pixels where the condition holds.",
-    ],
+    reference=_seeds_by_loop,
+    called="seeds_of",
+    hints="""
+        Begin with torch.full(heat.shape, -1): nothing is known.
+        Both thresholds are shares of heat.max(); a maximum of 0 means that there are no seeds.
+        seeds[heat >= ...] = 1 + c assigns to the pixels where the condition holds.
+    """,
+    mistakes="""
+        seeds(heat, c, foreground, foreground)
+            Everything that is not foreground became background (or did you swap the two thresholds?). Between them the
+            map is not sure: leave these pixels unlabeled (-1), or the network learns that a good part of the object is
+            background.
+        _labels(heat, 1 + c, foreground, background)
+            You compared with the thresholds themselves. They are shares of the map's maximum, which is not always 1.
+        torch.where(seeds(heat, c, foreground, background) == 1 + c, c, seeds(heat, c, foreground, background))
+            Class c became c. Number 0 is the background's, so class c is 1 + c: else class 0 *is* background.
+        _labels(heat, 1 + c, foreground * heat.max(), background * heat.max())
+            An empty map: each of its pixels reaches 50% of a maximum of 0, so you labeled the whole image as the
+            object. A map without evidence gives no seeds: -1 everywhere.
+        seeds(heat, c, foreground, background) if heat.max() > 0 else torch.zeros_like(heat).long()
+            An empty map: it became background everywhere, as it does, too, if its maximum is clamped to a small number.
+            The image shows the class, the map only fails to say where: -1 everywhere.
+        seeds(heat - heat.min(), c, foreground, background)
+            You moved the minimum to 0 first. The thresholds are shares of the maximum; zero means no evidence, and
+            stays where it is.
+        seeds(heat, c, background, foreground)
+            The two thresholds are swapped: `foreground`, the higher one, is where the object begins.
+        torch.where(heat >= foreground * heat.max(), 1 + c, 0)
+            Two things. What is not foreground became background: between the thresholds the map is not sure, and the
+            label is -1. And each pixel of an empty map reaches 50% of a maximum of 0: treat it by itself.
+        _labels(heat, c, foreground * heat.max(), background * heat.max())
+            Two things. Class c became c, but number 0 is the background's: class c is 1 + c. And each pixel of an empty
+            map reaches 50% of a maximum of 0: it needs a case of its own.
+        _labels(heat, 1 + c, foreground, background) if heat.max() > 0 else torch.full(heat.shape, -1)
+            The empty map is right. For the others, you compared with the thresholds themselves: they are shares of the
+            map's maximum, which is not always 1.
+        torch.where(heat == foreground * heat.max(), -1, seeds(heat, c, foreground, background))
+            A pixel exactly on the upper threshold belongs to the object: equation (2) has >= there, not >.
+    """,
 )
-
-
-def _seeding(log_f, seeds):
-    labeled = seeds != -1
-    if not labeled.any():
-        return log_f.sum() * 0
-    chosen = log_f.gather(0, seeds.clamp(min=0)[None])[0]  # log f_(u, S_u), where u has a seed
-    return -chosen[labeled].mean()
+def seeds(heat, c, foreground, background):
+    peak = heat.max()
+    seeds = torch.full(heat.shape, -1)
+    if peak > 0:
+        seeds[heat < background * peak] = 0
+        seeds[heat >= foreground * peak] = 1 + c
+    return seeds
 
 
 def _seeding_by_loop(log_f, seeds):
@@ -244,73 +166,50 @@ def _class_by_class(log_f, seeds):
     return torch.stack(losses).mean() if losses else log_f.sum() * 0
 
 
-seeding = Exercise(
-    statement="Equation (3): the mean of -log f over the pixels that have a seed, and only those.",
-    solution=_seeding,
-    reference=_seeding_by_loop,
+@exercise(
+    "Equation (3): the mean of -log f over the pixels that have a seed, and only those.",
     inputs=_seeding_inputs,
-    misconceptions=[
-        Misconception(
-            lambda log_f, seeds: -_picked(log_f, seeds).mean(),
-            "Unlabeled pixels were counted as background (-1 was clamped to 0). The loss must not know what the "
-            "network says there: leave them out before you take the mean.",
-        ),
-        Misconception(
-            lambda log_f, seeds: -torch.where(seeds != -1, _picked(log_f, seeds), 0).mean(),
-            "The sum is right, but you divided by the number of all pixels. Divide by the number of labeled ones, or "
-            "an image with few seeds hardly counts.",
-        ),
-        Misconception(
-            lambda log_f, seeds: -torch.where(seeds != -1, _picked(log_f, seeds), 0).sum(),
-            "That is the sum. Equation (3) divides by |S|, the number of pixels with a seed.",
-        ),
-        Misconception(
-            lambda log_f, seeds: -log_f.gather(0, (seeds % len(log_f))[None])[0].mean(),
-            "log_f[-1] is the last class in Python: you trained unlabeled pixels on it. Leave them out.",
-        ),
-        Misconception(
-            lambda log_f, seeds: _picked(log_f, seeds)[seeds != -1].sum() / (seeds != -1).sum().clamp(min=1),
-            "The sign: log f is negative, and a loss falls when the network gets better. Put a minus before it.",
-        ),
-        Misconception(
-            lambda log_f, seeds: _picked(log_f, seeds)[seeds != -1].mean(),
-            "Two things. The sign: log f is negative, and the loss has a minus before it. And the mean over no pixels "
-            "is NaN: return 0 for an image without seeds.",
-        ),
-        Misconception(
-            lambda log_f, seeds: -_picked(log_f, seeds)[seeds > 0].mean(),
-            "Two things. The background's seeds count, too: only -1 is unlabeled. And the mean over no pixels is NaN: "
-            "return 0 for an image without seeds.",
-        ),
-        Misconception(
-            _class_by_class,
-            "You took the mean for each class, then the mean of these. In equation (3) every labeled pixel counts the "
-            "same, whatever its class.",
-        ),
-        Misconception(
-            lambda log_f, seeds: (
-                -(_picked(log_f, seeds) * (seeds > 0)).sum() / (seeds > 0).sum().clamp(min=1)
-            ),
-            "You left out the background's seeds, too. Only -1 is unlabeled; 0 is a class like the others.",
-        ),
-        Misconception(
-            lambda log_f, seeds: -_picked(log_f, seeds)[seeds != -1].mean(),
-            "An image without any seed: the mean over no pixels is NaN, and one such image would ruin the training. "
-            "Return 0 for it.",
-        ),
-    ],
-    hints=[
-        "labeled = seeds != -1 says which pixels count.",
-        "log_f.gather(0, index[None])[0] picks one class for each pixel; the index must not be negative.",
-        "The mean over no pixels at all is NaN: return 0 for an image without seeds.",
-    ],
+    reference=_seeding_by_loop,
+    hints="""
+        labeled = seeds != -1 says which pixels count.
+        log_f.gather(0, index[None])[0] picks one class for each pixel; the index must not be negative.
+        The mean over no pixels at all is NaN: return 0 for an image without seeds.
+    """,
+    mistakes="""
+        -_picked(log_f, seeds).mean()
+            Unlabeled pixels were counted as background (-1 was clamped to 0). The loss must not know what the network
+            says there: leave them out before you take the mean.
+        -torch.where(seeds != -1, _picked(log_f, seeds), 0).mean()
+            The sum is right, but you divided by the number of all pixels. Divide by the number of labeled ones, or an
+            image with few seeds hardly counts.
+        -torch.where(seeds != -1, _picked(log_f, seeds), 0).sum()
+            That is the sum. Equation (3) divides by |S|, the number of pixels with a seed.
+        -log_f.gather(0, (seeds % len(log_f))[None])[0].mean()
+            log_f[-1] is the last class in Python: you trained unlabeled pixels on it. Leave them out.
+        _picked(log_f, seeds)[seeds != -1].sum() / (seeds != -1).sum().clamp(min=1)
+            The sign: log f is negative, and a loss falls when the network gets better. Put a minus before it.
+        _picked(log_f, seeds)[seeds != -1].mean()
+            Two things. The sign: log f is negative, and the loss has a minus before it. And the mean over no pixels is
+            NaN: return 0 for an image without seeds.
+        -_picked(log_f, seeds)[seeds > 0].mean()
+            Two things. The background's seeds count, too: only -1 is unlabeled. And the mean over no pixels is NaN:
+            return 0 for an image without seeds.
+        _class_by_class(log_f, seeds)
+            You took the mean for each class, then the mean of these. In equation (3) every labeled pixel counts the
+            same, whatever its class.
+        -(_picked(log_f, seeds) * (seeds > 0)).sum() / (seeds > 0).sum().clamp(min=1)
+            You left out the background's seeds, too. Only -1 is unlabeled; 0 is a class like the others.
+        -_picked(log_f, seeds)[seeds != -1].mean()
+            An image without any seed: the mean over no pixels is NaN, and one such image would ruin the training.
+            Return 0 for it.
+    """,
 )
-
-
-def _rank_pooling(f, d):
-    ranked = f.flatten().sort(descending=True).values
-    weights = d ** torch.arange(len(ranked), dtype=f.dtype)
-    return (weights * ranked).sum() / weights.sum()
+def seeding(log_f, seeds):
+    labeled = seeds != -1
+    if not labeled.any():
+        return log_f.sum() * 0
+    chosen = log_f.gather(0, seeds.clamp(min=0)[None])[0]  # log f_(u, S_u), where u has a seed
+    return -chosen[labeled].mean()
 
 
 def _rank_pooling_by_loop(f, d):
@@ -322,67 +221,49 @@ def _rank_pooling_by_loop(f, d):
     return torch.tensor(total / norm, dtype=f.dtype)
 
 
-def _pooled_with(f, weights):
-    ranked = f.flatten().sort(descending=True).values
-    return (weights * ranked).sum() / weights.sum()
+def _ranked(f):
+    return f.flatten().sort(descending=True).values
 
 
-def _pooled_in_order(f, d):
-    weights = d ** torch.arange(f.numel(), dtype=f.dtype)
-    return (weights * f.flatten()).sum() / weights.sum()
+def _powers(f, d):
+    return d ** torch.arange(f.numel(), dtype=f.dtype)
 
 
-rank_pooling = Exercise(
-    statement="Equation (4): global weighted rank pooling of one map; 0^0 counts as 1.",
-    solution=_rank_pooling,
-    reference=_rank_pooling_by_loop,
+def _mean(values, weights):
+    return (weights * values).sum() / weights.sum()
+
+
+@exercise(
+    "Equation (4): global weighted rank pooling of one map; 0^0 counts as 1.",
     inputs=lambda rng: [
         (torch.tensor(rng.random(size)), d)
         for size, d in [((2, 3), 0.5), ((4, 4), 0.9), ((3, 5), 0.0), ((3, 3), 1.0)]
     ],
-    misconceptions=[
-        Misconception(
-            _pooled_in_order,
-            "The values are in reading order: the upper left corner would count most. Sort them first, largest first.",
-        ),
-        Misconception(
-            lambda f, d: _pooled_in_order(f.sort(descending=True).values, d),
-            "sort() alone sorts each row by itself. The rank runs over all cells: flatten first.",
-        ),
-        Misconception(
-            lambda f, d: _rank_pooling(f, 1 - d),
-            "You took powers of 1 - d. Equation (4) has powers of d: 0 is the maximum, 1 the mean.",
-        ),
-        Misconception(
-            lambda f, d: _pooled_with(-f, d ** torch.arange(f.numel(), dtype=f.dtype)) * -1,
-            "You sorted from small to large. The largest value has weight d^0 = 1.",
-        ),
-        Misconception(
-            lambda f, d: (
-                d ** torch.arange(f.numel(), dtype=f.dtype) * f.flatten().sort(descending=True).values
-            ).sum(),
-            "The sum of the weights, Z, is missing: the result is no mean and grows with the map.",
-        ),
-        Misconception(
-            lambda f, d: (
-                d ** torch.arange(f.numel(), dtype=f.dtype) * f.flatten().sort(descending=True).values
-            ).mean(),
-            "You divided by the number of cells. Z is the sum of the weights, which is smaller.",
-        ),
-        Misconception(
-            lambda f, d: (
-                (
-                    d ** torch.arange(1, f.numel() + 1, dtype=f.dtype)
-                    * f.flatten().sort(descending=True).values
-                ).sum()
-                / (d ** torch.arange(1, f.numel() + 1, dtype=f.dtype)).sum()
-            ),
-            "Your weights begin with d^1. For 0 < d that cancels in the division by Z, but d = 0 should give the "
-            "maximum, and 0/0 does not: the first exponent is j - 1 = 0.",
-        ),
-    ],
-    hints=[
-        "x.flatten().sort(descending=True).values",
-        "d ** torch.arange(n) gives 1, d, d^2, ...; 0 ** 0 is 1.",
-    ],
+    reference=_rank_pooling_by_loop,
+    called="pool",
+    hints="""
+        x.flatten().sort(descending=True).values
+        d ** torch.arange(n) gives 1, d, d^2, ...; 0 ** 0 is 1.
+    """,
+    mistakes="""
+        _mean(f.flatten(), _powers(f, d))
+            The values are in reading order: the upper left corner would count most. Sort them first, largest first.
+        _mean(f.sort(descending=True).values.flatten(), _powers(f, d))
+            sort() alone sorts each row by itself. The rank runs over all cells: flatten first.
+        rank_pooling(f, 1 - d)
+            You took powers of 1 - d. Equation (4) has powers of d: 0 is the maximum, 1 the mean.
+        _mean(f.flatten().sort().values, _powers(f, d))
+            You sorted from small to large. The largest value has weight d^0 = 1.
+        (_powers(f, d) * _ranked(f)).sum()
+            The sum of the weights, Z, is missing: the result is no mean and grows with the map.
+        (_powers(f, d) * _ranked(f)).mean()
+            You divided by the number of cells. Z is the sum of the weights, which is smaller.
+        _mean(_ranked(f), d * _powers(f, d))
+            Your weights begin with d^1. For 0 < d that cancels in the division by Z, but d = 0 should give the maximum,
+            and 0/0 does not: the first exponent is j - 1 = 0.
+    """,
 )
+def rank_pooling(f, d):
+    ranked = f.flatten().sort(descending=True).values
+    weights = d ** torch.arange(len(ranked), dtype=f.dtype)
+    return (weights * ranked).sum() / weights.sum()

@@ -10,16 +10,12 @@ from torch import Tensor
 
 from course_utils.failures import CONTEXT, NEIGHBOR, NOWHERE, OTHER, STRANGER
 
-from .engine import Exercise, Misconception
+from .engine import exercise
 
 __all__ = ["calibration_error", "contrast", "sorter"]
 
 
 # --- 1. the contrast of a part
-
-
-def _contrast(heat, mask):
-    return float(heat[mask].mean() / heat[~mask].mean())
 
 
 def _contrast_by_loop(heat: Tensor, mask: Tensor) -> float:
@@ -41,61 +37,41 @@ def _draw_maps(rng: np.random.Generator) -> list[tuple]:
     return drawn
 
 
-contrast = Exercise(
-    statement="The contrast of a part: mean of the map inside the mask over its mean outside.",
-    solution=_contrast,
-    reference=_contrast_by_loop,
+@exercise(
+    "The contrast of a part: mean of the map inside the mask over its mean outside.",
     inputs=_draw_maps,
-    misconceptions=[
-        Misconception(
-            lambda heat, mask: float(heat[mask].sum() / heat.sum()),
-            "That is the energy inside the mask. A large part gets much of it by its size alone: compare means, which "
-            "do not grow with the area.",
-        ),
-        Misconception(
-            lambda heat, mask: float(heat[mask].sum() / heat[~mask].sum()),
-            "You divided sums; heat * mask keeps the zeros, so that its mean is a sum as well. Under an even map a "
-            "part of nine tenths of the picture then wins: divide the means of heat[mask] and heat[~mask].",
-        ),
-        Misconception(
-            lambda heat, mask: float(heat[mask].mean() / heat.mean()),
-            "You compared with the whole map, the part itself included. Then a part that fills 95% of the picture "
-            "cannot get more than 1 / 0.95, however dark the rest: compare with the outside alone.",
-        ),
-        Misconception(
-            lambda heat, mask: float(heat[~mask].mean() / heat[mask].mean()),
-            "Upside down: this is large where the map avoids the part. Inside over outside.",
-        ),
-        Misconception(
-            lambda heat, mask: float(heat[mask].mean() - heat[~mask].mean()),
-            "You took the difference. It changes when the map is multiplied by a number, and a heat-map's scale means "
-            "nothing: take the ratio.",
-        ),
-        Misconception(
-            lambda heat, mask: float(heat[mask].max() / heat[~mask].max()),
-            "You compared the brightest pixels. One pixel then decides, and the enlarged map smears it over the edge: "
-            "compare means.",
-        ),
-        Misconception(
-            lambda heat, mask: float(heat[mask].mean()),
-            "That is the mean inside. Whether it is much depends on what is outside: divide by the mean there.",
-        ),
-    ],
-    hints=[
-        "heat[mask] has the values inside, heat[~mask] those outside.",
-        "Two means, one division; float(...) makes a number of it.",
-    ],
+    reference=_contrast_by_loop,
+    hints="""
+        heat[mask] has the values inside, heat[~mask] those outside.
+        Two means, one division; float(...) makes a number of it.
+    """,
+    mistakes="""
+        float(heat[mask].sum() / heat.sum())
+            That is the energy inside the mask. A large part gets much of it by its size alone: compare means, which do
+            not grow with the area.
+        float(heat[mask].sum() / heat[~mask].sum())
+            You divided sums; heat * mask keeps the zeros, so that its mean is a sum as well. Under an even map a part
+            of nine tenths of the picture then wins: divide the means of heat[mask] and heat[~mask].
+        float(heat[mask].mean() / heat.mean())
+            You compared with the whole map, the part itself included. Then a part that fills 95% of the picture cannot
+            get more than 1 / 0.95, however dark the rest: compare with the outside alone.
+        float(heat[~mask].mean() / heat[mask].mean())
+            Upside down: this is large where the map avoids the part. Inside over outside.
+        float(heat[mask].mean() - heat[~mask].mean())
+            You took the difference. It changes when the map is multiplied by a number, and a heat-map's scale means
+            nothing: take the ratio.
+        float(heat[mask].max() / heat[~mask].max())
+            You compared the brightest pixels. One pixel then decides, and the enlarged map smears it over the edge:
+            compare means.
+        float(heat[mask].mean())
+            That is the mean inside. Whether it is much depends on what is outside: divide by the mean there.
+    """,
 )
+def contrast(heat, mask):
+    return float(heat[mask].mean() / heat[~mask].mean())
+
+
 # --- 2. the sorter
-
-
-def _sorter(contrasts, neighbor):
-    part = max(contrasts, key=contrasts.get, default=None)
-    if part is None or contrasts[part] < 1.25:
-        return NOWHERE
-    if part == "object":
-        return NEIGHBOR if neighbor else STRANGER
-    return OTHER if part == "other object" else CONTEXT
 
 
 def _sorter_by_cases(contrasts: dict[str, float], neighbor: bool) -> str:
@@ -126,92 +102,63 @@ def _draw_contrasts(rng: np.random.Generator) -> list[tuple]:
     return fixed + drawn
 
 
-def _variant(least: float = 1.25, pick=max, swap: bool = False, strict: bool = False, order: tuple = ()):
+def _sorted_with(contrasts, neighbor, least=1.25, pick=max, swap=False, strict=False, order=()):
     """A sorter that goes wrong in one way."""
-
-    def wrong(contrasts, neighbor):
-        part = pick(contrasts, key=contrasts.get, default=None)
-        for first in order:
-            if contrasts.get(first, 0) >= least:
-                part = first
-                break
-        if part is None or contrasts[part] < least or (strict and contrasts[part] == least):
-            return NOWHERE
-        return {
-            "object": NEIGHBOR if neighbor != swap else STRANGER,
-            "other object": OTHER,
-            "context": CONTEXT,
-        }[part]
-
-    return wrong
+    part = pick(contrasts, key=contrasts.get, default=None)
+    for first in order:
+        if contrasts.get(first, 0) >= least:
+            part = first
+            break
+    if part is None or contrasts[part] < least or (strict and contrasts[part] == least):
+        return NOWHERE
+    kinds = {"object": NEIGHBOR if neighbor != swap else STRANGER, "other object": OTHER, "context": CONTEXT}
+    return kinds[part]
 
 
-sorter = Exercise(
-    statement="The kind of a mistake, from the contrasts of the parts and whether the predicted class is a neighbor.",
-    solution=_sorter,
-    reference=_sorter_by_cases,
+@exercise(
+    "The kind of a mistake, from the contrasts of the parts and whether the predicted class is a neighbor.",
     inputs=_draw_contrasts,
-    misconceptions=[
-        Misconception(
-            _variant(least=-math.inf),
-            "Your sorter always finds something that was looked at, because some part always has the largest contrast. "
-            "If even that is below 1.25 (a border of 1 is none), the map lies nowhere in particular.",
-        ),
-        Misconception(
-            _variant(order=("object", "other object", "context")),
-            "You ask about the object first and stop when it is bright enough, although another part may be brighter. "
-            "Compare the parts: the largest contrast decides.",
-        ),
-        Misconception(
-            _variant(order=("other object", "object", "context")),
-            "You ask about the other object first and stop when it is bright enough. The largest contrast decides.",
-        ),
-        Misconception(
-            _variant(pick=min),
-            "You take the part with the smallest contrast: the one that the map avoids.",
-        ),
-        Misconception(
-            _variant(swap=True),
-            "The two names for the right thing are exchanged: where the predicted class is a neighbor, it was named "
-            "its neighbor.",
-        ),
-        Misconception(
-            lambda contrasts, neighbor: _sorter(contrasts, True),
-            "You never ask for neighbor, or always find it true: on the object, the name decides between two kinds.",
-        ),
-        Misconception(
-            _variant(strict=True),
-            "A contrast of exactly 1.25 counts as looked at: the border belongs to it, >= and not >.",
-        ),
-        Misconception(
-            lambda contrasts, neighbor: NEIGHBOR if neighbor else _sorter(contrasts, neighbor),
-            "You call every neighbor's name the right thing. Whether the network looked at the object is told by the "
-            "map, not by the name it gave.",
-        ),
-        Misconception(
-            lambda contrasts, neighbor: max(contrasts, key=contrasts.get, default=None) or NOWHERE,
-            "You return the part. Asked for is the kind, one of the five names.",
-        ),
-    ],
-    hints=[
-        "First the empty dictionary: there is nothing to compare, so the map lies nowhere in particular.",
-        "max(contrasts, key=contrasts.get, default=None) is the part with the largest contrast.",
-        "Then: below 1.25, nowhere; else one kind for each part, two for the object.",
-    ],
+    reference=_sorter_by_cases,
+    hints="""
+        First the empty dictionary: there is nothing to compare, so the map lies nowhere in particular.
+        max(contrasts, key=contrasts.get, default=None) is the part with the largest contrast.
+        Then: below 1.25, nowhere; else one kind for each part, two for the object.
+    """,
+    mistakes="""
+        _sorted_with(contrasts, neighbor, least=-math.inf)
+            Your sorter always finds something that was looked at, because some part always has the largest contrast. If
+            even that is below 1.25 (a border of 1 is none), the map lies nowhere in particular.
+        _sorted_with(contrasts, neighbor, order=("object", "other object", "context"))
+            You ask about the object first and stop when it is bright enough, although another part may be brighter.
+            Compare the parts: the largest contrast decides.
+        _sorted_with(contrasts, neighbor, order=("other object", "object", "context"))
+            You ask about the other object first and stop when it is bright enough. The largest contrast decides.
+        _sorted_with(contrasts, neighbor, pick=min)
+            You take the part with the smallest contrast: the one that the map avoids.
+        _sorted_with(contrasts, neighbor, swap=True)
+            The two names for the right thing are exchanged: where the predicted class is a neighbor, it was named its
+            neighbor.
+        sorter(contrasts, True)
+            You never ask for neighbor, or always find it true: on the object, the name decides between two kinds.
+        _sorted_with(contrasts, neighbor, strict=True)
+            A contrast of exactly 1.25 counts as looked at: the border belongs to it, >= and not >.
+        NEIGHBOR if neighbor else sorter(contrasts, neighbor)
+            You call every neighbor's name the right thing. Whether the network looked at the object is told by the map,
+            not by the name it gave.
+        max(contrasts, key=contrasts.get, default=None) or NOWHERE
+            You return the part. Asked for is the kind, one of the five names.
+    """,
 )
+def sorter(contrasts, neighbor):
+    part = max(contrasts, key=contrasts.get, default=None)
+    if part is None or contrasts[part] < 1.25:
+        return NOWHERE
+    if part == "object":
+        return NEIGHBOR if neighbor else STRANGER
+    return OTHER if part == "other object" else CONTEXT
 
 
 # --- 3. the expected calibration error
-
-
-def _calibration_error(confidence, right, bins):
-    total = 0.0
-    for m in range(bins):
-        inside = (confidence > m / bins) & (confidence <= (m + 1) / bins)
-        if inside.any():
-            gap = right[inside].float().mean() - confidence[inside].mean()
-            total += float(inside.float().mean() * gap.abs())
-    return total
 
 
 def _error_by_groups(confidence: Tensor, right: Tensor, bins: int) -> float:
@@ -233,83 +180,62 @@ def _draw_answers(rng: np.random.Generator) -> list[tuple]:
     return [*drawn, (edges, torch.tensor([True, False, True, False, True, False]), 4)]
 
 
-def _error_with(weight=None, gap=None, closed_below=False, skip_empty=True):
+def _error_with(confidence, right, bins, weight=None, gap=None, closed_below=False, skip_empty=True):
     """An ECE with another weight of a bin, another gap, borders in the wrong bin, or empty bins left in."""
-
-    def wrong(confidence, right, bins):
-        total = []
-        for m in range(bins):
-            inside = (confidence > m / bins) & (confidence <= (m + 1) / bins)
-            if closed_below:
-                inside = (confidence >= m / bins) & (confidence < (m + 1) / bins)
-            if inside.any() or not skip_empty:
-                acc, conf = right[inside].float().mean(), confidence[inside].mean()
-                share = weight(inside, bins) if weight else inside.float().mean()
-                total.append(float(share * (gap(acc, conf, m, bins) if gap else (acc - conf).abs())))
-        return float(sum(total))
-
-    return wrong
+    total = []
+    for m in range(bins):
+        inside = (confidence > m / bins) & (confidence <= (m + 1) / bins)
+        if closed_below:
+            inside = (confidence >= m / bins) & (confidence < (m + 1) / bins)
+        if inside.any() or not skip_empty:
+            acc, conf = right[inside].float().mean(), confidence[inside].mean()
+            share = weight(inside) if weight else inside.float().mean()
+            total.append(float(share * (gap(acc, conf, m) if gap else (acc - conf).abs())))
+    return float(sum(total))
 
 
-calibration_error = Exercise(
-    statement="The expected calibration error of some answers, with bins of equal width.",
-    solution=_calibration_error,
-    reference=_error_by_groups,
+@exercise(
+    "The expected calibration error of some answers, with bins of equal width.",
     inputs=_draw_answers,
-    misconceptions=[
-        Misconception(
-            _error_with(gap=lambda acc, conf, m, bins: acc - conf),
-            "The absolute value is missing: a bin that is too sure and one that is too unsure cancel.",
-        ),
-        Misconception(
-            lambda confidence, right, bins: float((right.float().mean() - confidence.mean()).abs()),
-            "You compared the two means of all answers. A classifier may be right as often as it says on average, and "
-            "far off in every bin: take the gap bin by bin.",
-        ),
-        Misconception(
-            _error_with(weight=lambda inside, bins: 1 / bins),
-            "Every bin has the same weight in your sum, whether it holds one answer or thirty. Weight each gap by the "
-            "bin's share of the answers.",
-        ),
-        Misconception(
-            lambda confidence, right, bins: (
-                _error_with(weight=lambda inside, bins: 1)(confidence, right, bins)
-                / len((confidence * bins).ceil().unique())
-            ),
-            "You took the plain mean over the bins that hold anything. Weight each gap by the bin's share of the "
-            "answers.",
-        ),
-        Misconception(
-            _error_with(skip_empty=False),
-            "The mean of an empty bin is nan, and so is a sum with it: leave out the bins that hold no answer.",
-        ),
-        Misconception(
-            _error_with(closed_below=True),
-            "Your bins hold their lower border. Here they hold the upper one, p <= m / M: otherwise an answer given "
-            "with probability 1 is in no bin.",
-        ),
-        Misconception(
-            _error_with(gap=lambda acc, conf, m, bins: (acc - (m + 0.5) / bins).abs()),
-            "You compared the accuracy with the middle of the bin. Compare it with the mean confidence of the answers "
-            "in it.",
-        ),
-        Misconception(
-            lambda confidence, right, bins: float((right.float() - confidence).abs().mean()),
-            "You took the distance answer by answer. One answer is right or not, 1 or 0: only the share of a whole bin "
-            "can be compared with a confidence.",
-        ),
-        Misconception(
-            _error_with(gap=lambda acc, conf, m, bins: (acc - conf) ** 2),
-            "You squared the gaps. ECE takes their absolute value.",
-        ),
-        Misconception(
-            _error_with(weight=lambda inside, bins: inside.sum()),
-            "You weighted each gap by the number of answers in the bin: divide by the number of all answers.",
-        ),
-    ],
-    hints=[
-        "A loop over the bins: inside = (confidence > m / bins) & (confidence <= (m + 1) / bins).",
-        "Leave out empty bins. In the others: the share that is right, minus the mean confidence, without its sign.",
-        "Weight: inside.float().mean(), the bin's share of the answers.",
-    ],
+    reference=_error_by_groups,
+    hints="""
+        A loop over the bins: inside = (confidence > m / bins) & (confidence <= (m + 1) / bins).
+        Leave out empty bins. In the others: the share that is right, minus the mean confidence, without its sign.
+        Weight: inside.float().mean(), the bin's share of the answers.
+    """,
+    mistakes="""
+        _error_with(confidence, right, bins, gap=lambda acc, conf, m: acc - conf)
+            The absolute value is missing: a bin that is too sure and one that is too unsure cancel.
+        float((right.float().mean() - confidence.mean()).abs())
+            You compared the two means of all answers. A classifier may be right as often as it says on average, and far
+            off in every bin: take the gap bin by bin.
+        _error_with(confidence, right, bins, weight=lambda inside: 1 / bins)
+            Every bin has the same weight in your sum, whether it holds one answer or thirty. Weight each gap by the
+            bin's share of the answers.
+        _error_with(confidence, right, bins, weight=lambda inside: 1) / len((confidence * bins).ceil().unique())
+            You took the plain mean over the bins that hold anything. Weight each gap by the bin's share of the answers.
+        _error_with(confidence, right, bins, skip_empty=False)
+            The mean of an empty bin is nan, and so is a sum with it: leave out the bins that hold no answer.
+        _error_with(confidence, right, bins, closed_below=True)
+            Your bins hold their lower border. Here they hold the upper one, p <= m / M: otherwise an answer given with
+            probability 1 is in no bin.
+        _error_with(confidence, right, bins, gap=lambda acc, conf, m: (acc - (m + 0.5) / bins).abs())
+            You compared the accuracy with the middle of the bin. Compare it with the mean confidence of the answers in
+            it.
+        float((right.float() - confidence).abs().mean())
+            You took the distance answer by answer. One answer is right or not, 1 or 0: only the share of a whole bin
+            can be compared with a confidence.
+        _error_with(confidence, right, bins, gap=lambda acc, conf, m: (acc - conf) ** 2)
+            You squared the gaps. ECE takes their absolute value.
+        _error_with(confidence, right, bins, weight=lambda inside: inside.sum())
+            You weighted each gap by the number of answers in the bin: divide by the number of all answers.
+    """,
 )
+def calibration_error(confidence, right, bins):
+    total = 0.0
+    for m in range(bins):
+        inside = (confidence > m / bins) & (confidence <= (m + 1) / bins)
+        if inside.any():
+            gap = right[inside].float().mean() - confidence[inside].mean()
+            total += float(inside.float().mean() * gap.abs())
+    return total

@@ -6,18 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils.attacks import project
+from course_utils.attacks import project  # noqa: F401 - mistakes use it, in their text
 
-from .engine import Exercise, Misconception
+from .engine import exercise
 
 __all__ = ["l2_projection", "pgd_step", "smallest_epsilon", "transfer_rate"]
 
 
 # --- 1. how small a change is enough
-
-
-def _smallest_epsilon(w, b, x):
-    return float((w @ x + b).abs() / w.abs().sum())
 
 
 def _by_bisection(w: Tensor, b: float, x: Tensor) -> float:
@@ -44,65 +40,42 @@ def _draw_linear(rng: np.random.Generator) -> list[tuple]:
     return [(torch.tensor(w).double(), b, torch.tensor(np.array(x))) for w, b, x in by_hand] + drawn
 
 
-smallest_epsilon = Exercise(
-    statement="The smallest epsilon at which FGSM, without clipping, brings y = w x + b to zero.",
-    solution=_smallest_epsilon,
-    reference=_by_bisection,
+@exercise(
+    "The smallest epsilon at which FGSM, without clipping, brings y = w x + b to zero.",
     inputs=_draw_linear,
-    misconceptions=[
-        Misconception(
-            lambda w, b, x: float((w @ x + b).abs() / w.norm()),
-            "You divided by the Euclidean length of w. That is the smallest change in the L2 norm; a step of the sign "
-            "moves y by epsilon times the sum of |w|.",
-        ),
-        Misconception(
-            lambda w, b, x: float((w @ x + b).abs() / w.sum()),
-            "You added the weights up with their signs, so that they cancel. FGSM moves each value to the side that "
-            "helps: the sizes add up.",
-        ),
-        Misconception(
-            lambda w, b, x: float((w @ x + b) / w.abs().sum()),
-            "Right where y is positive. Epsilon is a size, so that a negative y must not make it negative.",
-        ),
-        Misconception(
-            lambda w, b, x: float((w @ x).abs() / w.abs().sum()),
-            "You left out b: it is y = w x + b that has to reach zero.",
-        ),
-        Misconception(
-            lambda w, b, x: float((w @ x + b).abs() / w.abs().mean()),
-            "You took the mean of |w|. Every value moves, so their effects add up.",
-        ),
-        Misconception(
-            lambda w, b, x: float((w @ x + b).abs() / w.abs().max()),
-            "You moved the one value with the largest weight. FGSM moves all of them, each by epsilon.",
-        ),
-        Misconception(
-            lambda w, b, x: float((w @ x + b).abs() * w.abs().sum()),
-            "Turn it round: each unit of epsilon takes the sum of |w| off y, so divide by it.",
-        ),
-        Misconception(
-            lambda w, b, x: float(w.abs().sum() / (w @ x + b).abs()),
-            "The fraction is upside down: divide |y| by what one unit of epsilon takes off.",
-        ),
-        Misconception(
-            lambda w, b, x: float((w @ x + b).abs()),
-            "That is y, not epsilon: by how much does y fall for each unit of epsilon?",
-        ),
-    ],
-    hints=[
-        "Equation (2) says by how much y changes. Set that equal to |y|.",
-        "(w @ x + b) is y; w.abs().sum() is what one unit of epsilon takes off.",
-    ],
+    reference=_by_bisection,
+    hints="""
+        Equation (2) says by how much y changes. Set that equal to |y|.
+        (w @ x + b) is y; w.abs().sum() is what one unit of epsilon takes off.
+    """,
+    mistakes="""
+        float((w @ x + b).abs() / w.norm())
+            You divided by the Euclidean length of w. That is the smallest change in the L2 norm; a step of the sign
+            moves y by epsilon times the sum of |w|.
+        float((w @ x + b).abs() / w.sum())
+            You added the weights up with their signs, so that they cancel. FGSM moves each value to the side that
+            helps: the sizes add up.
+        float((w @ x + b) / w.abs().sum())
+            Right where y is positive. Epsilon is a size, so that a negative y must not make it negative.
+        float((w @ x).abs() / w.abs().sum())
+            You left out b: it is y = w x + b that has to reach zero.
+        float((w @ x + b).abs() / w.abs().mean())
+            You took the mean of |w|. Every value moves, so their effects add up.
+        float((w @ x + b).abs() / w.abs().max())
+            You moved the one value with the largest weight. FGSM moves all of them, each by epsilon.
+        float((w @ x + b).abs() * w.abs().sum())
+            Turn it round: each unit of epsilon takes the sum of |w| off y, so divide by it.
+        float(w.abs().sum() / (w @ x + b).abs())
+            The fraction is upside down: divide |y| by what one unit of epsilon takes off.
+        float((w @ x + b).abs())
+            That is y, not epsilon: by how much does y fall for each unit of epsilon?
+    """,
 )
+def smallest_epsilon(w, b, x):
+    return float((w @ x + b).abs() / w.abs().sum())
 
 
 # --- 2. one step of PGD
-
-
-def _pgd_step(x, images, gradient, step_size, epsilon):
-    x = x - step_size * gradient.sign()
-    delta = (x - images).clamp(-epsilon, epsilon)
-    return (images + delta).clamp(0, 1)
 
 
 def _step_by_loop(x: Tensor, images: Tensor, gradient: Tensor, step_size: float, epsilon: float) -> Tensor:
@@ -131,130 +104,66 @@ def _draw_steps(rng: np.random.Generator) -> list[tuple]:
     return drawn
 
 
-pgd_step = Exercise(
-    statement="One step of targeted PGD in the L-infinity norm: step, project into the ball, clip to [0, 1].",
-    solution=_pgd_step,
-    reference=_step_by_loop,
+@exercise(
+    "One step of targeted PGD in the L-infinity norm: step, project into the ball, clip to [0, 1].",
     inputs=_draw_steps,
-    misconceptions=[
-        Misconception(
-            lambda x, images, gradient, step_size, epsilon: (
-                images + (x - step_size * gradient.sign() - images).clamp(-epsilon, epsilon)
-            ),
-            "The clip to [0, 1] is missing: some values are below black or above white, and such a picture cannot be "
-            "stored.",
-        ),
-        Misconception(
-            lambda x, images, gradient, step_size, epsilon: (x - step_size * gradient.sign()).clamp(0, 1),
-            "The clip to the ball is missing, or comes before the step: the change grows beyond epsilon. Step, then "
-            "clip x - images.",
-        ),
-        Misconception(
-            lambda x, images, gradient, step_size, epsilon: x - step_size * gradient.sign(),
-            "You took the step and stopped: both clips are missing, to the ball around the images and to [0, 1].",
-        ),
-        Misconception(
-            lambda x, images, gradient, step_size, epsilon: project(
-                x + step_size * gradient.sign(), images, epsilon
-            ),
-            "The sign of the step is wrong: this raises the loss of the target, away from it. Go against the gradient.",
-        ),
-        Misconception(
-            lambda x, images, gradient, step_size, epsilon: x + step_size * gradient.sign(),
-            "The sign of the step is wrong, and both clips are missing: go against the gradient, then clip to the ball "
-            "around the images and to [0, 1].",
-        ),
-        Misconception(
-            lambda x, images, gradient, step_size, epsilon: (
-                images + (x + step_size * gradient.sign() - images).clamp(-epsilon, epsilon)
-            ),
-            "The sign of the step is wrong, and the clip to [0, 1] is missing: go against the gradient, and clip the "
-            "picture at the end.",
-        ),
-        Misconception(
-            lambda x, images, gradient, step_size, epsilon: (images - step_size * gradient.sign()).clamp(
-                0, 1
-            ),
-            "You stepped from the original images, so that no step adds to the last, and you left out the ball. Step "
-            "from x, then clip x - images.",
-        ),
-        Misconception(
-            lambda x, images, gradient, step_size, epsilon: (
-                x + (x - step_size * gradient.sign() - images).clamp(-epsilon, epsilon)
-            ).clamp(0, 1),
-            "You added the projected change to x, the wrong tensor: x has its change already. Add it to the images.",
-        ),
-        Misconception(
-            lambda x, images, gradient, step_size, epsilon: (
-                images + (x - step_size * gradient.sign() - images).clamp(-step_size, step_size)
-            ).clamp(0, 1),
-            "Your ball has the radius step_size. All steps together may go as far as epsilon.",
-        ),
-        Misconception(
-            lambda x, images, gradient, step_size, epsilon: project(
-                images - step_size * gradient.sign(), images, epsilon
-            ),
-            "You stepped from the original images, so that every step starts anew and none adds up. Step from x.",
-        ),
-        Misconception(
-            lambda x, images, gradient, step_size, epsilon: (
-                x + (-step_size * gradient.sign()).clamp(-epsilon, epsilon)
-            ).clamp(0, 1),
-            "Your ball is around x, the wrong tensor: it moves along, and the change grows with every step. Project "
-            "around the original images.",
-        ),
-        Misconception(
-            lambda x, images, gradient, step_size, epsilon: project(
-                x - step_size * gradient, images, epsilon
-            ),
-            "You stepped along the gradient itself. In L-infinity each value takes the full step: use its sign.",
-        ),
-        Misconception(
-            lambda x, images, gradient, step_size, epsilon: project(
-                x - epsilon * gradient.sign(), images, epsilon
-            ),
-            "Your step has the size epsilon, as FGSM's; PGD's steps have the size step_size.",
-        ),
-        Misconception(
-            lambda x, images, gradient, step_size, epsilon: (x - step_size * gradient.sign() - images).clamp(
-                -epsilon, epsilon
-            ),
-            "You returned the change, delta. Add it to the images, then clip to [0, 1].",
-        ),
-        Misconception(
-            lambda x, images, gradient, step_size, epsilon: (
-                images + (x - step_size * gradient.sign() - images).clamp(-epsilon, epsilon).clamp(0, 1)
-            ),
-            "You clipped the change to [0, 1], not the picture: all negative changes are lost. Add first, then clip.",
-        ),
-        Misconception(
-            lambda x, images, gradient, step_size, epsilon: (
-                images - (x - step_size * gradient.sign() - images).clamp(-epsilon, epsilon)
-            ).clamp(0, 1),
-            "The projected change was subtracted from the images: it is delta = x - images, so add it.",
-        ),
-        Misconception(
-            lambda x, images, gradient, step_size, epsilon: project(
-                x - step_size * gradient.sign(), images, epsilon, norm="l2"
-            ),
-            "You shortened the change as a whole: that is the projection in the L2 norm. In L-infinity each value is "
-            "clipped by itself.",
-        ),
-    ],
-    hints=[
-        "Three lines: a step from x against the gradient's sign; the difference to images, clipped; a picture again.",
-        "delta = (x_new - images).clamp(-epsilon, epsilon)",
-        "At the end (images + delta).clamp(0, 1).",
-    ],
+    reference=_step_by_loop,
+    hints="""
+        Three lines: a step from x against the gradient's sign; the difference to images, clipped; a picture again.
+        delta = (x_new - images).clamp(-epsilon, epsilon)
+        At the end (images + delta).clamp(0, 1).
+    """,
+    mistakes="""
+        images + (x - step_size * gradient.sign() - images).clamp(-epsilon, epsilon)
+            The clip to [0, 1] is missing: some values are below black or above white, and such a picture cannot be
+            stored.
+        (x - step_size * gradient.sign()).clamp(0, 1)
+            The clip to the ball is missing, or comes before the step: the change grows beyond epsilon. Step, then clip
+            x - images.
+        x - step_size * gradient.sign()
+            You took the step and stopped: both clips are missing, to the ball around the images and to [0, 1].
+        project(x + step_size * gradient.sign(), images, epsilon)
+            The sign of the step is wrong: this raises the loss of the target, away from it. Go against the gradient.
+        x + step_size * gradient.sign()
+            The sign of the step is wrong, and both clips are missing: go against the gradient, then clip to the ball
+            around the images and to [0, 1].
+        images + (x + step_size * gradient.sign() - images).clamp(-epsilon, epsilon)
+            The sign of the step is wrong, and the clip to [0, 1] is missing: go against the gradient, and clip the
+            picture at the end.
+        (images - step_size * gradient.sign()).clamp(0, 1)
+            You stepped from the original images, so that no step adds to the last, and you left out the ball. Step from
+            x, then clip x - images.
+        (x + (x - step_size * gradient.sign() - images).clamp(-epsilon, epsilon)).clamp(0, 1)
+            You added the projected change to x, the wrong tensor: x has its change already. Add it to the images.
+        (images + (x - step_size * gradient.sign() - images).clamp(-step_size, step_size)).clamp(0, 1)
+            Your ball has the radius step_size. All steps together may go as far as epsilon.
+        project(images - step_size * gradient.sign(), images, epsilon)
+            You stepped from the original images, so that every step starts anew and none adds up. Step from x.
+        (x + (-step_size * gradient.sign()).clamp(-epsilon, epsilon)).clamp(0, 1)
+            Your ball is around x, the wrong tensor: it moves along, and the change grows with every step. Project
+            around the original images.
+        project(x - step_size * gradient, images, epsilon)
+            You stepped along the gradient itself. In L-infinity each value takes the full step: use its sign.
+        project(x - epsilon * gradient.sign(), images, epsilon)
+            Your step has the size epsilon, as FGSM's; PGD's steps have the size step_size.
+        (x - step_size * gradient.sign() - images).clamp(-epsilon, epsilon)
+            You returned the change, delta. Add it to the images, then clip to [0, 1].
+        images + (x - step_size * gradient.sign() - images).clamp(-epsilon, epsilon).clamp(0, 1)
+            You clipped the change to [0, 1], not the picture: all negative changes are lost. Add first, then clip.
+        (images - (x - step_size * gradient.sign() - images).clamp(-epsilon, epsilon)).clamp(0, 1)
+            The projected change was subtracted from the images: it is delta = x - images, so add it.
+        project(x - step_size * gradient.sign(), images, epsilon, norm="l2")
+            You shortened the change as a whole: that is the projection in the L2 norm. In L-infinity each value is
+            clipped by itself.
+    """,
 )
+def pgd_step(x, images, gradient, step_size, epsilon):
+    x = x - step_size * gradient.sign()
+    delta = (x - images).clamp(-epsilon, epsilon)
+    return (images + delta).clamp(0, 1)
 
 
 # --- 3. the projection in L2
-
-
-def _l2_projection(delta, epsilon):
-    length = delta.flatten(1).norm(dim=1)[:, None, None, None]
-    return delta * (epsilon / length).clamp(max=1)
 
 
 def _shortened_by_loop(delta: Tensor, epsilon: float) -> Tensor:
@@ -277,60 +186,37 @@ def _draw_changes(rng: np.random.Generator) -> list[tuple]:
     return batches
 
 
-l2_projection = Exercise(
-    statement="Project a batch of changes (N, C, H, W) into the L2 ball of radius epsilon, each image by itself.",
-    solution=_l2_projection,
-    reference=_shortened_by_loop,
+@exercise(
+    "Project a batch of changes (N, C, H, W) into the L2 ball of radius epsilon, each image by itself.",
     inputs=_draw_changes,
-    misconceptions=[
-        Misconception(
-            lambda delta, epsilon: delta * epsilon / delta.flatten(1).norm(dim=1)[:, None, None, None],
-            "You gave every change the length epsilon, also those that were shorter. Inside the ball nothing changes.",
-        ),
-        Misconception(
-            lambda delta, epsilon: delta * min(1.0, epsilon / float(delta.norm())),
-            "You took one length for the whole batch: an image's change must not depend on the other images.",
-        ),
-        Misconception(
-            lambda delta, epsilon: delta.clamp(-epsilon, epsilon),
-            "That is the projection in the L-infinity norm, value by value. Shorten the change as a whole.",
-        ),
-        Misconception(
-            lambda delta, epsilon: (
-                delta * (epsilon / delta.flatten(1).square().sum(1)[:, None, None, None]).clamp(max=1)
-            ),
-            "You forgot the root: the length is the root of the sum of squares.",
-        ),
-        Misconception(
-            lambda delta, epsilon: delta * (epsilon / delta.norm(dim=1, keepdim=True)).clamp(max=1),
-            "You took a length at each pixel, over the channels alone. Each image has one, over all of its values.",
-        ),
-        Misconception(
-            lambda delta, epsilon: (
-                delta * (epsilon / delta.flatten(1).abs().sum(1)[:, None, None, None]).clamp(max=1)
-            ),
-            "You added up absolute values: that is the L1 norm.",
-        ),
-        Misconception(
-            lambda delta, epsilon: (
-                delta * (epsilon / delta.flatten(1).norm(dim=1)[:, None, None, None]).clamp(min=1)
-            ),
-            "The condition is the wrong way round: long changes stay, and short ones are stretched.",
-        ),
-    ],
-    hints=[
-        "delta.flatten(1).norm(dim=1) has one length for each image; [:, None, None, None] makes it fit.",
-        "The factor is epsilon / length where the change is too long, and 1 elsewhere: .clamp(max=1).",
-    ],
+    reference=_shortened_by_loop,
+    hints="""
+        delta.flatten(1).norm(dim=1) has one length for each image; [:, None, None, None] makes it fit.
+        The factor is epsilon / length where the change is too long, and 1 elsewhere: .clamp(max=1).
+    """,
+    mistakes="""
+        delta * epsilon / delta.flatten(1).norm(dim=1)[:, None, None, None]
+            You gave every change the length epsilon, also those that were shorter. Inside the ball nothing changes.
+        delta * min(1.0, epsilon / float(delta.norm()))
+            You took one length for the whole batch: an image's change must not depend on the other images.
+        delta.clamp(-epsilon, epsilon)
+            That is the projection in the L-infinity norm, value by value. Shorten the change as a whole.
+        delta * (epsilon / delta.flatten(1).square().sum(1)[:, None, None, None]).clamp(max=1)
+            You forgot the root: the length is the root of the sum of squares.
+        delta * (epsilon / delta.norm(dim=1, keepdim=True)).clamp(max=1)
+            You took a length at each pixel, over the channels alone. Each image has one, over all of its values.
+        delta * (epsilon / delta.flatten(1).abs().sum(1)[:, None, None, None]).clamp(max=1)
+            You added up absolute values: that is the L1 norm.
+        delta * (epsilon / delta.flatten(1).norm(dim=1)[:, None, None, None]).clamp(min=1)
+            The condition is the wrong way round: long changes stay, and short ones are stretched.
+    """,
 )
+def l2_projection(delta, epsilon):
+    length = delta.flatten(1).norm(dim=1)[:, None, None, None]
+    return delta * (epsilon / length).clamp(max=1)
 
 
 # --- 4. what transfers
-
-
-def _transfer_rate(clean, attacked, labels):
-    right = clean == labels
-    return float((attacked[right] != labels[right]).float().mean())
 
 
 def _rate_by_loop(clean: Tensor, attacked: Tensor, labels: Tensor) -> float:
@@ -355,47 +241,33 @@ def _draw_predictions(rng: np.random.Generator) -> list[tuple]:
     return drawn
 
 
-transfer_rate = Exercise(
-    statement="Of the pictures that a second network names rightly, the share that it gets wrong after the attack.",
-    solution=_transfer_rate,
-    reference=_rate_by_loop,
+@exercise(
+    "Of the pictures that a second network names rightly, the share that it gets wrong after the attack.",
     inputs=_draw_predictions,
-    misconceptions=[
-        Misconception(
-            lambda clean, attacked, labels: float((attacked != labels).float().mean()),
-            "You counted all pictures. Those that the network gets wrong anyway were not fooled by the attack: leave "
-            "them out.",
-        ),
-        Misconception(
-            lambda clean, attacked, labels: float((attacked != clean).float().mean()),
-            "You counted every changed answer, also of pictures that were wrong before. Count those that were right.",
-        ),
-        Misconception(
-            lambda clean, attacked, labels: float(((clean == labels) & (attacked != labels)).float().mean()),
-            "The right pictures are counted, but divided by all of them. Divide by the number that were right before.",
-        ),
-        Misconception(
-            lambda clean, attacked, labels: float((attacked == labels)[clean == labels].float().mean()),
-            "That is the share that survives; asked for is the share that is fooled.",
-        ),
-        Misconception(
-            lambda clean, attacked, labels: float(
-                (clean == labels).float().mean() - (attacked == labels).float().mean()
-            ),
-            "That is the fall of the accuracy. A picture that was wrong before and is right after hides one that was "
-            "fooled.",
-        ),
-        Misconception(
-            lambda clean, attacked, labels: float(((clean == labels) & (attacked != labels)).sum()),
-            "That is a number of pictures. Divide it by the number that were right before.",
-        ),
-        Misconception(
-            lambda clean, attacked, labels: 100 * float((attacked != labels)[clean == labels].float().mean()),
-            "That is the share in percent. Return it as a number from 0 to 1.",
-        ),
-    ],
-    hints=[
-        "right = clean == labels picks the pictures that count.",
-        "attacked[right] != labels[right] says which of these are fooled; .float().mean() is their share.",
-    ],
+    reference=_rate_by_loop,
+    hints="""
+        right = clean == labels picks the pictures that count.
+        attacked[right] != labels[right] says which of these are fooled; .float().mean() is their share.
+    """,
+    mistakes="""
+        float((attacked != labels).float().mean())
+            You counted all pictures. Those that the network gets wrong anyway were not fooled by the attack: leave them
+            out.
+        float((attacked != clean).float().mean())
+            You counted every changed answer, also of pictures that were wrong before. Count those that were right.
+        float(((clean == labels) & (attacked != labels)).float().mean())
+            The right pictures are counted, but divided by all of them. Divide by the number that were right before.
+        float((attacked == labels)[clean == labels].float().mean())
+            That is the share that survives; asked for is the share that is fooled.
+        float((clean == labels).float().mean() - (attacked == labels).float().mean())
+            That is the fall of the accuracy. A picture that was wrong before and is right after hides one that was
+            fooled.
+        float(((clean == labels) & (attacked != labels)).sum())
+            That is a number of pictures. Divide it by the number that were right before.
+        100 * float((attacked != labels)[clean == labels].float().mean())
+            That is the share in percent. Return it as a number from 0 to 1.
+    """,
 )
+def transfer_rate(clean, attacked, labels):
+    right = clean == labels
+    return float((attacked[right] != labels[right]).float().mean())

@@ -6,19 +6,11 @@ import math
 
 import torch
 
-from .engine import Exercise, Misconception
+from .engine import exercise
 
 __all__ = ["energy_and_area", "flip_rate", "group_table", "group_weights"]
 
 NAN = float("nan")
-
-
-def _energy_and_area(raw, mask):
-    positive = raw.relu()
-    area = mask.float().mean()
-    if positive.sum() == 0:
-        return float("nan"), float(area)
-    return float(positive[mask].sum() / positive.sum()), float(area)
 
 
 def _energy_by_loop(raw, mask):
@@ -39,103 +31,59 @@ def _masked_maps(rng):
     return [*zip(maps, masks, strict=True), (-torch.ones(3, 3), torch.eye(3).bool())]
 
 
-def _with(energy, area=lambda raw, mask: mask.float().mean()):
-    """An answer with another energy or another area; NaN where the map is empty, as asked for."""
-
-    def answer(raw, mask):
-        empty = not (raw > 0).any()
-        return NAN if empty else float(energy(raw, mask)), float(area(raw, mask))
-
-    return answer
+def _unless_empty(raw, mask, energy):
+    """An answer with another energy; NaN where the map is empty, as asked for."""
+    return float(energy) if (raw > 0).any() else NAN, float(mask.float().mean())
 
 
-def _right_energy(raw, mask):
-    return raw.relu()[mask].sum() / raw.relu().sum()
-
-
-energy_and_area = Exercise(
-    statement="The share of a map's positive energy in the mask, and the mask's share of the picture.",
-    solution=_energy_and_area,
-    reference=_energy_by_loop,
+@exercise(
+    "The share of a map's positive energy in the mask, and the mask's share of the picture.",
     inputs=_masked_maps,
-    misconceptions=[
-        Misconception(
-            _with(lambda raw, mask: raw[mask].sum() / raw.sum()),
-            "You summed negative values, too: they speak against the class and can even make the share negative or "
-            "larger than 1. Take relu first.",
-        ),
-        Misconception(
-            _with(lambda raw, mask: raw[mask].abs().sum() / raw.abs().sum()),
-            "The absolute value counts evidence against the class as evidence for it. Take relu.",
-        ),
-        Misconception(
-            lambda raw, mask: (float(raw[mask].abs().sum() / raw.abs().sum()), float(mask.float().mean())),
-            "The absolute value counts evidence against the class as evidence for it, and finds energy in a map that "
-            "has none. Take relu.",
-        ),
-        Misconception(
-            lambda raw, mask: (float(raw[mask].sum() / raw.sum()), float(mask.float().mean())),
-            "You summed negative values, too: then the share can be negative or larger than 1, and an empty map seems "
-            "to have energy. Take relu first.",
-        ),
-        Misconception(
-            lambda raw, mask: _energy_and_area(raw, mask)[::-1],
-            "Both numbers are right, in the other order: energy first, then area.",
-        ),
-        Misconception(
-            _with(lambda raw, mask: raw.relu()[~mask].sum() / raw.relu().sum()),
-            "That is the share outside of the mask.",
-        ),
-        Misconception(
-            _with(lambda raw, mask: raw.relu()[mask].mean() / raw.relu().mean()),
-            "You divided two means: that is energy over area, how many times chance. Return the two shares separately.",
-        ),
-        Misconception(
-            _with(lambda raw, mask: raw.relu()[mask].mean()),
-            "That is the mean value in the mask. The energy is a share: a sum in the mask over the sum of the map.",
-        ),
-        Misconception(
-            _with(lambda raw, mask: ((raw > 0) & mask).sum() / (raw > 0).sum()),
-            "You counted positive pixels. Energy weighs each by its value.",
-        ),
-        Misconception(
-            _with(_right_energy, lambda raw, mask: mask.sum()),
-            "The area must be a share, so that it can stand beside the energy: divide by the number of pixels.",
-        ),
-        Misconception(
-            _with(_right_energy, lambda raw, mask: ((raw > 0) & mask).sum() / (raw > 0).sum()),
-            "The area must not depend on the map: it is what a map that is the same everywhere would have in the mask.",
-        ),
-        Misconception(
-            lambda raw, mask: (
-                float(_right_energy(raw, mask)) if (raw > 0).any() else 0.0,
-                float(mask.float().mean()),
-            ),
-            "An empty map: you answered 0, as if it marked something else. It marks nothing; return nan and count "
-            "these maps.",
-        ),
-        Misconception(
-            lambda raw, mask: float(_right_energy(raw, mask)),
-            "The energy is right, but it says nothing alone: return the area beside it.",
-        ),
-    ],
-    hints=[
-        "raw.relu() keeps what speaks for the class; positive[mask] are its values in the mask.",
-        "mask.float().mean() is the mask's share of the picture.",
-        "Look at the sum before you divide by it: it may be 0.",
-    ],
+    reference=_energy_by_loop,
+    hints="""
+        raw.relu() keeps what speaks for the class; positive[mask] are its values in the mask.
+        mask.float().mean() is the mask's share of the picture.
+        Look at the sum before you divide by it: it may be 0.
+    """,
+    mistakes="""
+        _unless_empty(raw, mask, raw[mask].sum() / raw.sum())
+            You summed negative values, too: they speak against the class and can even make the share negative or larger
+            than 1. Take relu first.
+        _unless_empty(raw, mask, raw[mask].abs().sum() / raw.abs().sum())
+            The absolute value counts evidence against the class as evidence for it. Take relu.
+        (float(raw[mask].abs().sum() / raw.abs().sum()), float(mask.float().mean()))
+            The absolute value counts evidence against the class as evidence for it, and finds energy in a map that has
+            none. Take relu.
+        (float(raw[mask].sum() / raw.sum()), float(mask.float().mean()))
+            You summed negative values, too: then the share can be negative or larger than 1, and an empty map seems to
+            have energy. Take relu first.
+        energy_and_area(raw, mask)[::-1]
+            Both numbers are right, in the other order: energy first, then area.
+        _unless_empty(raw, mask, raw.relu()[~mask].sum() / raw.relu().sum())
+            That is the share outside of the mask.
+        _unless_empty(raw, mask, raw.relu()[mask].mean() / raw.relu().mean())
+            You divided two means: that is energy over area, how many times chance. Return the two shares separately.
+        _unless_empty(raw, mask, raw.relu()[mask].mean())
+            That is the mean value in the mask. The energy is a share: a sum in the mask over the sum of the map.
+        _unless_empty(raw, mask, ((raw > 0) & mask).sum() / (raw > 0).sum())
+            You counted positive pixels. Energy weighs each by its value.
+        (energy_and_area(raw, mask)[0], float(mask.sum()))
+            The area must be a share, so that it can stand beside the energy: divide by the number of pixels.
+        (energy_and_area(raw, mask)[0], float(((raw > 0) & mask).sum() / (raw > 0).sum()))
+            The area must not depend on the map: it is what a map that is the same everywhere would have in the mask.
+        (energy_and_area(raw, mask)[0] if (raw > 0).any() else 0.0, float(mask.float().mean()))
+            An empty map: you answered 0, as if it marked something else. It marks nothing; return nan and count these
+            maps.
+        energy_and_area(raw, mask)[0]
+            The energy is right, but it says nothing alone: return the area beside it.
+    """,
 )
-
-
-def _group_table(predicted, labels, grounds):
-    right = (predicted == labels).float()
-    table = torch.full((2, 2), float("nan"))
-    for c in (0, 1):
-        for g in (0, 1):
-            group = (labels == c) & (grounds == g)
-            if group.any():
-                table[c, g] = right[group].mean()
-    return table, float(table[~table.isnan()].min())
+def energy_and_area(raw, mask):
+    positive = raw.relu()
+    area = mask.float().mean()
+    if positive.sum() == 0:
+        return float("nan"), float(area)
+    return float(positive[mask].sum() / positive.sum()), float(area)
 
 
 def _table_by_loop(predicted, labels, grounds):
@@ -158,95 +106,57 @@ def _answers(rng):
     return cases
 
 
-def _sizes_of_groups(labels, grounds):
-    sizes = torch.bincount(2 * labels + grounds, minlength=4).view(2, 2) / len(labels)
-    return sizes, float(sizes.min())
+def _shares_of_groups(labels, grounds):
+    return torch.bincount(2 * labels + grounds, minlength=4).view(2, 2) / len(labels)
 
 
-def _tabled(change):
-    return lambda predicted, labels, grounds: change(*_group_table(predicted, labels, grounds))
+def _and_smallest(table):
+    return table, float(table.min())
 
 
-group_table = Exercise(
-    statement="The accuracy of each group, (2, 2), class x ground, and that of the worst group.",
-    solution=_group_table,
-    reference=_table_by_loop,
+@exercise(
+    "The accuracy of each group, (2, 2), class x ground, and that of the worst group.",
     inputs=_answers,
-    misconceptions=[
-        Misconception(
-            _tabled(lambda table, worst: (table.T, worst)),
-            "Rows and columns are exchanged: table[c, g] is class c on ground g.",
-        ),
-        Misconception(
-            _tabled(lambda table, worst: (table, float(table.nanmean()))),
-            "The table is right, but the second number is the mean of the groups. The worst group is the smallest.",
-        ),
-        Misconception(
-            lambda predicted, labels, grounds: (
-                _group_table(predicted, labels, grounds)[0],
-                float((predicted == labels).float().mean()),
-            ),
-            "The table is right, but the second number is the accuracy over all pictures, in which large groups hide "
-            "small ones. Take the smallest of the table.",
-        ),
-        Misconception(
-            lambda predicted, labels, grounds: _group_table(labels, predicted, grounds),
-            "You grouped by the predicted class. That answers how many of those called c are c (precision); a group is "
-            "made of the true class and the ground.",
-        ),
-        Misconception(
-            lambda predicted, labels, grounds: (
-                torch.stack(
-                    [
-                        torch.stack(
-                            [
-                                ((predicted == c) & (labels == c) & (grounds == g)).float().mean()
-                                for g in (0, 1)
-                            ]
-                        )
-                        for c in (0, 1)
-                    ]
-                ),
-                min(
-                    float(((predicted == c) & (labels == c) & (grounds == g)).float().mean())
-                    for c in (0, 1)
-                    for g in (0, 1)
-                ),
-            ),
-            "You divided by all pictures. Divide by the size of the group: else a small group looks bad only because "
-            "it is small.",
-        ),
-        Misconception(
-            lambda predicted, labels, grounds: _sizes_of_groups(labels, grounds),
-            "That is how many of all pictures each group has. Asked for is how many of the group's pictures are right.",
-        ),
-        Misconception(
-            _tabled(lambda table, worst: (table.nan_to_num(0), float(table.nan_to_num(0).min()))),
-            "A group without pictures got accuracy 0, and so became the worst. It was not measured: nan.",
-        ),
-        Misconception(
-            _tabled(lambda table, worst: (table, float(table.min()))),
-            "The table is right, but min() of a table with nan is nan: take the smallest of the groups that have "
-            "pictures.",
-        ),
-        Misconception(
-            _tabled(lambda table, worst: (1 - table, float(1 - worst))),
-            "Those are error rates. Return accuracies, the share that is right.",
-        ),
-    ],
-    hints=[
-        "(labels == c) & (grounds == g) selects a group.",
-        "Begin with torch.full((2, 2), float('nan')), and fill in only groups that have pictures.",
-        "table[~table.isnan()].min() is the worst of those that were measured.",
-    ],
+    reference=_table_by_loop,
+    hints="""
+        (labels == c) & (grounds == g) selects a group.
+        Begin with torch.full((2, 2), float('nan')), and fill in only groups that have pictures.
+        table[~table.isnan()].min() is the worst of those that were measured.
+    """,
+    mistakes="""
+        (lambda table, worst: (table.T, worst))(*group_table(predicted, labels, grounds))
+            Rows and columns are exchanged: table[c, g] is class c on ground g.
+        (lambda table, worst: (table, float(table.nanmean())))(*group_table(predicted, labels, grounds))
+            The table is right, but the second number is the mean of the groups. The worst group is the smallest.
+        (group_table(predicted, labels, grounds)[0], float((predicted == labels).float().mean()))
+            The table is right, but the second number is the accuracy over all pictures, in which large groups hide
+            small ones. Take the smallest of the table.
+        group_table(labels, predicted, grounds)
+            You grouped by the predicted class. That answers how many of those called c are c (precision); a group is
+            made of the true class and the ground.
+        _and_smallest(group_table(predicted, labels, grounds)[0].nan_to_num(0) * _shares_of_groups(labels, grounds))
+            You divided by all pictures. Divide by the size of the group: else a small group looks bad only because it
+            is small.
+        _and_smallest(_shares_of_groups(labels, grounds))
+            That is how many of all pictures each group has. Asked for is how many of the group's pictures are right.
+        _and_smallest(group_table(predicted, labels, grounds)[0].nan_to_num(0))
+            A group without pictures got accuracy 0, and so became the worst. It was not measured: nan.
+        _and_smallest(group_table(predicted, labels, grounds)[0])
+            The table is right, but min() of a table with nan is nan: take the smallest of the groups that have
+            pictures.
+        (lambda table, worst: (1 - table, 1 - worst))(*group_table(predicted, labels, grounds))
+            Those are error rates. Return accuracies, the share that is right.
+    """,
 )
-
-
-def _group_weights(labels, grounds):
-    group = 2 * labels + grounds
-    sizes = torch.bincount(group, minlength=4)
-    present = int((sizes > 0).sum())
-    return len(labels) / (present * sizes[group].float())
+def group_table(predicted, labels, grounds):
+    right = (predicted == labels).float()
+    table = torch.full((2, 2), float("nan"))
+    for c in (0, 1):
+        for g in (0, 1):
+            group = (labels == c) & (grounds == g)
+            if group.any():
+                table[c, g] = right[group].mean()
+    return table, float(table[~table.isnan()].min())
 
 
 def _weights_by_loop(labels, grounds):
@@ -254,64 +164,49 @@ def _weights_by_loop(labels, grounds):
     return torch.tensor([len(groups) / (len(set(groups)) * groups.count(each)) for each in groups])
 
 
+def _own_size(number):
+    """For each picture how many have its number."""
+    return torch.bincount(number)[number].float()
+
+
 def _collected(rng):
     return [(labels, grounds) for _, labels, grounds in _answers(rng)]
 
 
-group_weights = Exercise(
-    statement="A weight for each picture: every group that occurs gets the same sum, and the mean weight is 1.",
-    solution=_group_weights,
-    reference=_weights_by_loop,
+@exercise(
+    "A weight for each picture: every group that occurs gets the same sum, and the mean weight is 1.",
     inputs=_collected,
-    misconceptions=[
-        Misconception(
-            lambda labels, grounds: len(labels) / (2 * torch.bincount(labels, minlength=2)[labels].float()),
-            "You balanced the classes. They may be balanced already while each has nearly all of its pictures on one "
-            "ground: weigh by class and ground.",
-        ),
-        Misconception(
-            lambda labels, grounds: len(labels) / (2 * torch.bincount(grounds, minlength=2)[grounds].float()),
-            "You balanced the grounds. Weigh by class and ground together.",
-        ),
-        Misconception(
-            lambda labels, grounds: 1 / torch.bincount(2 * labels + grounds)[2 * labels + grounds].float(),
-            "The groups have the same sum, but the mean weight is not 1. With a plain mean of weighted losses that "
-            "would change the strength of the penalty on the weights: multiply by n / number of groups.",
-        ),
-        Misconception(
-            lambda labels, grounds: (
-                len(labels) / (4 * torch.bincount(2 * labels + grounds)[2 * labels + grounds].float())
-            ),
-            "Right where all four groups occur. If one is empty, the mean is no longer 1: divide by the number of "
-            "groups that have pictures.",
-        ),
-        Misconception(
-            lambda labels, grounds: (
-                torch.bincount(2 * labels + grounds)[2 * labels + grounds].float()
-                * len(torch.unique(2 * labels + grounds))
-                / len(labels)
-            ),
-            "The weight grows with the size of the group: a small group then counts even less. Take the inverse.",
-        ),
-        Misconception(
-            lambda labels, grounds: _group_weights(labels, grounds) / len(labels),
-            "The groups have the same sum, but all weights together make 1. Their mean must be 1: multiply by n.",
-        ),
-        Misconception(
-            lambda labels, grounds: torch.ones(len(labels)),
-            "With the same weight for all, a group counts as much as it has pictures.",
-        ),
-    ],
-    hints=[
-        "2 * labels + grounds numbers the four groups.",
-        "torch.bincount(group)[group] is, for each picture, the size of its group.",
-        "Each of G groups shall have the sum n / G: what does each of its n_g members get?",
-    ],
+    reference=_weights_by_loop,
+    hints="""
+        2 * labels + grounds numbers the four groups.
+        torch.bincount(group)[group] is, for each picture, the size of its group.
+        Each of G groups shall have the sum n / G: what does each of its n_g members get?
+    """,
+    mistakes="""
+        len(labels) / (2 * _own_size(labels))
+            You balanced the classes. They may be balanced already while each has nearly all of its pictures on one
+            ground: weigh by class and ground.
+        len(labels) / (2 * _own_size(grounds))
+            You balanced the grounds. Weigh by class and ground together.
+        1 / _own_size(2 * labels + grounds)
+            The groups have the same sum, but the mean weight is not 1. With a plain mean of weighted losses that would
+            change the strength of the penalty on the weights: multiply by n / number of groups.
+        len(labels) / (4 * _own_size(2 * labels + grounds))
+            Right where all four groups occur. If one is empty, the mean is no longer 1: divide by the number of groups
+            that have pictures.
+        _own_size(2 * labels + grounds) * len(torch.unique(2 * labels + grounds)) / len(labels)
+            The weight grows with the size of the group: a small group then counts even less. Take the inverse.
+        group_weights(labels, grounds) / len(labels)
+            The groups have the same sum, but all weights together make 1. Their mean must be 1: multiply by n.
+        torch.ones(len(labels))
+            With the same weight for all, a group counts as much as it has pictures.
+    """,
 )
-
-
-def _flip_rate(first, second):
-    return float((first.argmax(1) != second.argmax(1)).float().mean())
+def group_weights(labels, grounds):
+    group = 2 * labels + grounds
+    sizes = torch.bincount(group, minlength=4)
+    present = int((sizes > 0).sum())
+    return len(labels) / (present * sizes[group].float())
 
 
 def _flips_by_loop(first, second):
@@ -325,54 +220,34 @@ def _twins(rng):
     return [(first, first + torch.tensor(rng.normal(size=first.shape))) for first in firsts]
 
 
-flip_rate = Exercise(
-    statement="The share of twins whose predicted class differs.",
-    solution=_flip_rate,
-    reference=_flips_by_loop,
+@exercise(
+    "The share of twins whose predicted class differs.",
     inputs=_twins,
-    misconceptions=[
-        Misconception(
-            lambda first, second: float((first.argmax(1) == second.argmax(1)).float().mean()),
-            "That is the share of twins that agree. Flips are those that do not.",
-        ),
-        Misconception(
-            lambda first, second: float((first.softmax(1) - second.softmax(1)).abs().mean()),
-            "That is a mean change of probability: useful, too, but a prediction flips or does not. Compare argmax.",
-        ),
-        Misconception(
-            lambda first, second: float((first - second).abs().mean()),
-            "That is a mean change of logits, which has no fixed scale. Compare the predicted classes.",
-        ),
-        Misconception(
-            lambda first, second: float(
-                ((first.argmax(1) == 0).float().mean() - (second.argmax(1) == 0).float().mean()).abs()
-            ),
-            "You compared how often class 0 is predicted on each side. Flips in opposite directions cancel there: "
-            "compare twin by twin.",
-        ),
-        Misconception(
-            lambda first, second: int((first.argmax(1) != second.argmax(1)).sum()),
-            "That is the number of flips; the rate divides by the number of twins.",
-        ),
-        Misconception(
-            lambda first, second: float(
-                ((first[:, 1] > first[:, 0]) != (second[:, 1] > second[:, 0])).float().mean()
-            ),
-            "You compared the first two logits only. There may be more classes: the argmax of all is predicted.",
-        ),
-        Misconception(
-            lambda first, second: float((first.argmax(0) != second.argmax(0)).float().mean()),
-            "argmax(0) looks for the picture with the largest logit. The predicted class is the argmax along "
-            "dimension 1.",
-        ),
-        Misconception(
-            lambda first, second: float(((first[:, 0] > 0) != (second[:, 0] > 0)).float().mean()),
-            "You compared the sign of one logit. What is predicted is the class with the largest of all logits, "
-            "whatever their signs.",
-        ),
-    ],
-    hints=[
-        "logits.argmax(1) is the predicted class of each picture.",
-        "The mean of a comparison, as float, is a share.",
-    ],
+    reference=_flips_by_loop,
+    hints="""
+        logits.argmax(1) is the predicted class of each picture.
+        The mean of a comparison, as float, is a share.
+    """,
+    mistakes="""
+        float((first.argmax(1) == second.argmax(1)).float().mean())
+            That is the share of twins that agree. Flips are those that do not.
+        float((first.softmax(1) - second.softmax(1)).abs().mean())
+            That is a mean change of probability: useful, too, but a prediction flips or does not. Compare argmax.
+        float((first - second).abs().mean())
+            That is a mean change of logits, which has no fixed scale. Compare the predicted classes.
+        float(((first.argmax(1) == 0).float().mean() - (second.argmax(1) == 0).float().mean()).abs())
+            You compared how often class 0 is predicted on each side. Flips in opposite directions cancel there: compare
+            twin by twin.
+        int((first.argmax(1) != second.argmax(1)).sum())
+            That is the number of flips; the rate divides by the number of twins.
+        float(((first[:, 1] > first[:, 0]) != (second[:, 1] > second[:, 0])).float().mean())
+            You compared the first two logits only. There may be more classes: the argmax of all is predicted.
+        float((first.argmax(0) != second.argmax(0)).float().mean())
+            argmax(0) looks for the picture with the largest logit. The predicted class is the argmax along dimension 1.
+        float(((first[:, 0] > 0) != (second[:, 0] > 0)).float().mean())
+            You compared the sign of one logit. What is predicted is the class with the largest of all logits, whatever
+            their signs.
+    """,
 )
+def flip_rate(first, second):
+    return float((first.argmax(1) != second.argmax(1)).float().mean())

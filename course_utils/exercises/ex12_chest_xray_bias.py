@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .engine import Exercise, Misconception
-
-
-def _flip_rate(clean, stamped):
-    return float((clean.argmax(1) != stamped.argmax(1)).float().mean())
+from .engine import exercise
 
 
 def _flips_by_loop(clean, stamped):
@@ -25,66 +21,41 @@ def _twins(rng):
     return [(clean, up), (clean, down), (clean, clean + 5)]
 
 
-flip_rate = Exercise(
-    statement="The share of pictures whose prediction changes when the stamp is put on.",
-    solution=_flip_rate,
-    reference=_flips_by_loop,
+@exercise(
+    "The share of pictures whose prediction changes when the stamp is put on.",
     inputs=_twins,
-    misconceptions=[
-        Misconception(
-            lambda clean, stamped: float((stamped.argmax(1) - clean.argmax(1)).float().mean()),
-            "You averaged a signed difference: flips toward the finding and flips away from it cancel each other. "
-            "Count both: compare with `!=`.",
-        ),
-        Misconception(
-            lambda clean, stamped: float(((clean.argmax(1) == 0) & (stamped.argmax(1) == 1)).float().mean()),
-            "You counted flips toward the finding only. A stamp can also talk a network out of one.",
-        ),
-        Misconception(
-            lambda clean, stamped: float((clean.argmax(1) == stamped.argmax(1)).float().mean()),
-            "That is the share that stays the same, 1 minus the flip rate.",
-        ),
-        Misconception(
-            lambda clean, stamped: float((stamped - clean).diff(dim=1).mean()),
-            "That is the mean change of the logits' difference, equation (3). The flip rate asks how often it was "
-            "enough to change the answer.",
-        ),
-        Misconception(
-            lambda clean, stamped: float((clean.argmax(1) != stamped.argmax(1)).sum()),
-            "That is the number of flips; divide by the number of pictures.",
-        ),
-        Misconception(
-            lambda clean, stamped: float((clean.softmax(1) != stamped.softmax(1)).any(1).float().mean()),
-            "You compared probabilities: nearly all change a little. A flip is another predicted class.",
-        ),
-        Misconception(
-            lambda clean, stamped: float(((clean[:, 1] > 0) != (stamped[:, 1] > 0)).float().mean()),
-            "You looked at the sign of the finding's logit. The answer is the larger of the two logits: d(x) is their "
-            "difference.",
-        ),
-        Misconception(
-            lambda clean, stamped: float((clean.argmax(0) != stamped.argmax(0)).float().mean()),
-            "argmax(0) looks for the largest picture of each class. The prediction is the larger logit of each "
-            "picture: argmax(1).",
-        ),
-        Misconception(
-            lambda clean, stamped: float((clean.sign() != stamped.sign()).float().mean()),
-            "You compared the signs of single logits. The answer is the larger of the two: d(x) is their difference.",
-        ),
-    ],
-    hints=[
-        "The prediction is the larger logit: argmax along dimension 1.",
-        "`!=` of two tensors is True where they differ; the mean of .float() is a share.",
-    ],
+    reference=_flips_by_loop,
+    hints="""
+        The prediction is the larger logit: argmax along dimension 1.
+        `!=` of two tensors is True where they differ; the mean of .float() is a share.
+    """,
+    mistakes="""
+        float((stamped.argmax(1) - clean.argmax(1)).float().mean())
+            You averaged a signed difference: flips toward the finding and flips away from it cancel each other. Count
+            both: compare with `!=`.
+        float(((clean.argmax(1) == 0) & (stamped.argmax(1) == 1)).float().mean())
+            You counted flips toward the finding only. A stamp can also talk a network out of one.
+        float((clean.argmax(1) == stamped.argmax(1)).float().mean())
+            That is the share that stays the same, 1 minus the flip rate.
+        float((stamped - clean).diff(dim=1).mean())
+            That is the mean change of the logits' difference, equation (3). The flip rate asks how often it was enough
+            to change the answer.
+        float((clean.argmax(1) != stamped.argmax(1)).sum())
+            That is the number of flips; divide by the number of pictures.
+        float((clean.softmax(1) != stamped.softmax(1)).any(1).float().mean())
+            You compared probabilities: nearly all change a little. A flip is another predicted class.
+        float(((clean[:, 1] > 0) != (stamped[:, 1] > 0)).float().mean())
+            You looked at the sign of the finding's logit. The answer is the larger of the two logits: d(x) is their
+            difference.
+        float((clean.argmax(0) != stamped.argmax(0)).float().mean())
+            argmax(0) looks for the largest picture of each class. The prediction is the larger logit of each picture:
+            argmax(1).
+        float((clean.sign() != stamped.sign()).float().mean())
+            You compared the signs of single logits. The answer is the larger of the two: d(x) is their difference.
+    """,
 )
-
-
-def _lift(heat, mask):
-    energy = heat.clamp(min=0)
-    if energy.sum() == 0:
-        return float("nan")
-    share = energy[mask].sum() / energy.sum()
-    return float(share / mask.float().mean())
+def flip_rate(clean, stamped):
+    return float((clean.argmax(1) != stamped.argmax(1)).float().mean())
 
 
 def _lift_by_loop(heat, mask):
@@ -104,77 +75,48 @@ def _maps(rng):
     return [(draw, mask), (draw.abs() + 4 * mask, mask), (torch.ones(6, 8), mask), (-draw.abs(), mask)]
 
 
-def _guarded(value):
-    return lambda heat, mask: float(value(heat, mask)) if (heat > 0).any() else float("nan")
+def _energy(heat, mask):
+    return heat.clamp(min=0)[mask].sum() / heat.clamp(min=0).sum()
 
 
-lift = Exercise(
-    statement="A map's energy in a mask, as a multiple of what an even map would have there.",
-    solution=_lift,
-    reference=_lift_by_loop,
+@exercise(
+    "A map's energy in a mask, as a multiple of what an even map would have there.",
     inputs=_maps,
-    misconceptions=[
-        Misconception(
-            _guarded(lambda heat, mask: heat.clamp(min=0)[mask].sum() / heat.clamp(min=0).sum()),
-            "That is the energy alone. In a corner of a fifth of the picture, an even map has a fifth of its energy, "
-            "too: divide by the mask's share of the area.",
-        ),
-        Misconception(
-            _guarded(lambda heat, mask: heat[mask].sum() / heat.sum() / mask.float().mean()),
-            "Negative values are in your sums. They speak against the class and are no energy for it: clamp them to 0.",
-        ),
-        Misconception(
-            lambda heat, mask: float(heat[mask].sum() / heat.sum() / mask.float().mean()),
-            "Negative values are in your sums. They speak against the class and are no energy for it: clamp them to 0, "
-            "and then think of the map in which nothing is left.",
-        ),
-        Misconception(
-            lambda heat, mask: float(heat.abs()[mask].sum() / heat.abs().sum() / mask.float().mean()),
-            "You took absolute values: evidence against the class counts as energy for it. Clamp at 0 instead.",
-        ),
-        Misconception(
-            _guarded(lambda heat, mask: heat.clamp(min=0)[mask].mean() / heat.clamp(min=0)[~mask].mean()),
-            "You compared the inside with the outside. Equation (2) compares the inside with the whole map.",
-        ),
-        Misconception(
-            _guarded(
-                lambda heat, mask: (
-                    heat.clamp(min=0)[mask].sum() / heat.clamp(min=0).sum() - mask.float().mean()
-                )
-            ),
-            "You subtracted the area. A multiple was asked for: 1 is what an even map has.",
-        ),
-        Misconception(
-            _guarded(lambda heat, mask: heat.clamp(min=0)[mask].sum() / heat.clamp(min=0).sum() / mask.sum()),
-            "You divided by the number of pixels in the mask; divide by its share of all pixels, mask.float().mean().",
-        ),
-        Misconception(
-            _guarded(
-                lambda heat, mask: (
-                    heat.clamp(min=0)[mask].sum() / heat.clamp(min=0).sum() * mask.float().mean()
-                )
-            ),
-            "You multiplied by the area. How many *times* an even map's share it is: divide by it.",
-        ),
-        Misconception(
-            lambda heat, mask: float(
-                heat.clamp(min=0)[mask].sum() / heat.clamp(min=0).sum().clamp(min=1e-9) / mask.float().mean()
-            ),
-            "A map without positive values: you answered 0, which says that it avoids the mask. It says nothing: "
-            "return float('nan').",
-        ),
-    ],
-    hints=[
-        "Three steps: clamp at 0, the share of the sum that lies in the mask, divide by the mask's share of the area.",
-        "heat.clamp(min=0), then energy[mask].sum() / energy.sum(), then / mask.float().mean(). What if the sum is 0?",
-    ],
+    reference=_lift_by_loop,
+    hints="""
+        Three steps: clamp at 0, the share of the sum that lies in the mask, divide by the mask's share of the area.
+        heat.clamp(min=0), then energy[mask].sum() / energy.sum(), then / mask.float().mean(). What if the sum is 0?
+    """,
+    mistakes="""
+        float(_energy(heat, mask))
+            That is the energy alone. In a corner of a fifth of the picture, an even map has a fifth of its energy, too:
+            divide by the mask's share of the area.
+        float(heat[mask].sum() / heat.sum() / mask.float().mean()) if (heat > 0).any() else float("nan")
+            Negative values are in your sums. They speak against the class and are no energy for it: clamp them to 0.
+        float(heat[mask].sum() / heat.sum() / mask.float().mean())
+            Negative values are in your sums. They speak against the class and are no energy for it: clamp them to 0,
+            and then think of the map in which nothing is left.
+        float(heat.abs()[mask].sum() / heat.abs().sum() / mask.float().mean())
+            You took absolute values: evidence against the class counts as energy for it. Clamp at 0 instead.
+        float(heat.clamp(min=0)[mask].mean() / heat.clamp(min=0)[~mask].mean())
+            You compared the inside with the outside. Equation (2) compares the inside with the whole map.
+        float(_energy(heat, mask) - mask.float().mean())
+            You subtracted the area. A multiple was asked for: 1 is what an even map has.
+        float(_energy(heat, mask) / mask.sum())
+            You divided by the number of pixels in the mask; divide by its share of all pixels, mask.float().mean().
+        float(_energy(heat, mask) * mask.float().mean())
+            You multiplied by the area. How many *times* an even map's share it is: divide by it.
+        lift(heat, mask) if (heat > 0).any() else 0.0
+            A map without positive values: you answered 0, which says that it avoids the mask. It says nothing: return
+            float('nan').
+    """,
 )
-
-
-def _worst_group(predicted, labels, has_marker):
-    right = (predicted == labels).float()
-    groups = [right[(labels == y) & (has_marker == m)] for y in (0, 1) for m in (False, True)]
-    return float(min(group.mean() for group in groups if len(group)))
+def lift(heat, mask):
+    energy = heat.clamp(min=0)
+    if energy.sum() == 0:
+        return float("nan")
+    share = energy[mask].sum() / energy.sum()
+    return float(share / mask.float().mean())
 
 
 def _worst_by_counting(predicted, labels, has_marker):
@@ -199,111 +141,62 @@ def _groups(rng):
     ]
 
 
-def _worst_of(*keys):
-    """The worst of coarser groups."""
-
-    def worst(predicted, labels, has_marker):
-        right = (predicted == labels).float()
-        known = {"label": labels, "marker": has_marker.long(), "predicted": predicted}
-        number = sum(known[key] * 2**i for i, key in enumerate(keys)) if keys else 0 * labels
-        return float(min(right[number == k].mean() for k in number.unique()))
-
-    return worst
+def _worst_of(right, number):
+    """The lowest accuracy of groups by another number."""
+    return float(min(right[number == k].float().mean() for k in number.unique()))
 
 
-def _of_groups(combine, empty=None):
-    """Combine the groups' sizes and accuracies; an empty group has the accuracy ``empty``, or is left out."""
-
-    def combined(predicted, labels, has_marker):
-        right = (predicted == labels).float()
-        groups = [right[(labels == y) & (has_marker == m)] for y in (0, 1) for m in (False, True)]
-        groups = [group for group in groups if len(group) or empty is not None]
-        shares = [float(group.mean()) if len(group) else empty for group in groups]
-        return float(combine([len(group) for group in groups], shares))
-
-    return combined
+def _by_group(predicted, labels, has_marker):
+    right = (predicted == labels).float()
+    return [right[(labels == y) & (has_marker == m)] for y in (0, 1) for m in (False, True)]
 
 
-def _worst_share_of_all(sizes, shares):
-    return min(size * share for size, share in zip(sizes, shares, strict=True)) / sum(sizes)
-
-
-worst_group = Exercise(
-    statement="The lowest accuracy of the four groups, label x stamp.",
-    solution=_worst_group,
-    reference=_worst_by_counting,
+@exercise(
+    "The lowest accuracy of the four groups, label x stamp.",
     inputs=_groups,
-    misconceptions=[
-        Misconception(
-            _worst_of(),
-            "That is the accuracy of all pictures together: groups with many pictures drown the ones with few, and the "
-            "few are those on which the stamp misleads.",
-        ),
-        Misconception(
-            _worst_of("label"),
-            "You grouped by the label alone: the worse of sensitivity and specificity. Each label has pictures with "
-            "and without the stamp.",
-        ),
-        Misconception(
-            _worst_of("marker"),
-            "You grouped by the stamp alone. Findings and normals react to it in opposite ways; keep them apart.",
-        ),
-        Misconception(
-            _worst_of("predicted", "marker"),
-            "You grouped by what was predicted. The groups are made by the truth, `labels`, and the stamp.",
-        ),
-        Misconception(
-            _of_groups(_worst_share_of_all, empty=0.0),
-            "You divided by the number of all pictures: that is each group's share of the right answers. Divide by "
-            "the size of the group.",
-        ),
-        Misconception(
-            _of_groups(_worst_share_of_all),
-            "Leaving out the empty group is right, but you divided by the number of all pictures. Divide by the size "
-            "of each group.",
-        ),
-        Misconception(
-            _of_groups(lambda sizes, shares: min(shares), empty=0.0),
-            "A group without pictures counted as 0 right. Nothing is known of it: leave it out.",
-        ),
-        Misconception(
-            _of_groups(lambda sizes, shares: min(shares), empty=float("nan")),
-            "The mean of a group without pictures is nan, and it went into your minimum. Leave such a group out.",
-        ),
-        Misconception(
-            _of_groups(lambda sizes, shares: sum(shares) / len(shares)),
-            "That is the mean of the groups' accuracies. A mean hides whom the network fails: take the lowest.",
-        ),
-        Misconception(
-            _of_groups(lambda sizes, shares: 1 - min(shares)),
-            "That is the highest error, 1 minus the accuracy of the worst group.",
-        ),
-        Misconception(
-            _of_groups(lambda sizes, shares: min(zip(sizes, shares, strict=True))[1]),
-            "You took the smallest group. It is often the worst one, and need not be: take the lowest accuracy.",
-        ),
-    ],
-    hints=[
-        "right = (predicted == labels).float(); then four means, of which you want the smallest.",
-        "A group is right[(labels == y) & (has_marker == m)]. One of them may be empty: leave it out.",
-    ],
+    reference=_worst_by_counting,
+    hints="""
+        right = (predicted == labels).float(); then four means, of which you want the smallest.
+        A group is right[(labels == y) & (has_marker == m)]. One of them may be empty: leave it out.
+    """,
+    mistakes="""
+        float((predicted == labels).float().mean())
+            That is the accuracy of all pictures together: groups with many pictures drown the ones with few, and the
+            few are those on which the stamp misleads.
+        _worst_of(predicted == labels, labels)
+            You grouped by the label alone: the worse of sensitivity and specificity. Each label has pictures with and
+            without the stamp.
+        _worst_of(predicted == labels, has_marker)
+            You grouped by the stamp alone. Findings and normals react to it in opposite ways; keep them apart.
+        _worst_of(predicted == labels, predicted + 2 * has_marker)
+            You grouped by what was predicted. The groups are made by the truth, `labels`, and the stamp.
+        min(float(group.sum()) for group in _by_group(predicted, labels, has_marker)) / len(labels)
+            You divided by the number of all pictures: that is each group's share of the right answers. Divide by the
+            size of the group.
+        min(float(group.sum()) for group in _by_group(predicted, labels, has_marker) if len(group)) / len(labels)
+            Leaving out the empty group is right, but you divided by the number of all pictures. Divide by the size of
+            each group.
+        min(float(group.sum()) / max(len(group), 1) for group in _by_group(predicted, labels, has_marker))
+            A group without pictures counted as 0 right. Nothing is known of it: leave it out.
+        min(float(group.mean()) for group in _by_group(predicted, labels, has_marker))
+            The mean of a group without pictures is nan, and it went into your minimum. Leave such a group out.
+        float(torch.stack([group.mean() for group in _by_group(predicted, labels, has_marker)]).nanmean())
+            That is the mean of the groups' accuracies. A mean hides whom the network fails: take the lowest.
+        1 - worst_group(predicted, labels, has_marker)
+            That is the highest error, 1 minus the accuracy of the worst group.
+        float(min(filter(len, _by_group(predicted, labels, has_marker)), key=len).mean())
+            You took the smallest group. It is often the worst one, and need not be: take the lowest accuracy.
+    """,
 )
-
-
-def _balanced(labels, has_marker):
-    group = 2 * labels + has_marker.long()
-    sizes = torch.bincount(group, minlength=4)
-    weights = 1 / sizes[group].float()
-    return weights / weights.sum()
+def worst_group(predicted, labels, has_marker):
+    right = (predicted == labels).float()
+    groups = [right[(labels == y) & (has_marker == m)] for y in (0, 1) for m in (False, True)]
+    return float(min(group.mean() for group in groups if len(group)))
 
 
 def _balanced_by_loop(labels, has_marker):
     groups = list(zip(labels.tolist(), has_marker.tolist(), strict=True))
     return torch.tensor([1 / len(set(groups)) / groups.count(group) for group in groups])
-
-
-def _numbered(labels, has_marker):
-    return 2 * labels + has_marker.long()
 
 
 def _group_sizes(group):
@@ -315,40 +208,33 @@ def _to_sum_1(weights):
     return weights / weights.sum()
 
 
-balance = Exercise(
-    statement="Weights with which the four groups, label x stamp, are drawn equally often.",
-    solution=_balanced,
-    reference=_balanced_by_loop,
+@exercise(
+    "Weights with which the four groups, label x stamp, are drawn equally often.",
     inputs=lambda rng: [(labels, marker) for _, labels, marker in _groups(rng)],
-    misconceptions=[
-        Misconception(
-            lambda labels, has_marker: torch.full((len(labels),), 1 / len(labels)),
-            "All weights are the same: the groups are drawn as often as they are large, which is the bias.",
-        ),
-        Misconception(
-            lambda labels, has_marker: _to_sum_1(1 / _group_sizes(labels)),
-            "You balanced the labels. They were balanced already; what is rare is a finding *without* the stamp, and a "
-            "normal one *with* it: use the groups.",
-        ),
-        Misconception(
-            lambda labels, has_marker: _to_sum_1(_group_sizes(_numbered(labels, has_marker))),
-            "Upside down: pictures of large groups got large weights. A picture's weight is 1 / the size of its group.",
-        ),
-        Misconception(
-            lambda labels, has_marker: 1 / _group_sizes(_numbered(labels, has_marker)),
-            "Right up to a factor: divide by the sum, so that the weights are probabilities.",
-        ),
-        Misconception(
-            lambda labels, has_marker: 1 / _group_sizes(_numbered(labels, has_marker)) / 4,
-            "You divided by four groups. Where some do not occur, the weights no longer sum to 1: divide by their sum.",
-        ),
-        Misconception(
-            lambda labels, has_marker: _to_sum_1(1 / _group_sizes(has_marker.long())),
-            "You balanced the stamp alone. Rare are a finding without it and a normal one with it: use the groups.",
-        ),
-    ],
-    hints=[
-        "group = 2 * labels + has_marker.long() numbers the groups 0 to 3; torch.bincount counts.",
-        "sizes[group] is the size of each picture's own group. One over that, then divide by the sum.",
-    ],
+    reference=_balanced_by_loop,
+    called="balanced_weights",
+    hints="""
+        group = 2 * labels + has_marker.long() numbers the groups 0 to 3; torch.bincount counts.
+        sizes[group] is the size of each picture's own group. One over that, then divide by the sum.
+    """,
+    mistakes="""
+        torch.full((len(labels),), 1 / len(labels))
+            All weights are the same: the groups are drawn as often as they are large, which is the bias.
+        _to_sum_1(1 / _group_sizes(labels))
+            You balanced the labels. They were balanced already; what is rare is a finding *without* the stamp, and a
+            normal one *with* it: use the groups.
+        _to_sum_1(_group_sizes(2 * labels + has_marker))
+            Upside down: pictures of large groups got large weights. A picture's weight is 1 / the size of its group.
+        1 / _group_sizes(2 * labels + has_marker)
+            Right up to a factor: divide by the sum, so that the weights are probabilities.
+        1 / _group_sizes(2 * labels + has_marker) / 4
+            You divided by four groups. Where some do not occur, the weights no longer sum to 1: divide by their sum.
+        _to_sum_1(1 / _group_sizes(has_marker.long()))
+            You balanced the stamp alone. Rare are a finding without it and a normal one with it: use the groups.
+    """,
 )
+def balance(labels, has_marker):
+    group = 2 * labels + has_marker.long()
+    sizes = torch.bincount(group, minlength=4)
+    weights = 1 / sizes[group].float()
+    return weights / weights.sum()

@@ -6,13 +6,7 @@ import math
 
 import torch
 
-from .engine import Exercise, Misconception
-
-
-def _caption_score(logits, words):
-    logs = logits.log_softmax(1)  # (T, V)
-    chosen = logs.gather(1, words[:, None])[:, 0]  # log p of each word that stands there
-    return chosen[words != 0].sum()
+from .engine import exercise
 
 
 def _caption_score_by_loop(logits, words):
@@ -38,78 +32,53 @@ def _picked(values, words):
     return values.gather(1, words[:, None])[:, 0]
 
 
-caption_score = Exercise(
-    statement="The log-probability of a caption: the sum of its words' log-probabilities, without padding.",
-    solution=_caption_score,
-    reference=_caption_score_by_loop,
+@exercise(
+    "The log-probability of a caption: the sum of its words' log-probabilities, without padding.",
     inputs=_caption_inputs,
-    misconceptions=[
-        Misconception(
-            lambda logits, words: _picked(logits, words)[words != 0].sum(),
-            "You added logits. Raise all logits of a step by the same number: no word becomes likelier, yet your sum "
-            "grows. Take log_softmax over the vocabulary first.",
-        ),
-        Misconception(
-            lambda logits, words: _picked(logits.log_softmax(1), words).sum(),
-            "Padding was counted: behind the end of the caption there is no word (number 0), so there is nothing to "
-            "be likely. Leave those steps out.",
-        ),
-        Misconception(
-            lambda logits, words: _picked(logits.softmax(1), words)[words != 0].sum(),
-            "You added probabilities. The words' probabilities are multiplied; it is their logarithms that add up.",
-        ),
-        Misconception(
-            lambda logits, words: _picked(logits.softmax(1), words)[words != 0].prod(),
-            "That is the caption's probability. Asked for is its logarithm: for a long caption the product itself "
-            "becomes too small to compute with.",
-        ),
-        Misconception(
-            lambda logits, words: _picked(logits.log_softmax(1), words)[words != 0].mean(),
-            "That is the mean. The caption's log-probability is the sum; dividing by the length would only scale the "
-            "map, but it is another number.",
-        ),
-        Misconception(
-            lambda logits, words: torch.nn.functional.cross_entropy(logits, words, ignore_index=0),
-            "cross_entropy is the loss: the *mean* of *minus* log p. Asked for is the sum, and its sign is not turned.",
-        ),
-        Misconception(
-            lambda logits, words: _picked(logits.log_softmax(1), words)[words > 1].sum(),
-            "The end of the caption (number 1) is missing. It has a probability, too; only 0 is no word.",
-        ),
-        Misconception(
-            lambda logits, words: _picked(logits.softmax(1), words)[words != 0].sum().log(),
-            "You took the logarithm of a sum of probabilities. Take each word's logarithm, then add.",
-        ),
-        Misconception(
-            lambda logits, words: logits.log_softmax(1)[:, words[words != 0]].sum(),
-            "Indexing with `[:, words]` takes every word at every step. Each step has one word: gather.",
-        ),
-        Misconception(
-            lambda logits, words: logits.log_softmax(1).amax(1)[words != 0].sum(),
-            "You took the likeliest word of each step. The caption is given: take the word that stands in it, likely "
-            "or not.",
-        ),
-        Misconception(
-            lambda logits, words: _picked(logits.log_softmax(0), words)[words != 0].sum(),
-            "The softmax runs over the steps. Each step chooses among the words: normalize over the vocabulary, dim 1.",
-        ),
-        Misconception(
-            lambda logits, words: -_picked(logits.log_softmax(1), words)[words != 0].sum(),
-            "The sign: that is the loss, which training lowers. The score to explain is the log-probability itself, "
-            "which is never above 0.",
-        ),
-    ],
-    hints=[
-        "logits.log_softmax(1) holds log p of every word at every step, (T, V).",
-        ".gather(1, words[:, None]) picks from each row the word that stands there.",
-        "words != 0 says which steps are words and not padding.",
-    ],
+    reference=_caption_score_by_loop,
+    called="caption_log_probability",
+    hints="""
+        logits.log_softmax(1) holds log p of every word at every step, (T, V).
+        .gather(1, words[:, None]) picks from each row the word that stands there.
+        words != 0 says which steps are words and not padding.
+    """,
+    mistakes="""
+        _picked(logits, words)[words != 0].sum()
+            You added logits. Raise all logits of a step by the same number: no word becomes likelier, yet your sum
+            grows. Take log_softmax over the vocabulary first.
+        _picked(logits.log_softmax(1), words).sum()
+            Padding was counted: behind the end of the caption there is no word (number 0), so there is nothing to be
+            likely. Leave those steps out.
+        _picked(logits.softmax(1), words)[words != 0].sum()
+            You added probabilities. The words' probabilities are multiplied; it is their logarithms that add up.
+        _picked(logits.softmax(1), words)[words != 0].prod()
+            That is the caption's probability. Asked for is its logarithm: for a long caption the product itself becomes
+            too small to compute with.
+        _picked(logits.log_softmax(1), words)[words != 0].mean()
+            That is the mean. The caption's log-probability is the sum; dividing by the length would only scale the map,
+            but it is another number.
+        torch.nn.functional.cross_entropy(logits, words, ignore_index=0)
+            cross_entropy is the loss: the *mean* of *minus* log p. Asked for is the sum, and its sign is not turned.
+        _picked(logits.log_softmax(1), words)[words > 1].sum()
+            The end of the caption (number 1) is missing. It has a probability, too; only 0 is no word.
+        _picked(logits.softmax(1), words)[words != 0].sum().log()
+            You took the logarithm of a sum of probabilities. Take each word's logarithm, then add.
+        logits.log_softmax(1)[:, words[words != 0]].sum()
+            Indexing with `[:, words]` takes every word at every step. Each step has one word: gather.
+        logits.log_softmax(1).amax(1)[words != 0].sum()
+            You took the likeliest word of each step. The caption is given: take the word that stands in it, likely or
+            not.
+        _picked(logits.log_softmax(0), words)[words != 0].sum()
+            The softmax runs over the steps. Each step chooses among the words: normalize over the vocabulary, dim 1.
+        -_picked(logits.log_softmax(1), words)[words != 0].sum()
+            The sign: that is the loss, which training lowers. The score to explain is the log-probability itself, which
+            is never above 0.
+    """,
 )
-
-
-def _log_probability_map(maps, logits, w):
-    p = logits.softmax(0)
-    return maps[w] - (p[:, None, None] * maps).sum(0)
+def caption_score(logits, words):
+    logs = logits.log_softmax(1)  # (T, V)
+    chosen = logs.gather(1, words[:, None])[:, 0]  # log p of each word that stands there
+    return chosen[words != 0].sum()
 
 
 def _log_probability_map_by_loop(maps, logits, w):
@@ -128,92 +97,54 @@ def _map_inputs(rng):
     ]
 
 
-log_probability_map = Exercise(
-    statement="The raw map of log p_w, from the raw maps of all logits.",
-    solution=_log_probability_map,
-    reference=_log_probability_map_by_loop,
+@exercise(
+    "The raw map of log p_w, from the raw maps of all logits.",
     inputs=_map_inputs,
-    misconceptions=[
-        Misconception(
-            lambda maps, logits, w: maps[w],
-            "That is the map of the logit. log p_w also falls when another word's logit rises: subtract what "
-            "speaks for the others, each by its probability (equation 3).",
-        ),
-        Misconception(
-            lambda maps, logits, w: maps[w] - maps.mean(0),
-            "You subtracted the plain mean of the maps. In the derivative of the log-sum-exp each map has the weight "
-            "p_v: the likeliest rivals count most.",
-        ),
-        Misconception(
-            lambda maps, logits, w: (1 - logits.softmax(0)[w]) * maps[w],
-            "1 - p_w is the factor of the word's own map. The other words' maps are missing: each is subtracted with "
-            "its p_v.",
-        ),
-        Misconception(
-            lambda maps, logits, w: (
-                maps[w] - (logits.softmax(0)[:, None, None] * maps).sum(0) + logits.softmax(0)[w] * maps[w]
-            ),
-            "You left the word itself out of the sum. It runs over all words, w included: so the own map gets the "
-            "factor 1 - p_w.",
-        ),
-        Misconception(
-            lambda maps, logits, w: (
-                logits.softmax(0)[w] * (maps[w] - (logits.softmax(0)[:, None, None] * maps).sum(0))
-            ),
-            "That is the map of p_w. The logarithm's derivative is 1 / p, which takes the factor p_w away again.",
-        ),
-        Misconception(
-            lambda maps, logits, w: maps[w].relu() - (logits.softmax(0)[:, None, None] * maps.relu()).sum(0),
-            "You took the ReLU before adding. The sum is over raw, signed maps: the ReLU comes last, and only for "
-            "the picture.",
-        ),
-        Misconception(
-            lambda maps, logits, w: _log_probability_map(maps, logits, w).relu(),
-            "You took the ReLU of the result. Asked for is the raw map, with what speaks against the word: only so can "
-            "the maps of a caption's words be added.",
-        ),
-        Misconception(
-            lambda maps, logits, w: maps[w] - (logits[:, None, None] * maps).sum(0),
-            "The weights of the others are their probabilities, not their logits: softmax first.",
-        ),
-        Misconception(
-            lambda maps, logits, w: maps[w] - (logits.log_softmax(0)[:, None, None] * maps).sum(0),
-            "You weighed by log p. The derivative of the log-sum-exp by y_v is p_v itself.",
-        ),
-        Misconception(
-            lambda maps, logits, w: maps[w] - (logits.softmax(0)[:, None, None] * maps).mean(0),
-            "The probabilities are the weights of a mean already: after multiplying by them, add up.",
-        ),
-        Misconception(
-            lambda maps, logits, w: maps[w] + (logits.softmax(0)[:, None, None] * maps).sum(0),
-            "The sign: log p_w is the logit *minus* the log-sum-exp.",
-        ),
-        Misconception(
-            lambda maps, logits, w: logits.softmax(0)[w] * maps[w],
-            "That weighs the word's own map by its probability. Its factor is 1 - p_w, and each other word's is -p_v.",
-        ),
-        Misconception(
-            lambda maps, logits, w: maps[w] - maps.logsumexp(0),
-            "You took the log-sum-exp of the maps. It is the score's; its *derivative* weighs the maps by p_v.",
-        ),
-    ],
-    hints=[
-        "log p_w = y_w - log sum_v exp(y_v). What is the derivative of the second part by y_v?",
-        "It is p_v. The map is linear in the gradient, so the same combination holds for the maps.",
-        "p[:, None, None] * maps weighs (V, h, w) maps by V numbers.",
-    ],
+    reference=_log_probability_map_by_loop,
+    called="map_of_log_probability",
+    hints="""
+        log p_w = y_w - log sum_v exp(y_v). What is the derivative of the second part by y_v?
+        It is p_v. The map is linear in the gradient, so the same combination holds for the maps.
+        p[:, None, None] * maps weighs (V, h, w) maps by V numbers.
+    """,
+    mistakes="""
+        maps[w]
+            That is the map of the logit. log p_w also falls when another word's logit rises: subtract what speaks for
+            the others, each by its probability (equation 3).
+        maps[w] - maps.mean(0)
+            You subtracted the plain mean of the maps. In the derivative of the log-sum-exp each map has the weight p_v:
+            the likeliest rivals count most.
+        (1 - logits.softmax(0)[w]) * maps[w]
+            1 - p_w is the factor of the word's own map. The other words' maps are missing: each is subtracted with its
+            p_v.
+        maps[w] - (logits.softmax(0)[:, None, None] * maps).sum(0) + logits.softmax(0)[w] * maps[w]
+            You left the word itself out of the sum. It runs over all words, w included: so the own map gets the factor
+            1 - p_w.
+        logits.softmax(0)[w] * (maps[w] - (logits.softmax(0)[:, None, None] * maps).sum(0))
+            That is the map of p_w. The logarithm's derivative is 1 / p, which takes the factor p_w away again.
+        maps[w].relu() - (logits.softmax(0)[:, None, None] * maps.relu()).sum(0)
+            You took the ReLU before adding. The sum is over raw, signed maps: the ReLU comes last, and only for the
+            picture.
+        log_probability_map(maps, logits, w).relu()
+            You took the ReLU of the result. Asked for is the raw map, with what speaks against the word: only so can
+            the maps of a caption's words be added.
+        maps[w] - (logits[:, None, None] * maps).sum(0)
+            The weights of the others are their probabilities, not their logits: softmax first.
+        maps[w] - (logits.log_softmax(0)[:, None, None] * maps).sum(0)
+            You weighed by log p. The derivative of the log-sum-exp by y_v is p_v itself.
+        maps[w] - (logits.softmax(0)[:, None, None] * maps).mean(0)
+            The probabilities are the weights of a mean already: after multiplying by them, add up.
+        maps[w] + (logits.softmax(0)[:, None, None] * maps).sum(0)
+            The sign: log p_w is the logit *minus* the log-sum-exp.
+        logits.softmax(0)[w] * maps[w]
+            That weighs the word's own map by its probability. Its factor is 1 - p_w, and each other word's is -p_v.
+        maps[w] - maps.logsumexp(0)
+            You took the log-sum-exp of the maps. It is the score's; its *derivative* weighs the maps by p_v.
+    """,
 )
-
-
-def _own_and_shuffled(maps, masks):
-    energy = maps.relu()  # (Q, h, w)
-    inside = torch.einsum(
-        "rhw,qhw->qr", energy, masks.to(energy.dtype)
-    )  # of map r, in the object of question q
-    share = inside / energy.sum((1, 2))
-    own = share.diagonal()
-    q = len(maps)
-    return [float(own.mean()), float((share.sum() - own.sum()) / (q * (q - 1)))]
+def log_probability_map(maps, logits, w):
+    p = logits.softmax(0)
+    return maps[w] - (p[:, None, None] * maps).sum(0)
 
 
 def _own_and_shuffled_by_loop(maps, masks):
@@ -230,18 +161,18 @@ def _own_and_shuffled_by_loop(maps, masks):
     return [sum(own) / len(own), sum(other) / len(other)]
 
 
+def _inside(maps, masks):
+    """The sum of map r in the object of question q, (Q, Q)."""
+    return torch.einsum("rhw,qhw->qr", maps, masks.to(maps.dtype))
+
+
 def _shares(maps, masks):
-    return torch.einsum("rhw,qhw->qr", maps, masks.to(maps.dtype)) / maps.sum((1, 2))
+    return _inside(maps, masks) / maps.sum((1, 2))
 
 
-def _by_the_wrong_map(maps, masks):
-    """The table of shares (Q, Q), each divided by the energy of the map of its row's question."""
-    inside = torch.einsum("rhw,qhw->qr", maps.relu(), masks.to(maps.dtype)) / maps.relu().sum((1, 2))[:, None]
-    return _pair(inside.diagonal().mean(), inside[~torch.eye(len(maps), dtype=torch.bool)].mean())
-
-
-def _pair(own, other):
-    return [float(own), float(other)]
+def _own_and_others(table):
+    others = table[~torch.eye(len(table), dtype=torch.bool)]
+    return [float(table.diagonal().mean()), float(others.mean())]
 
 
 def _energy_inputs(rng):
@@ -251,82 +182,50 @@ def _energy_inputs(rng):
     ]
 
 
-own_and_shuffled = Exercise(
-    statement="Mean energy in the object asked about, under its own question and under the others.",
-    solution=_own_and_shuffled,
-    reference=_own_and_shuffled_by_loop,
+@exercise(
+    "Mean energy in the object asked about, under its own question and under the others.",
     inputs=_energy_inputs,
-    misconceptions=[
-        Misconception(
-            lambda maps, masks: _pair(
-                _shares(maps.relu(), masks).diagonal().mean(), _shares(maps.relu(), masks).mean()
-            ),
-            "The second number contains the own questions, too, which pulls the baseline toward what it is compared "
-            "with. Leave out q = r.",
-        ),
-        Misconception(
-            lambda maps, masks: _pair(_shares(maps.relu(), masks).diagonal().mean(), masks.double().mean()),
-            "The second number is the objects' share of the area. That is chance for a map that knows nothing; the "
-            "shuffled baseline takes a map of the same picture, under another question.",
-        ),
-        Misconception(
-            lambda maps, masks: _pair(
-                _shares(maps, masks).diagonal().mean(),
-                _shares(maps, masks)[~torch.eye(len(maps), dtype=torch.bool)].mean(),
-            ),
-            "Negative parts of the maps were counted, so that a share can exceed 1 or fall below 0. ReLU first.",
-        ),
-        Misconception(
-            lambda maps, masks: _pair(
-                _shares(maps.abs(), masks).diagonal().mean(),
-                _shares(maps.abs(), masks)[~torch.eye(len(maps), dtype=torch.bool)].mean(),
-            ),
-            "You took absolute values: what speaks against the answer would count as looking at the object. Take the "
-            "ReLU.",
-        ),
-        Misconception(
-            lambda maps, masks: _pair(
-                _shares(maps.relu(), masks).diagonal().mean(),
-                _shares(maps.relu(), masks).roll(1, 1).diagonal().mean(),
-            ),
-            "You compared each question with one other only. With more than two questions the baseline is the mean "
-            "over all the others.",
-        ),
-        Misconception(
-            lambda maps, masks: _pair(
-                _shares(maps.relu(), masks).diagonal().mean(),
-                _shares(maps.relu(), masks).flip(1).diagonal().mean(),
-            ),
-            "Turning the order around pairs each question with one other, or with itself. With more than two questions "
-            "the baseline is the mean over all the others.",
-        ),
-        Misconception(
-            lambda maps, masks: _pair(
-                _shares(maps.relu(), masks).diagonal().mean(),
-                _shares(maps.relu(), masks).roll(-1, 1).diagonal().mean(),
-            ),
-            "You compared each question with its neighbor only. With more than two questions the baseline is the mean "
-            "over all the others.",
-        ),
-        Misconception(
-            _by_the_wrong_map,
-            "You divided by the energy of the wrong map. The share of map r in any object is over map r's own energy.",
-        ),
-        Misconception(
-            lambda maps, masks: list(reversed(_own_and_shuffled(maps, masks))),
-            "The order: first the energy under the own question, then that under the others.",
-        ),
-        Misconception(
-            lambda maps, masks: _pair(
-                _shares(maps.relu(), masks).diagonal().sum(),
-                _shares(maps.relu(), masks).sum() - _shares(maps.relu(), masks).diagonal().sum(),
-            ),
-            "These are sums over the questions. Divide by how many there are: Q own ones, Q (Q - 1) others.",
-        ),
-    ],
-    hints=[
-        "For each map: relu, then the sum inside the mask over the sum everywhere.",
-        "Make a table of shares (Q, Q): row q an object, column r a map. Which of its cells are which number?",
-        "The diagonal holds the own questions; all cells but the diagonal are the baseline.",
-    ],
+    reference=_own_and_shuffled_by_loop,
+    hints="""
+        For each map: relu, then the sum inside the mask over the sum everywhere.
+        Make a table of shares (Q, Q): row q an object, column r a map. Which of its cells are which number?
+        The diagonal holds the own questions; all cells but the diagonal are the baseline.
+    """,
+    mistakes="""
+        [own_and_shuffled(maps, masks)[0], float(_shares(maps.relu(), masks).mean())]
+            The second number contains the own questions, too, which pulls the baseline toward what it is compared with.
+            Leave out q = r.
+        [own_and_shuffled(maps, masks)[0], float(masks.double().mean())]
+            The second number is the objects' share of the area. That is chance for a map that knows nothing; the
+            shuffled baseline takes a map of the same picture, under another question.
+        _own_and_others(_shares(maps, masks))
+            Negative parts of the maps were counted, so that a share can exceed 1 or fall below 0. ReLU first.
+        _own_and_others(_shares(maps.abs(), masks))
+            You took absolute values: what speaks against the answer would count as looking at the object. Take the
+            ReLU.
+        [own_and_shuffled(maps, masks)[0], float(_shares(maps.relu(), masks).roll(1, 1).diagonal().mean())]
+            You compared each question with one other only. With more than two questions the baseline is the mean over
+            all the others.
+        [own_and_shuffled(maps, masks)[0], float(_shares(maps.relu(), masks).flip(1).diagonal().mean())]
+            Turning the order around pairs each question with one other, or with itself. With more than two questions
+            the baseline is the mean over all the others.
+        [own_and_shuffled(maps, masks)[0], float(_shares(maps.relu(), masks).roll(-1, 1).diagonal().mean())]
+            You compared each question with its neighbor only. With more than two questions the baseline is the mean
+            over all the others.
+        _own_and_others(_inside(maps.relu(), masks) / maps.relu().sum((1, 2))[:, None])
+            You divided by the energy of the wrong map. The share of map r in any object is over map r's own energy.
+        own_and_shuffled(maps, masks)[::-1]
+            The order: first the energy under the own question, then that under the others.
+        [share * count for share, count in zip(own_and_shuffled(maps, masks), (len(maps), len(maps) * (len(maps) - 1)))]
+            These are sums over the questions. Divide by how many there are: Q own ones, Q (Q - 1) others.
+    """,
 )
+def own_and_shuffled(maps, masks):
+    energy = maps.relu()  # (Q, h, w)
+    inside = torch.einsum(
+        "rhw,qhw->qr", energy, masks.to(energy.dtype)
+    )  # of map r, in the object of question q
+    share = inside / energy.sum((1, 2))
+    own = share.diagonal()
+    q = len(maps)
+    return [float(own.mean()), float((share.sum() - own.sum()) / (q * (q - 1)))]

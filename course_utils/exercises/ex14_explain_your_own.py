@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
 from course_utils.localization.evaluation import to_original
 
-from .engine import Exercise, Misconception
+from .engine import exercise
 
 __all__ = ["box_in_picture", "how_unusual", "normalized"]
 
 
 # --- 1. a box in the picture's own pixels
-
-
-def _box_in_picture(box, width, height, size):
-    side = min(width, height)
-    left, top = (width - side) / 2, (height - side) / 2
-    x0, y0, x1, y1 = (edge * side / size for edge in box)
-    return (left + x0, top + y0, left + x1, top + y1)
 
 
 def _boxes(rng: np.random.Generator) -> list[tuple]:
@@ -37,99 +32,48 @@ def _scaled(box: tuple, scale: float, left: float = 0.0, top: float = 0.0) -> tu
     return (left + x0 * scale, top + y0 * scale, left + x1 * scale, top + y1 * scale)
 
 
-def _margins(width: int, height: int) -> tuple[int, float, float]:
-    side = min(width, height)
-    return side, (width - side) / 2, (height - side) / 2
+def _margins(width: int, height: int, side: Callable = min) -> tuple[float, float]:
+    return (width - side(width, height)) / 2, (height - side(width, height)) / 2
 
 
-def _without_margin(box, width, height, size):
-    return _scaled(box, min(width, height) / size)
-
-
-def _stretched(box, width, height, size):
-    x0, y0, x1, y1 = box
-    return (x0 * width / size, y0 * height / size, x1 * width / size, y1 * height / size)
-
-
-def _margin_first(box, width, height, size):
-    side, left, top = _margins(width, height)
-    x0, y0, x1, y1 = box
-    return tuple((edge + m) * side / size for edge, m in ((x0, left), (y0, top), (x1, left), (y1, top)))
-
-
-def _whole_margin(box, width, height, size):
-    side, left, top = _margins(width, height)
-    return _scaled(box, side / size, 2 * left, 2 * top)
-
-
-def _swapped(box, width, height, size):
-    side, left, top = _margins(width, height)
-    return _scaled(box, side / size, top, left)
-
-
-def _long_side(box, width, height, size):
-    side = max(width, height)
-    return _scaled(box, side / size, (width - side) / 2, (height - side) / 2)
-
-
-def _unscaled(box, width, height, size):
-    _, left, top = _margins(width, height)
-    return _scaled(box, 1, left, top)
-
-
-box_in_picture = Exercise(
-    statement="The box found in the network's square, in the pixels of the picture that the square was cut from.",
-    solution=_box_in_picture,
-    reference=to_original,
+@exercise(
+    "The box found in the network's square, in the pixels of the picture that the square was cut from.",
     inputs=_boxes,
-    misconceptions=[
-        Misconception(
-            _without_margin,
-            "The scale is right, but the square was cut from the middle: what lies left of it, or above it, has to be "
-            "added.",
-        ),
-        Misconception(
-            _stretched,
-            "You stretched the square over the whole picture. It was cut out, not squeezed: both directions have one "
-            "scale, and a margin stays unseen.",
-        ),
-        Misconception(
-            _margin_first,
-            "You added the margin before scaling. The margin is in the picture's pixels already: scale first.",
-        ),
-        Misconception(
-            _whole_margin,
-            "You added all that was cut off. Half of it lies on the other side.",
-        ),
-        Misconception(
-            _swapped,
-            "The margins are swapped: what is cut off on the left moves x, what is cut off at the top moves y.",
-        ),
-        Misconception(
-            _long_side,
-            "You took the longer side. The square has the shorter one; a square of the longer side would reach "
-            "beyond the picture.",
-        ),
-        Misconception(
-            _unscaled,
-            "The margin is right, but the square was scaled to `size` pixels: scale its edges back first.",
-        ),
-    ],
-    hints=[
-        "How many pixels of the picture does the square have to a side? How many of them lie left of it?",
-        "side = min(width, height); one of the network's pixels is side / size of the picture's. The margin on the "
-        "left is (width - side) / 2, the one at the top (height - side) / 2.",
-        "x becomes left + x * side / size, y becomes top + y * side / size.",
-    ],
+    reference=to_original,
+    hints="""
+        How many pixels of the picture does the square have to a side? How many of them lie left of it?
+        side = min(width, height); one of the network's pixels is side / size of the picture's. The margin on the left
+            is (width - side) / 2, the one at the top (height - side) / 2.
+        x becomes left + x * side / size, y becomes top + y * side / size.
+    """,
+    mistakes="""
+        _scaled(box, min(width, height) / size)
+            The scale is right, but the square was cut from the middle: what lies left of it, or above it, has to be
+            added.
+        (box[0] * width / size, box[1] * height / size, box[2] * width / size, box[3] * height / size)
+            You stretched the square over the whole picture. It was cut out, not squeezed: both directions have one
+            scale, and a margin stays unseen.
+        _scaled(_scaled(box, 1, *_margins(width, height)), min(width, height) / size)
+            You added the margin before scaling. The margin is in the picture's pixels already: scale first.
+        _scaled(box, min(width, height) / size, *(2 * margin for margin in _margins(width, height)))
+            You added all that was cut off. Half of it lies on the other side.
+        _scaled(box, min(width, height) / size, *_margins(height, width))
+            The margins are swapped: what is cut off on the left moves x, what is cut off at the top moves y.
+        _scaled(box, max(width, height) / size, *_margins(width, height, side=max))
+            You took the longer side. The square has the shorter one; a square of the longer side would reach beyond the
+            picture.
+        _scaled(box, 1, *_margins(width, height))
+            The margin is right, but the square was scaled to `size` pixels: scale its edges back first.
+    """,
 )
+def box_in_picture(box, width, height, size):
+    side = min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    x0, y0, x1, y1 = (edge * side / size for edge in box)
+    return (left + x0, top + y0, left + x1, top + y1)
 
 
 # --- 2. is the fall more than chance?
-
-
-def _how_unusual(before, after, random):
-    as_far = sum(before - value >= before - after for value in random)
-    return (as_far + 1) / (len(random) + 1)
 
 
 def _how_unusual_by_ranking(before: float, after: float, random: list[float]) -> float:
@@ -152,63 +96,42 @@ def _falls(rng: np.random.Generator) -> list[tuple]:
     return by_hand + drawn
 
 
-how_unusual = Exercise(
-    statement="The share of covers, the marked one included, that lower the logit at least as far as the marked one.",
-    solution=_how_unusual,
-    reference=_how_unusual_by_ranking,
+@exercise(
+    "The share of covers, the marked one included, that lower the logit at least as far as the marked one.",
     inputs=_falls,
-    misconceptions=[
-        Misconception(
-            lambda before, after, random: sum(value <= after for value in random) / len(random),
-            "You left the marked cover itself out. With ten random covers none of which falls as far, the honest "
-            "answer is 1 in 11, not zero: ten draws cannot show that something never happens.",
-        ),
-        Misconception(
-            lambda before, after, random: (sum(value <= after for value in random) + 1) / len(random),
-            "The marked cover counts above, so it counts below, too: there are len(random) + 1 covers.",
-        ),
-        Misconception(
-            lambda before, after, random: 1 + sum(value <= after for value in random),
-            "That is how many covers do as well. Asked is their share: divide by the number of all covers.",
-        ),
-        Misconception(
-            lambda before, after, random: (sum(value < after for value in random) + 1) / (len(random) + 1),
-            "A random cover that lowers the logit exactly as far counts, too: at least as far.",
-        ),
-        Misconception(
-            lambda before, after, random: (sum(value >= after for value in random) + 1) / (len(random) + 1),
-            "You counted the covers that lower the logit less. A large number would then speak for the map; asked is "
-            "how often chance does as well.",
-        ),
-        Misconception(
-            lambda before, after, random: (
-                (sum(abs(value - before) >= abs(after - before) for value in random) + 1) / (len(random) + 1)
-            ),
-            "You compared the sizes of the changes, or left out covers that raised the logit. Count every cover "
-            "after which the logit is at `after` or below.",
-        ),
-        Misconception(
-            lambda before, after, random: (sum(value < before for value in random) + 1) / (len(random) + 1),
-            "You counted the covers that lower the logit at all. Asked is how many lower it as far as the marked one.",
-        ),
-        Misconception(
-            lambda before, after, random: sum(value <= after for value in random),
-            "That is a number of covers. Divide by how many there are, the marked one included.",
-        ),
-    ],
-    hints=[
-        "Lower the logit at least as far: which comparison of two logits is that?",
-        "Count the values of `random` that are <= after; the marked cover is one more, among len(random) + 1.",
-    ],
+    reference=_how_unusual_by_ranking,
+    hints="""
+        Lower the logit at least as far: which comparison of two logits is that?
+        Count the values of `random` that are <= after; the marked cover is one more, among len(random) + 1.
+    """,
+    mistakes="""
+        sum(value <= after for value in random) / len(random)
+            You left the marked cover itself out. With ten random covers none of which falls as far, the honest answer
+            is 1 in 11, not zero: ten draws cannot show that something never happens.
+        (sum(value <= after for value in random) + 1) / len(random)
+            The marked cover counts above, so it counts below, too: there are len(random) + 1 covers.
+        1 + sum(value <= after for value in random)
+            That is how many covers do as well. Asked is their share: divide by the number of all covers.
+        (sum(value < after for value in random) + 1) / (len(random) + 1)
+            A random cover that lowers the logit exactly as far counts, too: at least as far.
+        (sum(value >= after for value in random) + 1) / (len(random) + 1)
+            You counted the covers that lower the logit less. A large number would then speak for the map; asked is how
+            often chance does as well.
+        (sum(abs(value - before) >= abs(after - before) for value in random) + 1) / (len(random) + 1)
+            You compared the sizes of the changes, or left out covers that raised the logit. Count every cover after
+            which the logit is at `after` or below.
+        (sum(value < before for value in random) + 1) / (len(random) + 1)
+            You counted the covers that lower the logit at all. Asked is how many lower it as far as the marked one.
+        sum(value <= after for value in random)
+            That is a number of covers. Divide by how many there are, the marked one included.
+    """,
 )
+def how_unusual(before, after, random):
+    as_far = sum(before - value >= before - after for value in random)
+    return (as_far + 1) / (len(random) + 1)
 
 
 # --- 3. the normalization
-
-
-def _normalized(images, mean, std):
-    mean, std = torch.tensor(mean), torch.tensor(std)
-    return (images - mean[:, None, None]) / std[:, None, None]
 
 
 def _normalized_by_loop(images: torch.Tensor, mean: list[float], std: list[float]) -> torch.Tensor:
@@ -230,65 +153,43 @@ def _column(values: list[float]) -> torch.Tensor:
     return torch.tensor(values)[:, None, None]
 
 
-normalized = Exercise(
-    statement="The images as the network was trained on them: mean and standard deviation of each color channel.",
-    solution=_normalized,
-    reference=_normalized_by_loop,
+@exercise(
+    "The images as the network was trained on them: mean and standard deviation of each color channel.",
     inputs=_draw_images,
-    misconceptions=[
-        Misconception(
-            lambda images, mean, std: images / _column(std) - _column(mean),
-            "You divided first and subtracted the mean then: the mean is in the images' units, so it comes off first.",
-        ),
-        Misconception(
-            lambda images, mean, std: (images - _column(mean)) * _column(std),
-            "You multiplied by the standard deviation. Dividing is what brings it to 1.",
-        ),
-        Misconception(
-            lambda images, mean, std: (images * 255 - _column(mean)) / _column(std),
-            "You multiplied by 255. The images lie in [0, 1], and so do mean and standard deviation: as they stand, "
-            "they fit.",
-        ),
-        Misconception(
-            lambda images, mean, std: (images.flip(1) - _column(mean)) / _column(std),
-            "You turned the colors round to blue, green, red, as OpenCV has them. These images and numbers are red, "
-            "green, blue.",
-        ),
-        Misconception(
-            lambda images, mean, std: (images - _column(std)) / _column(mean),
-            "Mean and standard deviation are swapped.",
-        ),
-        Misconception(
-            lambda images, mean, std: images - _column(mean),
-            "The division by the standard deviation is missing.",
-        ),
-        Misconception(
-            lambda images, mean, std: (images - images.mean((2, 3), keepdim=True)) / _column(std),
-            "You took each image's own mean. A network wants the numbers it was trained with, the same for every "
-            "image: a dark picture must stay dark.",
-        ),
-        Misconception(
-            lambda images, mean, std: (
-                (images - images.mean((2, 3), keepdim=True)) / images.std((2, 3), keepdim=True)
-            ),
-            "You took each image's own mean and standard deviation, and not `mean` and `std`. A network wants the "
-            "numbers it was trained with, the same for every image: a dark picture must stay dark.",
-        ),
-        Misconception(
-            lambda images, mean, std: (
-                (images - images.mean((0, 2, 3), keepdim=True)) / images.std((0, 2, 3), keepdim=True)
-            ),
-            "You took the mean and standard deviation of these images. A network wants the numbers it was trained "
-            "with, which are in `mean` and `std`.",
-        ),
-        Misconception(
-            lambda images, mean, std: (images - torch.tensor(mean)) / torch.tensor(std),
-            "You laid the three numbers along the columns of the picture. They belong to the channels: "
-            "`torch.tensor(mean)[:, None, None]` has shape (3, 1, 1).",
-        ),
-    ],
-    hints=[
-        "Subtract first or divide first? And which shape must the three numbers have beside (N, 3, H, W)?",
-        "`torch.tensor(mean)[:, None, None]` has shape (3, 1, 1): one number a channel, for all pixels.",
-    ],
+    reference=_normalized_by_loop,
+    hints="""
+        Subtract first or divide first? And which shape must the three numbers have beside (N, 3, H, W)?
+        `torch.tensor(mean)[:, None, None]` has shape (3, 1, 1): one number a channel, for all pixels.
+    """,
+    mistakes="""
+        images / _column(std) - _column(mean)
+            You divided first and subtracted the mean then: the mean is in the images' units, so it comes off first.
+        (images - _column(mean)) * _column(std)
+            You multiplied by the standard deviation. Dividing is what brings it to 1.
+        (images * 255 - _column(mean)) / _column(std)
+            You multiplied by 255. The images lie in [0, 1], and so do mean and standard deviation: as they stand, they
+            fit.
+        (images.flip(1) - _column(mean)) / _column(std)
+            You turned the colors round to blue, green, red, as OpenCV has them. These images and numbers are red,
+            green, blue.
+        (images - _column(std)) / _column(mean)
+            Mean and standard deviation are swapped.
+        images - _column(mean)
+            The division by the standard deviation is missing.
+        (images - images.mean((2, 3), keepdim=True)) / _column(std)
+            You took each image's own mean. A network wants the numbers it was trained with, the same for every image: a
+            dark picture must stay dark.
+        (images - images.mean((2, 3), keepdim=True)) / images.std((2, 3), keepdim=True)
+            You took each image's own mean and standard deviation, and not `mean` and `std`. A network wants the numbers
+            it was trained with, the same for every image: a dark picture must stay dark.
+        (images - images.mean((0, 2, 3), keepdim=True)) / images.std((0, 2, 3), keepdim=True)
+            You took the mean and standard deviation of these images. A network wants the numbers it was trained with,
+            which are in `mean` and `std`.
+        (images - torch.tensor(mean)) / torch.tensor(std)
+            You laid the three numbers along the columns of the picture. They belong to the channels:
+            `torch.tensor(mean)[:, None, None]` has shape (3, 1, 1).
+    """,
 )
+def normalized(images, mean, std):
+    mean, std = torch.tensor(mean), torch.tensor(std)
+    return (images - mean[:, None, None]) / std[:, None, None]

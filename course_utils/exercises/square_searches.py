@@ -92,32 +92,33 @@ def draw_pictures(rng: np.random.Generator) -> list[tuple[Picture, int]]:
 
 
 def search(
+    logits: Callable,
+    squares: int,
     choose: Callable,
-    watched: Callable = lambda logits: int(logits([]).argmax()),
+    watched: int | None = None,
     late: int = 0,
     again: bool = False,
-) -> Callable:
-    """Return a search that covers what ``choose`` says, until the prediction changes.
+) -> list[int]:
+    """Cover what ``choose`` says, one square after the other, until the prediction changes.
 
     Args:
+        logits: covered squares -> logits (K,), such as a :class:`Picture`.
+        squares: how many squares there are.
         choose: (logits, covered, left, c) -> a square of those left.
         watched: the class c whose score the search follows; by default the predicted one.
         late: how many squares more it covers after the prediction has changed.
         again: whether it may choose squares that are covered already.
     """
-
-    def run(logits: Callable, squares: int) -> list[int]:
-        first, c, covered, extra = int(logits([]).argmax()), watched(logits), [], late
-        while len(set(covered)) < squares:
-            if int(logits(covered).argmax()) != first:
-                if not extra:
-                    break
-                extra -= 1
-            left = [square for square in range(squares) if again or square not in covered]
-            covered.append(choose(logits, covered, left, c))
-        return covered
-
-    return run
+    first, covered = int(logits([]).argmax()), []
+    c = first if watched is None else watched
+    while len(set(covered)) < squares:
+        if int(logits(covered).argmax()) != first:
+            if not late:
+                break
+            late -= 1
+        left = [square for square in range(squares) if again or square not in covered]
+        covered.append(choose(logits, covered, left, c))
+    return covered
 
 
 def lowest(logits: Callable, covered: list, left: list, c: int) -> int:

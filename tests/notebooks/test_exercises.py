@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import importlib
 import pkgutil
+import re
 
 import nbformat
 import pytest
 import torch
 
 from course_utils import exercises
-from course_utils.exercises import Exercise, engine
+from course_utils.exercises import CORRECT, NOT_ATTEMPTED, WRONG, Exercise
 
 MODULES = [m.name for m in pkgutil.iter_modules(exercises.__path__) if m.name.startswith("ex")]
 MODULES = [name for name in MODULES if name[2:4].isdigit()]
@@ -35,15 +36,15 @@ def notebook_of(module: str, root) -> nbformat.NotebookNode:
 
 @pytest.mark.parametrize("exercise", CASES)
 def test_an_untouched_stub_is_not_attempted(exercise):
-    assert exercise.check(...).state == engine.NOT_ATTEMPTED
+    assert exercise.check(...).state == NOT_ATTEMPTED
     if callable(exercise.model_answer) and not isinstance(exercise.model_answer, type):
-        assert exercise.check(lambda *arguments: ...).state == engine.NOT_ATTEMPTED
+        assert exercise.check(lambda *arguments: ...).state == NOT_ATTEMPTED
 
 
 @pytest.mark.parametrize("exercise", CASES)
 def test_the_solution_passes_and_shows_its_source(exercise):
     feedback = exercise.check(exercise.model_answer)
-    assert feedback.state == engine.CORRECT, feedback
+    assert feedback.state == CORRECT, feedback
     shown = exercise.solution()
     assert shown.code if callable(exercise.model_answer) else shown.message
 
@@ -55,7 +56,7 @@ def test_each_wrong_answer_is_rejected_with_its_own_message(exercise):
     assert len(set(messages)) == len(messages), "two misconceptions share a message"
     for misconception in exercise.misconceptions:
         feedback = exercise.check(misconception.answer)
-        assert (feedback.state, feedback.message) == (engine.WRONG, misconception.message)
+        assert (feedback.state, feedback.message) == (WRONG, misconception.message)
 
 
 @pytest.mark.parametrize("exercise", CASES)
@@ -86,8 +87,21 @@ def test_notebook_and_module_have_the_same_exercises(module, pytestconfig):
         stubs = [cell for cell in cells if f".{name}.check(" in cell.source]
         assert len(stubs) == 1, f"{name} needs exactly one stub cell"
         stored = "".join(str(output.get("data", "")) for output in stubs[0].outputs)
-        assert engine.NOT_ATTEMPTED in stored, (
-            f"the stub of {name}, run as it stands, must say {engine.NOT_ATTEMPTED!r}"
-        )
+        assert NOT_ATTEMPTED in stored, f"the stub of {name}, run as it stands, must say {NOT_ATTEMPTED!r}"
         for way in ("hint", "solution"):
             assert f".{name}.{way}()" in stubs[0].source, f"the stub of {name} does not mention .{way}()"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_solution_begins_as_its_stub_does(module, pytestconfig):
+    """The same name and parameters, so that it can be put in the stub's place; no underscore, no exercise around it."""
+    code = "\n".join(
+        c.source for c in notebook_of(module, pytestconfig.rootpath).cells if c.cell_type == "code"
+    )
+    for name, exercise in exercises_of(module).items():
+        if callable(exercise.model_answer):
+            (checked,) = re.findall(rf"\.{name}\.check\((\w+)\)", code)
+            shown = exercise.solution().code.splitlines()
+            (first,) = [line for line in shown if line.startswith("def ")]
+            assert first.startswith(f"def {checked}(") and first in code.splitlines()
+            assert not any("exercise(" in line for line in shown)
