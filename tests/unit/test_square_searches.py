@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from course_utils.exercises import ex06_counterfactuals
 from course_utils.exercises import square_searches as searches
-from course_utils.exercises.ex06_counterfactuals import fewest_squares
 
 PICTURES = searches.draw_pictures(np.random.default_rng(0))
 FIRM, RISING, TIES = (picture for picture, _ in PICTURES[-3:])
@@ -24,13 +24,13 @@ def test_one_of_a_pair_is_enough():
 
 
 def test_most_searches_end_early_and_one_covers_everything():
-    ends = [(len(fewest_squares.model_answer(picture, n)), n) for picture, n in PICTURES]
+    ends = [(len(ex06_counterfactuals.fewest_squares.model_answer(picture, n)), n) for picture, n in PICTURES]
     assert sum(count < n for count, n in ends) >= 6
     assert ends[6] == (6, 6) and int(FIRM(range(6)).argmax()) == winner(FIRM)
 
 
 def test_every_square_raises_the_score_of_the_rising_picture():
-    covered = fewest_squares.model_answer(RISING, 9)
+    covered = ex06_counterfactuals.fewest_squares.model_answer(RISING, 9)
     scores = [float(RISING(covered[:n])[winner(RISING)]) for n in range(len(covered) + 1)]
     assert len(covered) > 1 and scores == sorted(set(scores))
     assert int(RISING(covered).argmax()) != winner(RISING)
@@ -38,7 +38,7 @@ def test_every_square_raises_the_score_of_the_rising_picture():
 
 def test_the_picture_with_ties_has_one_at_a_step_of_the_search():
     first = [float(TIES([square])[winner(TIES)]) for square in range(9)]
-    covered = fewest_squares.model_answer(TIES, 9)
+    covered = ex06_counterfactuals.fewest_squares.model_answer(TIES, 9)
     assert covered != searches.search(TIES, 9, searches.last_of_equals)
     assert covered[0] == first.index(min(first))
 
@@ -57,4 +57,4 @@ def test_each_wrong_choice_differs_from_the_right_one_somewhere(choose):
     wrong = [searches.search(picture, n, getattr(searches, choose)) for picture, n in PICTURES]
     right = [searches.search(picture, n, searches.lowest) for picture, n in PICTURES]
     assert wrong != right
-    assert right == [fewest_squares.model_answer(picture, n) for picture, n in PICTURES]
+    assert right == [ex06_counterfactuals.fewest_squares.model_answer(picture, n) for picture, n in PICTURES]
