@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-import torch
-
 from .engine import exercise, value_exercise
+from .inputs import tensor_of
 
 chance = value_exercise(
     "The share of an even map that lies in a box of 112 x 56 pixels of 224 x 224.",
@@ -41,8 +40,7 @@ def _share_by_loop(heat, mask):
 @exercise(
     "The sum of a map inside a mask, divided by its sum over the whole picture.",
     inputs=lambda rng: [
-        (torch.tensor(rng.random(size)), torch.tensor(rng.random(size) < 0.4))
-        for size in [(3, 3), (4, 7), (1, 9)]
+        (tensor_of(rng.random(size)), tensor_of(rng.random(size) < 0.4)) for size in [(3, 3), (4, 7), (1, 9)]
     ],
     reference=_share_by_loop,
     hints="""
@@ -79,7 +77,7 @@ def _most_probable_by_hand(logits, names, top):
 
 def _draw_logits(rng):
     return [
-        (torch.tensor(rng.normal(size=k)), [f"class {i}" for i in range(k)], top)
+        (tensor_of(rng.normal(size=k)), [f"class {i}" for i in range(k)], top)
         for k, top in [(3, 1), (6, 3), (9, 9)]
     ]
 

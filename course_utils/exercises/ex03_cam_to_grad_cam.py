@@ -7,19 +7,20 @@ import torch
 from torch import Tensor
 
 from .engine import exercise, value_exercise
+from .inputs import tensor_of
 
 __all__ = ["class_map", "map_for_pooling", "missing_constant", "share_of_strongest", "two_weights"]
 
 
 def _channels(rng: np.random.Generator, c: int, h: int, w: int) -> Tensor:
     """Activations as a ReLU leaves them: about a third are zero."""
-    return torch.tensor(rng.normal(0.5, 1, (c, h, w)).clip(0), dtype=torch.float32)
+    return tensor_of(rng.normal(0.5, 1, (c, h, w)).clip(0))
 
 
 def _weights(rng: np.random.Generator, c: int) -> Tensor:
     """Weights of both signs: the first is positive, the second negative."""
     signs = torch.tensor([1.0, -1.0]).repeat(c)[:c]
-    return signs * torch.tensor(rng.uniform(0.5, 2, c), dtype=torch.float32)
+    return signs * tensor_of(rng.uniform(0.5, 2, c))
 
 
 # --- 1. CAM
@@ -221,7 +222,7 @@ def _cam_maps(rng: np.random.Generator) -> list[tuple]:
     for (h, w), bias, n in [((2, 2), 1.0, 1), ((3, 4), 0.5, 3), ((7, 7), -0.5, 5)]:
         cells = rng.normal(3, 2, (h, w))
         cells[0, 0] = -1.5 * cells.max()
-        drawn.append((torch.tensor(cells + 1, dtype=torch.float32), bias, n))
+        drawn.append((tensor_of(cells + 1), bias, n))
     # Fewer positive cells than n.
     return [*drawn, (torch.tensor([[-1.0, -2.0], [-3.0, 9.0]]), 0.5, 2)]
 

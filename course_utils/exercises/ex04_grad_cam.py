@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from .engine import exercise
+from .inputs import tensor_of
 
 
 def _weights_by_loop(gradient):
@@ -21,7 +22,7 @@ def _weights_by_loop(gradient):
 @exercise(
     "Equation (1): the mean of the gradient over the cells of each channel.",
     inputs=lambda rng: [
-        (torch.tensor(rng.normal(size=size)),) for size in [(1, 3, 2, 2), (2, 4, 3, 5), (3, 1, 1, 4)]
+        (tensor_of(rng.normal(size=size)),) for size in [(1, 3, 2, 2), (2, 4, 3, 5), (3, 1, 1, 4)]
     ],
     reference=_weights_by_loop,
     hints="""
@@ -81,11 +82,11 @@ def _share(positive):
 
 def _draw_heatmaps(rng):
     cases = [
-        (torch.tensor(rng.random((c, h, w))), torch.tensor(rng.normal(size=c)))
+        (tensor_of(rng.random((c, h, w))), tensor_of(rng.normal(size=c)))
         for c, h, w in [(3, 2, 2), (5, 4, 3), (8, 7, 7)]
     ]
-    all_positive = (torch.tensor(rng.random((3, 2, 4))) + 0.5, torch.tensor(rng.random(3)))
-    nothing_positive = (torch.tensor(rng.random((4, 3, 3))), -torch.tensor(rng.random(4)))
+    all_positive = (tensor_of(rng.random((3, 2, 4))) + 0.5, tensor_of(rng.random(3)))
+    nothing_positive = (tensor_of(rng.random((4, 3, 3))), -tensor_of(rng.random(4)))
     return [*cases, all_positive, nothing_positive]
 
 
@@ -138,7 +139,7 @@ def _times_chance_by_loop(heat, mask):
 @exercise(
     "The share of energy inside a mask, divided by the mask's share of the area.",
     inputs=lambda rng: [
-        (torch.tensor(rng.random((h, w))), torch.tensor(rng.random((h, w)) < 0.3) | (torch.arange(w) == 0))
+        (tensor_of(rng.random((h, w))), tensor_of(rng.random((h, w)) < 0.3) | (torch.arange(w) == 0))
         for h, w in [(4, 4), (6, 9), (3, 20)]
     ],
     reference=_times_chance_by_loop,
@@ -178,7 +179,7 @@ def _probability_map_by_autograd(maps, logits, c):
 @exercise(
     "Equation (4): the raw map of a softmax probability, from the raw maps of all logits.",
     inputs=lambda rng: [
-        (torch.tensor(rng.normal(size=(k, 3, 3))), torch.tensor(rng.normal(size=k)), int(rng.integers(k)))
+        (tensor_of(rng.normal(size=(k, 3, 3))), tensor_of(rng.normal(size=k)), int(rng.integers(k)))
         for k in (2, 4, 9)
     ],
     reference=_probability_map_by_autograd,

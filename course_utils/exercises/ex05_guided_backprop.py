@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from .engine import exercise
+from .inputs import tensor_of
 
 
 def _guided_rule_by_loop(z, g):
@@ -21,9 +22,7 @@ def _guided_rule_in_place(z, g):
 
 def _draw_signs(rng):
     # Whole numbers, so that zeros occur on both sides.
-    return [
-        tuple(torch.tensor(rng.integers(-3, 4, size=n), dtype=torch.double) for _ in "zg") for n in (9, 16)
-    ]
+    return [tuple(tensor_of(rng.integers(-3, 4, size=n).astype(float)) for _ in "zg") for n in (9, 16)]
 
 
 @exercise(
@@ -98,7 +97,7 @@ def _gradient_with(x, w1, w2, w3, between=torch.relu, upper=torch.relu, lower=to
 @exercise(
     "The guided gradient of y = w3 · ReLU(w2 ReLU(w1 x)) with respect to x, without autograd.",
     inputs=lambda rng: [
-        tuple(torch.tensor(rng.normal(size=size)) for size in [n, (7, n), (6, 7), 6]) for n in (4, 5, 6)
+        tuple(tensor_of(rng.normal(size=size)) for size in [n, (7, n), (6, 7), 6]) for n in (4, 5, 6)
     ],
     reference=_guided_gradient_by_autograd,
     hints="""
@@ -170,10 +169,10 @@ def _heat(cells):
 
 def _draw_pairs(rng):
     cases = [
-        (torch.tensor(rng.normal(size=(3, 4 * h, 3 * w))), torch.tensor(rng.normal(size=(h, w))))
+        (tensor_of(rng.normal(size=(3, 4 * h, 3 * w))), tensor_of(rng.normal(size=(h, w))))
         for h, w in [(2, 3), (3, 3), (4, 2)]
     ]
-    nothing_positive = (torch.tensor(rng.normal(size=(3, 6, 6))), -torch.tensor(rng.random((2, 2))))
+    nothing_positive = (tensor_of(rng.normal(size=(3, 6, 6))), -tensor_of(rng.random((2, 2))))
     all_positive = (nothing_positive[0], 0.5 - nothing_positive[1])
     return [*cases, nothing_positive, all_positive]
 
@@ -233,7 +232,7 @@ def _stretched(v):
 @exercise(
     "A gradient image as a picture in [0, 1]: zero is 0.5, one limit on both sides, the 99% quantile of |v|.",
     inputs=lambda rng: [
-        (torch.tensor(rng.standard_t(3, size=(3, h, w)) * scale + shift),)
+        (tensor_of(rng.standard_t(3, size=(3, h, w)) * scale + shift, digits=6),)
         for h, w, scale, shift in [
             (12, 12, 1.0, 0.0),
             (9, 15, 0.01, 0.005),

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from . import square_searches as searches
 from .engine import exercise
+from .inputs import tensor_of
 
 __all__ = ["area_under", "counterfactual", "fewest_squares", "rather_than"]
 
@@ -43,7 +44,7 @@ def _draw_layers(rng: np.random.Generator) -> list[tuple]:
         torch.tensor([[[3.0, -1], [2, 0]], [[-4, 2], [-2, -4]]]),
     )
     shapes = [(5, 3, 4), (8, 7, 7)]
-    return [small, *((torch.tensor(rng.random(x)), torch.tensor(rng.normal(size=x))) for x in shapes)]
+    return [small, *((tensor_of(rng.random(x)), tensor_of(rng.normal(size=x))) for x in shapes)]
 
 
 def _weighted(alpha: Tensor, activations: Tensor) -> Tensor:
@@ -123,7 +124,7 @@ def _rather_than_by_gradient(maps: Tensor, a: int, others: list[int]) -> Tensor:
 
 def _draw_rather_than(rng: np.random.Generator) -> list[tuple]:
     return [
-        (torch.tensor(rng.normal(size=(k, 3, 3))), a, others)
+        (tensor_of(rng.normal(size=(k, 3, 3))), a, others)
         for k, a, others in [(2, 0, [1]), (4, 2, [0, 3]), (9, 5, [1, 2, 8])]
     ]
 
@@ -176,8 +177,8 @@ def _draw_curves(rng: np.random.Generator) -> list[tuple]:
     curves = []
     for n in (2, 5, 9):
         inner = np.sort(rng.random(n - 1)) * 0.9 + 0.05
-        shares = torch.tensor(np.concatenate([[0.0], inner, [1.0]]))
-        curves.append((torch.tensor(rng.random(n + 1)), shares))
+        shares = tensor_of(np.concatenate([[0.0], inner, [1.0]]))
+        curves.append((tensor_of(rng.random(n + 1)), shares))
     return curves
 
 

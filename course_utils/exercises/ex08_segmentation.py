@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from .engine import exercise
+from .inputs import tensor_of
 
 
 def _iou_by_sets(found, truth):
@@ -14,7 +15,7 @@ def _iou_by_sets(found, truth):
 
 def _masks(rng):
     def draw(share):
-        return torch.tensor(rng.random((5, 6)) < share)
+        return tensor_of(rng.random((5, 6)) < share)
 
     empty = torch.zeros(5, 6, dtype=torch.bool)
     return [(draw(0.4), draw(0.6)), (draw(0.1), draw(0.3)), (empty, draw(0.2)), (empty, empty.clone())]
@@ -82,7 +83,7 @@ def _labels(heat, label, upper, lower):
     "Seeds from one heat-map: 1 + c at the top, 0 at the bottom, -1 in between.",
     inputs=lambda rng: [
         *(
-            (torch.tensor(rng.random((4, 5))) * scale, c, fg, bg)
+            (tensor_of(rng.random((4, 5))) * scale, c, fg, bg)
             for scale, c, fg, bg in [
                 (1.0, 0, 0.5, 0.1),
                 (3.0, 4, 0.7, 0.3),
@@ -152,8 +153,8 @@ def _seeding_by_loop(log_f, seeds):
 
 
 def _seeding_inputs(rng):
-    log_f = [torch.tensor(rng.normal(size=(c, 4, 5))).log_softmax(0) for c in (3, 5, 3)]
-    sown = [torch.tensor(rng.integers(-1, c, size=(4, 5))) for c in (3, 5)]
+    log_f = [tensor_of(rng.normal(size=(c, 4, 5))).log_softmax(0) for c in (3, 5, 3)]
+    sown = [tensor_of(rng.integers(-1, c, size=(4, 5))) for c in (3, 5)]
     return list(zip(log_f, [*sown, torch.full((4, 5), -1)], strict=True))
 
 
@@ -236,7 +237,7 @@ def _mean(values, weights):
 @exercise(
     "Equation (4): global weighted rank pooling of one map; 0^0 counts as 1.",
     inputs=lambda rng: [
-        (torch.tensor(rng.random(size)), d)
+        (tensor_of(rng.random(size)), d)
         for size, d in [((2, 3), 0.5), ((4, 4), 0.9), ((3, 5), 0.0), ((3, 3), 1.0)]
     ],
     reference=_rank_pooling_by_loop,

@@ -11,6 +11,7 @@ from torch import Tensor
 from course_utils.failures import CONTEXT, NEIGHBOR, NOWHERE, OTHER, STRANGER
 
 from .engine import exercise
+from .inputs import tensor_of
 
 __all__ = ["calibration_error", "contrast", "sorter"]
 
@@ -31,9 +32,9 @@ def _draw_maps(rng: np.random.Generator) -> list[tuple]:
     small = torch.tensor([[6.0, 6, 0, 0], [2, 2, 1, 1]])
     drawn = [(small, small > 5)]
     for share, side in ((0.1, 7), (0.5, 7), (0.8, 12)):
-        mask = torch.tensor(rng.random((side, side)) < share)
+        mask = tensor_of(rng.random((side, side)) < share)
         mask[0, 0], mask[-1, -1] = True, False
-        drawn.append((torch.tensor(rng.random((side, side)) ** 2), mask))
+        drawn.append((tensor_of(rng.random((side, side)) ** 2), mask))
     return drawn
 
 
@@ -169,14 +170,15 @@ def _error_by_groups(confidence: Tensor, right: Tensor, bins: int) -> float:
 
 
 def _draw_answers(rng: np.random.Generator) -> list[tuple]:
-    ten = torch.tensor([0.95, 0.9, 0.85, 0.7, 0.65, 0.4, 0.35, 0.3, 0.15, 0.1], dtype=torch.double)
+    ten = torch.tensor([0.95, 0.9, 0.85, 0.7, 0.65, 0.4, 0.35, 0.3, 0.15, 0.1])
     hits = torch.tensor([True, True, False, True, False, True, False, False, False, False])
     drawn = [(ten, hits, 2)]
     for n, bins in ((40, 10), (25, 4)):
-        p = torch.tensor(rng.uniform(0.05, 0.6, n))  # the highest bins stay empty
-        drawn.append((p, torch.tensor(rng.random(n) < 0.4), bins))
+        # The highest bins stay empty. A last digit of 5 keeps off the borders of bins, where float32 is not exact.
+        p = tensor_of(np.floor(rng.uniform(50, 600, n)) / 1000 + 0.0005, digits=4)
+        drawn.append((p, tensor_of(rng.random(n) < 0.4), bins))
     # On the borders of the bins, exactly: a border belongs to the bin below it, and 1 to the last bin.
-    edges = torch.tensor([0.25, 0.5, 0.5, 0.75, 1.0, 0.1], dtype=torch.double)
+    edges = torch.tensor([0.25, 0.5, 0.5, 0.75, 1.0, 0.1])
     return [*drawn, (edges, torch.tensor([True, False, True, False, True, False]), 4)]
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from course_utils.attacks import project  # noqa: F401 - mistakes use it, in their text
 
 from .engine import exercise
+from .inputs import tensor_of
 
 __all__ = ["l2_projection", "pgd_step", "smallest_epsilon", "transfer_rate"]
 
@@ -35,9 +36,10 @@ def _draw_linear(rng: np.random.Generator) -> list[tuple]:
         ([1.0, -2.0, 0.5], 0.0, [0.5, 0.5, 0.9]),
     ]
     drawn = [
-        (torch.tensor(rng.normal(size=d)), float(rng.normal()), torch.tensor(rng.random(d))) for d in (5, 40)
+        (tensor_of(rng.normal(size=d)), round(float(rng.normal()), 2), tensor_of(rng.random(d)))
+        for d in (5, 40)
     ]
-    return [(torch.tensor(w).double(), b, torch.tensor(np.array(x))) for w, b, x in by_hand] + drawn
+    return [(torch.tensor(w), b, torch.tensor(x)) for w, b, x in by_hand] + drawn
 
 
 @exercise(
@@ -96,10 +98,10 @@ def _draw_steps(rng: np.random.Generator) -> list[tuple]:
         ((1, 3, 6, 6), 0.3, 0.1),
     ]:
         # Some values at 0 and 1, so that a missing clip shows; x anywhere in the ball, its border included.
-        images = torch.tensor(rng.random(shape)).mul(1.4).sub(0.2).clamp(0, 1)
-        delta = torch.tensor(rng.uniform(-1.5, 1.5, shape)).clamp(-1, 1) * epsilon
+        images = tensor_of((rng.random(shape) * 1.4 - 0.2).clip(0, 1))
+        delta = tensor_of(rng.uniform(-1.5, 1.5, shape).clip(-1, 1) * epsilon)
         drawn.append(
-            ((images + delta).clamp(0, 1), images, torch.tensor(rng.normal(size=shape)), step_size, epsilon)
+            ((images + delta).clamp(0, 1), images, tensor_of(rng.normal(size=shape)), step_size, epsilon)
         )
     return drawn
 
@@ -177,10 +179,10 @@ def _shortened_by_loop(delta: Tensor, epsilon: float) -> Tensor:
 
 def _draw_changes(rng: np.random.Generator) -> list[tuple]:
     # In each batch one change is inside the ball and one outside.
-    batches = [(torch.tensor([[3.0, 4.0], [0.3, 0.4]]).double().view(2, 1, 2, 1), 1.0)]
+    batches = [(torch.tensor([[3.0, 4.0], [0.3, 0.4]]).view(2, 1, 2, 1), 1.0)]
     for n, shape in [(3, (3, 4, 4)), (5, (2, 3, 3))]:
-        scale = torch.linspace(0.2, 9, n).double()[:, None, None, None]
-        delta = torch.tensor(rng.normal(size=(n, *shape)))
+        scale = torch.linspace(0.2, 9, n)[:, None, None, None]
+        delta = tensor_of(rng.normal(size=(n, *shape)))
         delta = scale * delta / delta.flatten(1).norm(dim=1)[:, None, None, None]
         batches.append((delta, 1.0 if n == 3 else 0.7))
     return batches

@@ -7,6 +7,7 @@ import math
 import torch
 
 from .engine import exercise
+from .inputs import tensor_of
 
 __all__ = ["energy_and_area", "flip_rate", "group_table", "group_weights"]
 
@@ -24,8 +25,8 @@ def _energy_by_loop(raw, mask):
 
 
 def _masked_maps(rng):
-    maps = [torch.tensor(rng.normal(size=(5, 6))) for _ in range(3)]
-    masks = [torch.tensor(rng.random((5, 6)) < share) for share in (0.3, 0.5, 0.2)]
+    maps = [tensor_of(rng.normal(size=(5, 6))) for _ in range(3)]
+    masks = [tensor_of(rng.random((5, 6)) < share) for share in (0.3, 0.5, 0.2)]
     for mask in masks:
         mask[0, 0] = True
     return [*zip(maps, masks, strict=True), (-torch.ones(3, 3), torch.eye(3).bool())]
@@ -98,9 +99,9 @@ def _table_by_loop(predicted, labels, grounds):
 def _answers(rng):
     cases = []
     for n, p in ((40, 0.8), (60, 0.9), (24, 1.0)):
-        labels = torch.tensor(rng.integers(0, 2, n))
-        grounds = torch.where(torch.tensor(rng.random(n) < p), labels, 1 - labels)
-        predicted = torch.where(torch.tensor(rng.random(n) < 0.6), grounds, labels)
+        labels = tensor_of(rng.integers(0, 2, n))
+        grounds = torch.where(tensor_of(rng.random(n) < p), labels, 1 - labels)
+        predicted = torch.where(tensor_of(rng.random(n) < 0.6), grounds, labels)
         predicted[:3] = 1 - labels[:3]
         cases.append((predicted, labels, grounds))
     return cases
@@ -216,8 +217,8 @@ def _flips_by_loop(first, second):
 
 
 def _twins(rng):
-    firsts = [torch.tensor(rng.normal(size=(n, k))) for n, k in ((20, 2), (15, 3), (6, 2))]
-    return [(first, first + torch.tensor(rng.normal(size=first.shape))) for first in firsts]
+    firsts = [tensor_of(rng.normal(size=(n, k))) for n, k in ((20, 2), (15, 3), (6, 2))]
+    return [(first, first + tensor_of(rng.normal(size=first.shape))) for first in firsts]
 
 
 @exercise(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from .engine import exercise
+from .inputs import tensor_of
 
 
 def _flips_by_loop(clean, stamped):
@@ -13,7 +14,7 @@ def _flips_by_loop(clean, stamped):
 
 
 def _twins(rng):
-    clean = torch.tensor(rng.normal(size=(12, 2)))
+    clean = tensor_of(rng.normal(size=(12, 2)))
     up, down = clean.clone(), clean.clone()
     up[:6, 1] += 3  # the stamp adds to the finding's logit of some,
     up[6:8, 1] -= 3  # and takes from others
@@ -71,7 +72,7 @@ def _lift_by_loop(heat, mask):
 def _maps(rng):
     mask = torch.zeros(6, 8, dtype=torch.bool)
     mask[:2, :4] = True
-    draw = torch.tensor(rng.normal(size=(6, 8)), dtype=torch.float32)
+    draw = tensor_of(rng.normal(size=(6, 8)))
     return [(draw, mask), (draw.abs() + 4 * mask, mask), (torch.ones(6, 8), mask), (-draw.abs(), mask)]
 
 
@@ -127,9 +128,9 @@ def _worst_by_counting(predicted, labels, has_marker):
 
 
 def _groups(rng):
-    labels = torch.tensor(rng.integers(0, 2, 80))
-    marker = torch.tensor(rng.random(80) < 0.2 + 0.6 * labels.numpy())
-    some = torch.tensor(rng.random(80) < 0.3)
+    labels = tensor_of(rng.integers(0, 2, 80))
+    marker = tensor_of(rng.random(80) < 0.2 + 0.6 * labels.numpy())
+    some = tensor_of(rng.random(80) < 0.3)
     missed = torch.where(some & marker, 0, labels)  # wrong in one group alone, and that a large one
     few = torch.tensor([0, 0, 0, 1, 1, 1])
     guessed = torch.tensor([0, 0, 1, 1, 0, 1])

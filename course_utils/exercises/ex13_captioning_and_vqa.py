@@ -7,6 +7,7 @@ import math
 import torch
 
 from .engine import exercise
+from .inputs import tensor_of
 
 
 def _caption_score_by_loop(logits, words):
@@ -19,7 +20,7 @@ def _caption_score_by_loop(logits, words):
 
 def _caption_inputs(rng):
     def logits(steps, words):
-        return torch.tensor(rng.normal(size=(steps, words)) * 2)
+        return tensor_of(rng.normal(size=(steps, words)) * 2)
 
     return [
         (logits(4, 5), torch.tensor([2, 4, 3, 1])),
@@ -92,7 +93,7 @@ def _log_probability_map_by_loop(maps, logits, w):
 
 def _map_inputs(rng):
     return [
-        (torch.tensor(rng.normal(size=(v, 3, 4))), torch.tensor(rng.normal(size=v) * 1.5), w)
+        (tensor_of(rng.normal(size=(v, 3, 4))), tensor_of(rng.normal(size=v) * 1.5), w)
         for v, w in ((3, 0), (5, 4), (2, 1))
     ]
 
@@ -177,8 +178,7 @@ def _own_and_others(table):
 
 def _energy_inputs(rng):
     return [
-        (torch.tensor(rng.normal(size=(q, 4, 5))), torch.tensor(rng.random((q, 4, 5)) < 0.3))
-        for q in (2, 3, 4)
+        (tensor_of(rng.normal(size=(q, 4, 5))), tensor_of(rng.random((q, 4, 5)) < 0.3)) for q in (2, 3, 4)
     ]
 
 

@@ -10,6 +10,7 @@ import torch
 from course_utils.localization.evaluation import to_original
 
 from .engine import exercise
+from .inputs import tensor_of
 
 __all__ = ["box_in_picture", "how_unusual", "normalized"]
 
@@ -145,7 +146,7 @@ def _draw_images(rng: np.random.Generator) -> list[tuple]:
     imagenet = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
     small = torch.tensor([0.0, 0.5, 1.0]).view(1, 3, 1, 1).expand(1, 3, 2, 2).contiguous()
     # Three pixels to a side: then also whoever lays the three numbers along the columns gets a result, a wrong one.
-    drawn = [torch.tensor(rng.random((2, 3, 3, 3)), dtype=torch.float32) for _ in range(2)]
+    drawn = [tensor_of(rng.random((2, 3, 3, 3))) for _ in range(2)]
     return [(small, *imagenet), (drawn[0], *imagenet), (drawn[1], [0.5, 0.4, 0.3], [0.5, 0.25, 0.2])]
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .compare import same
+from .inputs import tensor_of
 
 __all__ = [
     "HookNeverRan",
@@ -39,7 +40,7 @@ class HookNeverRan(Exception):
 
 
 def _values(rng: np.random.Generator, *shape: int) -> Tensor:
-    return torch.from_numpy(rng.normal(size=shape)).float()
+    return tensor_of(rng.normal(size=shape))
 
 
 def _conv(weight: Tensor) -> nn.Conv2d:

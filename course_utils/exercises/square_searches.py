@@ -75,7 +75,7 @@ class Picture:
         hidden = {int(square) for square in covered}
         parts = [self.single[i] for i in range(self.squares) if i not in hidden]
         parts += [e for e, pair in zip(self.evidence, self.pairs, strict=True) if not set(pair) <= hidden]
-        return torch.tensor(sum(parts, self.bias))
+        return torch.tensor(sum(parts, self.bias), dtype=torch.float32)
 
     def __repr__(self) -> str:
         return f"a picture of {self.squares} squares"

@@ -19,8 +19,8 @@ def test_one_of_a_pair_is_enough():
     picture = searches.Picture(np.random.default_rng(1), 4, 3, 1)
     a, b = picture.pairs[0]
     alone = picture([a]) + picture([b]) - picture([])
-    torch.testing.assert_close(alone - picture([a, b]), torch.tensor(picture.evidence[0]))
-    torch.testing.assert_close(picture(range(4)), torch.tensor(picture.bias))
+    torch.testing.assert_close(alone - picture([a, b]), torch.tensor(picture.evidence[0]).float())
+    torch.testing.assert_close(picture(range(4)), torch.tensor(picture.bias).float())
 
 
 def test_most_searches_end_early_and_one_covers_everything():
