@@ -8,6 +8,7 @@ exercise as its model answer under ``@exercise(...)``, with hints and mistakes a
 from __future__ import annotations
 
 import ast
+import contextlib
 import copy
 import html
 import inspect
@@ -15,16 +16,20 @@ import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from .compare import in_short, mismatch, same
+from .compare import as_code, in_short, mismatch, same
+from .limits import TookTooLong, time_limit
 from .table import as_function, read_hints, read_mistakes
 
-__all__ = ["Exercise", "Feedback", "Misconception", "exercise", "value_exercise"]
+__all__ = ["Exercise", "Feedback", "Misconception", "NotAsAsked", "exercise", "value_exercise"]
 
 NOT_ATTEMPTED, WRONG, CORRECT = "not attempted", "not yet", "correct"
+_LONGEST = 10  # seconds for one input; the slowest right answers take a tenth of a second
+_SHOWN = 600  # characters of an input that a message shows in full
 _MARKS = {NOT_ATTEMPTED: ("○", "#595959"), WRONG: ("✗", "#A33F00"), CORRECT: ("✓", "#00664B")}
 
 
@@ -48,7 +53,11 @@ class Feedback:
 
     def _repr_html_(self) -> str:
         mark, color = _MARKS.get(self.state, ("·", "#0072B2"))
-        code = f"<pre style='margin: 0.5em 0 0 0'>{html.escape(self.code)}</pre>" if self.code else ""
+        code = (
+            f"<pre style='margin: 0.5em 0 0 0; white-space: pre-wrap'>{html.escape(self.code)}</pre>"
+            if self.code
+            else ""
+        )
         return (
             f"<div role='status' style='border-left: 4px solid {color}; padding: 0.3em 0.8em'>"
             f"<b>{mark} {html.escape(self.state)}.</b> {html.escape(self.message)}{code}</div>"
@@ -62,10 +71,21 @@ class Misconception:
     Attributes:
         answer: what such a learner would hand in: a function, or a value.
         message: names the mistake and points at the remedy, without giving the solution away.
+        variants: other answers that make the same mistake, and may make a second one beside it.
     """
 
     answer: object
     message: str
+    variants: tuple = ()
+
+    @property
+    def answers(self) -> tuple:
+        """All answers that are told this message."""
+        return (self.answer, *self.variants)
+
+
+class NotAsAsked(Exception):
+    """What an exercise's ``run`` raises if it cannot use what an answer returned; its text says why."""
 
 
 class Exercise:
@@ -134,12 +154,16 @@ class Exercise:
         problem = self._first_problem(answer)
         if problem is None:
             return Feedback(CORRECT, self._praise())
-        if problem.state == NOT_ATTEMPTED:
-            return problem
-        for misconception in self.misconceptions:
-            if self._agree(answer, misconception.answer):
-                return Feedback(WRONG, misconception.message)
-        return problem
+        return problem if problem.state == NOT_ATTEMPTED else self._named(answer) or problem
+
+    def example(self, number: int) -> object:
+        """Return the arguments of one of the inputs that answers are tried on, counted from 0.
+
+        Raises:
+            IndexError: there are not so many.
+        """
+        arguments = copy.deepcopy(self._draw()[number])
+        return arguments if len(arguments) > 1 else arguments[0]
 
     def hint(self) -> Feedback:
         """Give the next hint; after the last one they begin anew."""
@@ -167,6 +191,20 @@ class Exercise:
     def _draw(self) -> list[tuple]:
         return [()] if self.inputs is None else list(self.inputs(np.random.default_rng(0)))
 
+    @cached_property
+    def _cases(self) -> list[tuple[tuple, object]]:
+        """Each input with the right result."""
+        return [(arguments, self.reference(*copy.deepcopy(arguments))) for arguments in self._draw()]
+
+    @cached_property
+    def _known(self) -> list[tuple[str, list]]:
+        """Each known wrong answer as its message and what comes of it on each input."""
+        return [
+            (misconception.message, [self._outcome(answer, arguments) for arguments, _ in self._cases])
+            for misconception in self.misconceptions
+            for answer in misconception.answers
+        ]
+
     def _result(self, answer: object, arguments: tuple) -> object:
         if not callable(answer):
             return answer
@@ -175,56 +213,85 @@ class Exercise:
 
     def _first_problem(self, answer: object) -> Feedback | None:
         """Return feedback on the first input on which the answer fails, or None."""
-        for arguments in self._draw():
+        for number, (arguments, expected) in enumerate(self._cases):
             given = copy.deepcopy(arguments)
-            where = self._describe(arguments)
+            shown = self._input_as_code(number, arguments)
             try:
-                with torch.random.fork_rng(devices=[]):
+                with torch.random.fork_rng(devices=[]), time_limit(_LONGEST):
                     found = self._result(answer, given)
+            except TookTooLong:
+                return Feedback(
+                    WRONG,
+                    f"Your code was still running after {_LONGEST} seconds: is there a loop that never ends?",
+                    shown,
+                )
+            except NotAsAsked as error:
+                return Feedback(WRONG, f"Not yet: {error}", shown)
             except Exception as error:
                 # PyTorch raises NotImplementedError, too, but with words.
                 if isinstance(error, NotImplementedError) and not error.args:
                     return Feedback(NOT_ATTEMPTED, "Write your answer, then run this cell again.")
-                return Feedback(WRONG, f"Your code raised {type(error).__name__}{where}: {error}")
+                what = f"{type(error).__name__}: {error}"
+                if self.run and not _is_from_answer(error):
+                    return Feedback(
+                        WRONG, f"Not yet: what your code left behind made the check fail ({what}).", shown
+                    )
+                return Feedback(WRONG, f"Your code raised {what}", shown)
             if _is_untouched(found):
                 return Feedback(NOT_ATTEMPTED, "Replace the ... by your answer, then run this cell again.")
             if found is None:
-                return Feedback(WRONG, f"Your function returned None{where}: does it end in `return ...`?")
+                return Feedback(WRONG, "Your function returned None: does it end in `return ...`?", shown)
             if not all(same(before, after, 0) for before, after in zip(arguments, given, strict=True)):
                 return Feedback(
                     WRONG,
-                    f"Your function changed its input{where}. Work on a copy: `x.clone()` of a tensor, "
-                    "`list(x)` of a list.",
+                    "Your function changed its input. Work on a copy: `x.clone()` of a tensor, `list(x)` of a list.",
+                    shown,
                 )
-            expected = self.reference(*copy.deepcopy(arguments))
             difference = mismatch(found, expected, self.tolerance)
             if difference and not self._expects_function:
                 return Feedback(WRONG, f"Not yet: {in_short(found)} is not it.")  # the right value is no hint
             if difference:
-                return Feedback(WRONG, f"Not yet{where}: {difference}")
+                return Feedback(WRONG, f"Not yet: {difference}", shown)
         return None
 
-    def _agree(self, answer: object, other: object) -> bool:
-        """Whether two answers give the same results on all inputs (or raise the same kind of error)."""
-        return all(
-            same(self._outcome(answer, arguments), self._outcome(other, arguments), self.tolerance)
-            for arguments in self._draw()
-        )
+    def _named(self, answer: object) -> Feedback | None:
+        """Return the message of the known mistake that the answer makes, if it is that one and no other."""
+        left = self._known
+        for number, (arguments, _) in enumerate(self._cases):
+            outcome = self._outcome(answer, arguments)
+            left = [(said, known) for said, known in left if same(outcome, known[number], self.tolerance)]
+            if not left:
+                return None
+        messages = {said for said, _ in left}
+        return Feedback(WRONG, messages.pop()) if len(messages) == 1 else None
 
     def _outcome(self, answer: object, arguments: tuple) -> object:
+        """What an answer returns, or the name of what it raises."""
         try:
-            with torch.random.fork_rng(devices=[]):
+            with torch.random.fork_rng(devices=[]), time_limit(_LONGEST):
                 return self._result(answer, copy.deepcopy(arguments))
-        except Exception as error:
+        except (Exception, TookTooLong) as error:
             return type(error).__name__
 
-    def _describe(self, arguments: tuple) -> str:
+    def _input_as_code(self, number: int, arguments: tuple) -> str:
+        """Lines for a cell that give the learner what the answer was given."""
         if not arguments:
             return ""
-        names = list(inspect.signature(self.model_answer).parameters) if callable(self.model_answer) else []
-        names += [f"argument {i + 1}" for i in range(len(names), len(arguments))]
-        parts = [f"{name} = {in_short(value)}" for name, value in zip(names, arguments, strict=False)]
-        return " for " + ", ".join(parts)
+        called = list(inspect.signature(self.run or self.model_answer).parameters)[1 if self.run else 0 :]
+        names = (
+            called if len(called) == len(arguments) else [f"argument_{i + 1}" for i in range(len(arguments))]
+        )
+        lines = [(name, as_code(value)) for name, value in zip(names, arguments, strict=True)]
+        if all(code is not None for _, code in lines) and sum(len(code) for _, code in lines) <= _SHOWN:
+            return "\n".join(["# on this input:", *(f"{name} = {code}" for name, code in lines)])
+        shapes = [
+            f"{name} {tuple(v.shape)}"
+            for name, v in zip(names, arguments, strict=True)
+            if hasattr(v, "shape")
+        ]
+        about = f" of shape: {', '.join(shapes)}" if shapes else ":"
+        call = f"exercises.{getattr(self.model_answer, '__name__', 'exercise')}.example({number})"
+        return f"# on this input{about}\n{', '.join(names)} = {call}"
 
 
 def exercise(
@@ -246,6 +313,7 @@ def exercise(
         hints: a hint a line, see :mod:`course_utils.exercises.table`.
         mistakes: an expression of the answer's parameters a line, and below it what is said to whoever makes it.
             Names are those of the answer's module; more than an expression can say stands there as a function.
+            Several expressions, one below the other, share what is said below the last.
         called: the function's name in the notebook, where that is not the exercise's.
         options: ``run`` and ``tolerance``, as of :class:`Exercise`.
 
@@ -259,7 +327,10 @@ def exercise(
         module = inspect.unwrap(answer).__globals__  # a context manager's own are those of contextlib
 
         def misconceptions() -> list[Misconception]:
-            return [Misconception(as_function(code, parameters, module), sentence) for code, sentence in rows]
+            return [
+                _misconception([as_function(code, parameters, module) for code in codes], sentence)
+                for codes, sentence in rows
+            ]
 
         found = {"misconceptions": misconceptions, "hints": read_hints(hints), "called": called}
         return Exercise(statement, answer, reference, inputs, **found, **options)
@@ -284,11 +355,34 @@ def value_exercise(
         ValueError: hints or mistakes are not written in that form.
     """
     wrong = [
-        Misconception(as_function(code, (), {})(), sentence) for code, sentence in read_mistakes(mistakes)
+        _misconception([as_function(code, (), {})() for code in codes], sentence)
+        for codes, sentence in read_mistakes(mistakes)
     ]
     return Exercise(
         statement, answer, reference, misconceptions=wrong, hints=read_hints(hints), explain_value=because
     )
+
+
+def _misconception(answers: Sequence, sentence: str) -> Misconception:
+    first, *others = answers
+    return Misconception(first, sentence, tuple(others))
+
+
+_NO_LEARNERS = (
+    str(Path(__file__).parent),
+    *(str(Path(library.__file__).parent) for library in (torch, np)),
+    contextlib.__file__,
+)
+
+
+def _is_from_answer(error: BaseException) -> bool:
+    """Whether an error went through code of the learner, and not through the check's and PyTorch's alone."""
+    trace = error.__traceback__
+    while trace is not None:
+        if not trace.tb_frame.f_code.co_filename.startswith(_NO_LEARNERS):
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def _shown(answer: Callable, called: str) -> str:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .compare import same
+from .engine import NotAsAsked
 from .inputs import tensor_of
 
 __all__ = [
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 
-class HookNeverRan(Exception):
+class HookNeverRan(NotAsAsked):
     """The answer looked for a gradient before any backward pass had called its hook."""
 
 
@@ -78,7 +79,7 @@ def try_store(answer: Callable, weight: Tensor, image: Tensor) -> object:
     if seen is ...:
         return ...
     if not isinstance(seen, Tensor):
-        raise TypeError(f"after the forward pass module.seen holds {type(seen).__name__}, not a tensor.")
+        raise NotAsAsked(f"after the forward pass module.seen holds {type(seen).__name__}, not a tensor.")
     return {
         "stored values": seen,
         "the stored tensor belongs to a graph": seen.requires_grad,
@@ -115,11 +116,12 @@ def gradient_cases(rng: np.random.Generator) -> list[tuple]:
 
 def try_gradient(answer: Callable, trunk: nn.Module, head: nn.Module, image: Tensor, c: int) -> object:
     """Return the answer's gradient; say so if it looked for one that no backward pass had brought yet."""
-    passed = []
+    passed, hooked = [], []
 
     def watch(module: nn.Module, inputs: tuple, output: Tensor) -> None:
         if output.requires_grad:
             output.register_hook(lambda gradient: passed.append(True))
+            hooked.append(output)
 
     handle = trunk.register_forward_hook(watch)
     try:
@@ -129,11 +131,19 @@ def try_gradient(answer: Callable, trunk: nn.Module, head: nn.Module, image: Ten
             )  # PyTorch's on .grad of a tensor in the middle; ours says it better
             return answer(trunk, head, image, c)
     except LookupError as error:
-        if passed:
+        waiting = any(len(output._backward_hooks) > 1 for output in hooked) or any(
+            module._backward_hooks for module in (*trunk.modules(), *head.modules())
+        )
+        if passed or not waiting or not _is_of_empty_place(error):
             raise
         raise HookNeverRan("the hook was never called: it is backward() that calls it.") from error
     finally:
         handle.remove()
+
+
+def _is_of_empty_place(error: LookupError) -> bool:
+    """Whether a list or a dictionary lacks something; a tensor's axis that is too short has other words."""
+    return isinstance(error, KeyError) or str(error).startswith(("list index", "pop from"))
 
 
 def gradient_reference(trunk: nn.Module, head: nn.Module, image: Tensor, c: int) -> Tensor:
@@ -163,7 +173,7 @@ def try_silence(answer: Callable, k: int, weight: Tensor, images: Tensor) -> obj
     if hook is ...:
         return ...
     if not callable(hook):
-        raise TypeError(f"silence(k) must return a function, the hook; it returned {type(hook).__name__}.")
+        raise NotAsAsked(f"silence(k) must return a function, the hook; it returned {type(hook).__name__}.")
     conv, own = _conv(weight), []
     conv.register_forward_hook(lambda module, inputs, output: own.append(output))
     conv.register_forward_hook(hook)
@@ -208,14 +218,14 @@ def try_stored(answer: Callable, model: nn.Module, names: list[str], image: Tens
     if manager is ...:
         return ...
     if not hasattr(manager, "__enter__"):
-        raise TypeError(
+        raise NotAsAsked(
             f"`with` cannot use what stored_outputs returns ({type(manager).__name__}): keep the line @contextmanager."
         )
     with manager as found:
         if found is ...:
             return ...
         if not isinstance(found, MutableMapping):
-            raise TypeError(f"what stands behind `as` must be a dictionary, not {type(found).__name__}.")
+            raise NotAsAsked(f"what stands behind `as` must be a dictionary, not {type(found).__name__}.")
         at_first = len(found)
         model(image)
         inside = sorted(found)

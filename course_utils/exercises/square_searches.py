@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .engine import NotAsAsked
+
 __all__ = [
+    "EndlessSearch",
     "Picture",
     "draw_pictures",
     "highest",
@@ -20,6 +24,10 @@ __all__ = [
     "one_shot",
     "search",
 ]
+
+
+class EndlessSearch(NotAsAsked, RuntimeError):
+    """More pictures were asked for than any search needs that ends."""
 
 
 class Picture:
@@ -64,11 +72,11 @@ class Picture:
         """Return the logits (K,) with these squares covered.
 
         Raises:
-            RuntimeError: it was asked far more often than any search needs that ends.
+            EndlessSearch: it was asked far more often than any search needs that ends.
         """
         self.calls += 1
         if self.calls > 20 * self.squares**2 + 100:
-            raise RuntimeError(
+            raise EndlessSearch(
                 f"{self.calls} pictures of {self.squares} squares were asked for: your search does not end. Does it "
                 "take squares that are covered already?"
             )
@@ -81,7 +89,15 @@ class Picture:
         return f"a picture of {self.squares} squares"
 
     def __deepcopy__(self, memo: dict) -> Picture:
-        return self  # a call changes nothing but the count, and it is to be found equal to itself
+        fresh = copy.copy(self)  # a call changes nothing but the count
+        fresh.calls = 0
+        return fresh
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Picture) and self.single is other.single
+
+    def __hash__(self) -> int:
+        return id(self.single)
 
 
 def draw_pictures(rng: np.random.Generator) -> list[tuple[Picture, int]]:

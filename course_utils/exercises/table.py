@@ -1,11 +1,15 @@
 """Hints and known mistakes written as a text: a line begins an entry, deeper lines below belong to it.
 
 Hints are sentences; those that need more than one line go on four spaces deeper. A mistake is one line of code, an
-expression of the answer's parameters, and below it, four spaces deeper, what a learner who made it is told::
+expression of the answer's parameters, and below it, four spaces deeper, what a learner who made it is told. Lines of
+code right below each other are ways to make the same mistake, and share what stands below the last::
 
     g * (z > 0)
         That is the plain gradient: it looks at the forward sign only. The guided rule stops negative gradients as
         well.
+    g.abs() * (z > 0)
+    g.abs() * (z >= 0)
+        You took the absolute value.
 """
 
 from __future__ import annotations
@@ -31,16 +35,17 @@ def read_hints(text: str) -> list[str]:
     return [" ".join(entry) for entry in _entries(text)]
 
 
-def read_mistakes(text: str) -> list[tuple[str, str]]:
-    """Return the mistakes of a text as tuples (code, sentence).
+def read_mistakes(text: str) -> list[tuple[list[str], str]]:
+    """Return the mistakes of a text as tuples (lines of code, sentence).
 
     Args:
-        text: an expression a line; what is said about it stands below, four spaces deeper.
+        text: an expression a line; what is said about it, and about those right above it, stands below, four spaces
+            deeper.
 
     Raises:
         ValueError: a line is indented in another way, is no expression, or has no sentence below it.
     """
-    mistakes = []
+    mistakes, codes = [], []
     for code, *lines in _entries(text):
         try:
             compile(code, "<mistake>", "eval")
@@ -49,9 +54,12 @@ def read_mistakes(text: str) -> list[tuple[str, str]]:
                 f"`{code}` is not an expression ({error.msg}). A mistake is one; a sentence about it stands below it, "
                 f"{_DEEPER} spaces deeper."
             ) from error
-        if not lines:
-            raise ValueError(f"the mistake `{code}` has no sentence below it, {_DEEPER} spaces deeper.")
-        mistakes.append((code, " ".join(lines)))
+        codes.append(code)
+        if lines:
+            mistakes.append((codes, " ".join(lines)))
+            codes = []
+    if codes:
+        raise ValueError(f"the mistake `{codes[-1]}` has no sentence below it, {_DEEPER} spaces deeper.")
     return mistakes
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import itertools
 import pkgutil
 import re
 
@@ -55,18 +56,19 @@ def test_each_wrong_answer_is_rejected_with_its_own_message(exercise):
     assert len(messages) >= 3, "an exercise knows at least three misconceptions"
     assert len(set(messages)) == len(messages), "two misconceptions share a message"
     for misconception in exercise.misconceptions:
-        feedback = exercise.check(misconception.answer)
-        assert (feedback.state, feedback.message) == (WRONG, misconception.message)
+        for answer in misconception.answers:
+            feedback = exercise.check(answer)
+            assert (feedback.state, feedback.message) == (WRONG, misconception.message)
 
 
 @pytest.mark.parametrize("exercise", CASES)
 def test_a_misconception_raises_nothing_that_any_slip_raises(exercise):
     """It would name all code that raises the same. Tensors that do not fit, and the course's own errors, may be."""
     for misconception in exercise.misconceptions:
-        for arguments in exercise._draw():
+        for answer, arguments in itertools.product(misconception.answers, exercise._draw()):
             try:
                 with torch.random.fork_rng(devices=[]):
-                    exercise._result(misconception.answer, copy.deepcopy(arguments))
+                    exercise._result(answer, copy.deepcopy(arguments))
             except Exception as error:
                 own = type(error).__module__ != "builtins"
                 assert own or isinstance(error, RuntimeError), f"{misconception.message!r} raises {error!r}"
