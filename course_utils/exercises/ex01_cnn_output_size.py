@@ -188,7 +188,11 @@ def _draw_cells(rng):
     by_hand = [([(3, 1, 1)], i, 5) for i in (0, 2, 4)] + [([(2, 2, 0)], 1, 6), ([(3, 2, 1)], 1, 5)]
     net = [(3, 1, 1), (2, 2, 0), (3, 1, 1), (2, 2, 0), (3, 1, 1)]
     cells = [(net, i, 32) for i in range(8)]
-    return by_hand + cells + [([(3, 1, 1), (5, 2, 2), (3, 1, 1)], i, 17) for i in (0, 1, 4, 8)]
+    cells += [([(3, 1, 1), (5, 2, 2), (3, 1, 1)], i, 17) for i in (0, 1, 4, 8)]
+    # Stacks that are others from behind, so that the order of the layers shows.
+    cells += [([(7, 2, 3), (3, 1, 1)], i, 13) for i in (0, 1, 3, 6)]
+    cells += [([(3, 1, 0), (2, 2, 0), (5, 1, 2)], i, 12) for i in (0, 2, 4)]
+    return by_hand + cells
 
 
 def _whole(layers, i):

@@ -196,6 +196,72 @@ def _last_name(model, names):
 
 
 @contextmanager
+def _last_name_in_try(model, names):
+    found, handles = {}, []
+    try:
+        for name in names:
+            hook = lambda module, inputs, output: found.update({name: output.detach().clone()})  # noqa: B023, E731
+            handles.append(model.get_submodule(name).register_forward_hook(hook))
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def _except_exception(model, names):
+    found = {}
+    handles = _hooked(model, names, found)
+    try:
+        yield found
+    except Exception:
+        for handle in handles:
+            handle.remove()
+        raise
+    for handle in handles:
+        handle.remove()
+
+
+@contextmanager
+def _another_error(model, names):
+    with stored_outputs(model, names) as found:
+        try:
+            yield found
+        except Exception as error:
+            raise RuntimeError("the block failed") from error
+
+
+@contextmanager
+def _removes_all(model, names):
+    with stored_outputs(model, names) as found:
+        try:
+            yield found
+        finally:
+            for name in names:
+                model.get_submodule(name)._forward_hooks.clear()
+
+
+@contextmanager
+def _never_removed(model, names):
+    found = {}
+    _hooked(model, names, found)
+    yield found
+
+
+@contextmanager
+def _with_graph(model, names):
+    found = {}
+
+    def store(name, module, inputs, output):
+        found[name] = output.clone()
+
+    handles = [model.get_submodule(name).register_forward_hook(partial(store, name)) for name in names]
+    yield found
+    for handle in handles:
+        handle.remove()
+
+
+@contextmanager
 def _registers_outside_try(model, names):
     found = {}
     handles = _hooked(model, names, found)
@@ -250,6 +316,7 @@ def _no_clone(model, names):
             The hooks are gone, but so is the error: an exception raised inside the block never came out. Use finally
             without except, so that it travels on.
         _last_name(model, names)
+        _last_name_in_try(model, names)
             Everything was stored under the last name: a function reads a loop's variable when it runs, and by then the
             loop has ended. Make each hook in a function of its own that takes the name.
         _no_clone(model, names)
@@ -260,6 +327,21 @@ def _no_clone(model, names):
         _registers_outside_try(model, names)
             If one of the names does not exist, the hooks registered before it are left on the model: the error comes
             before the try. Register inside it.
+        _except_exception(model, names)
+            After a KeyboardInterrupt, as when a cell is stopped, your hooks are still there: it is no Exception, so
+            `except Exception` does not see it. Remove them in finally.
+        _another_error(model, names)
+            An exception raised inside the block came out as another one. The exception itself travels on: use finally
+            without except.
+        _removes_all(model, names)
+            You removed all hooks of the modules, other people's among them. Remove your own: register_forward_hook
+            returns a handle, and handle.remove() takes away that one.
+        _never_removed(model, names)
+            There are hooks left at the end: yours are never removed. Keep the handles that register_forward_hook
+            returns, and call remove() of each behind yield.
+        _with_graph(model, names)
+            The stored tensors belong to a graph and keep all of it alive: clone() alone stays part of it. detach()
+            first.
         _not_empty(model, names)
             The dictionary has entries before anything has run. Begin with an empty one, so that a name in it means:
             this module has run.

@@ -223,8 +223,9 @@ def _cam_maps(rng: np.random.Generator) -> list[tuple]:
         cells = rng.normal(3, 2, (h, w))
         cells[0, 0] = -1.5 * cells.max()
         drawn.append((tensor_of(cells + 1), bias, n))
-    # Fewer positive cells than n.
-    return [*drawn, (torch.tensor([[-1.0, -2.0], [-3.0, 9.0]]), 0.5, 2)]
+    # Fewer positive cells than n; all cells, which together speak against the class, so that the bias carries it.
+    few = torch.tensor([[-1.0, -2.0], [-3.0, 9.0]])
+    return [*drawn, (few, 0.5, 2), (few - 3, 4.0, 4)]
 
 
 @exercise(

@@ -66,9 +66,17 @@ def _raw(activations, alpha):
     return torch.einsum("k,khw->hw", alpha, activations)
 
 
-def _min_max(activations, alpha):
-    raw = _raw(activations, alpha)
+def _stretched(raw):
     return (raw - raw.min()) / (raw.max() - raw.min())
+
+
+def _min_max(activations, alpha):
+    return _stretched(_raw(activations, alpha))
+
+
+def _guarded(activations, alpha, heat):
+    """The right answer for a map without a positive cell, so that only the one mistake shows."""
+    return heat if (_raw(activations, alpha) > 0).any() else torch.zeros_like(heat)
 
 
 def _min_max_of_positive(positive):
@@ -103,20 +111,30 @@ def _draw_heatmaps(rng):
         _raw(activations, alpha).relu() / _raw(activations, alpha).relu().max()
             Right except where no cell is positive: there you divide 0 by 0 and get NaN. Return zeros in that case.
         _min_max(activations, alpha)
+        _guarded(activations, alpha, _min_max(activations, alpha))
             You stretched from the minimum to the maximum, so that cells with negative values look positive. Take the
             ReLU, then divide by the maximum.
         _min_max_of_positive(_raw(activations, alpha).relu())
+        _stretched(_raw(activations, alpha).relu())
             You stretched from the minimum to the maximum after the ReLU. Where every cell is positive, that paints the
             weakest one black although it speaks for the class. Divide by the maximum only.
         _raw(activations, alpha) / _raw(activations, alpha).max()
             The ReLU of equation (3) is missing: negative cells stay negative, and where no cell is positive the
             division by a negative maximum even turns the signs around.
+        _guarded(activations, alpha, _raw(activations, alpha) / _raw(activations, alpha).max())
+        _raw(activations, alpha) / (_raw(activations, alpha).max() if (_raw(activations, alpha) > 0).any() else 1)
+        _raw(activations, alpha) / _raw(activations, alpha).max().clamp(min=1e-8)
+            The ReLU of equation (3) is missing: cells that speak against the class keep their negative values. Take it
+            after the sum, before you look at the maximum.
         _share(_raw(activations, alpha).relu())
+        _raw(activations, alpha).relu() / _raw(activations, alpha).relu().sum()
             You divided by the sum. A heat-map is divided by its maximum, so that its largest value is 1.
         heatmap(activations, alpha.relu())
+        _raw(activations, alpha.relu()) / _raw(activations, alpha.relu()).max()
             The ReLU comes too early: inside the sum, or on the weights, it removes every channel with a negative
             weight. Add first, with signs.
         _raw(activations, alpha).abs() / _raw(activations, alpha).abs().max()
+        _guarded(activations, alpha, _raw(activations, alpha).abs() / _raw(activations, alpha).abs().max())
             You took absolute values: evidence against the class is then shown as evidence for it.
         _raw(activations, alpha).relu()
             The map is right but was not divided by its maximum.

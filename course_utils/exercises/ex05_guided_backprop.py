@@ -87,6 +87,17 @@ def _guided_gradient_by_autograd(x, w1, w2, w3):
         return torch.autograd.grad(y, leaf)[0]
 
 
+def _draw_nets(rng):
+    """The first by hand: z1 = (0, 2, 3) and z2 = (0, 5), so that a gate at zero shows."""
+    small = ([1.0, 1], [[1.0, -1], [1, 1], [2, 1]], [[1.0, 3, -2], [1, 1, 1]], [1.0, 2])
+    sizes = [(2, 3, 2), (4, 7, 6), (6, 16, 12)]
+    drawn = [
+        tuple(tensor_of(rng.normal(size=size)) for size in (n, (m, n), (k, m), k))
+        for n, m, k in [*sizes, (5, 20, 15)]
+    ]
+    return [tuple(map(torch.tensor, small)), *drawn]
+
+
 def _gradient_with(x, w1, w2, w3, between=torch.relu, upper=torch.relu, lower=torch.relu):
     """Another function between the layers on the way up, or other rules at the two ReLUs on the way down."""
     z1 = w1 @ x
@@ -96,9 +107,7 @@ def _gradient_with(x, w1, w2, w3, between=torch.relu, upper=torch.relu, lower=to
 
 @exercise(
     "The guided gradient of y = w3 · ReLU(w2 ReLU(w1 x)) with respect to x, without autograd.",
-    inputs=lambda rng: [
-        tuple(tensor_of(rng.normal(size=size)) for size in [n, (7, n), (6, 7), 6]) for n in (4, 5, 6)
-    ],
+    inputs=_draw_nets,
     reference=_guided_gradient_by_autograd,
     hints="""
         Go up first and keep z1 = w1 x and z2 = w2 ReLU(z1): they are the gates.
@@ -167,11 +176,20 @@ def _heat(cells):
     return cells.relu() / cells.relu().max().clamp(min=1e-30)
 
 
+def _signed_heat(cells):
+    return cells / cells.max() if cells.max() > 0 else torch.zeros_like(cells)
+
+
+def _unguarded(cells):
+    return cells.relu() / cells.relu().max()
+
+
 def _draw_pairs(rng):
     cases = [
         (tensor_of(rng.normal(size=(3, 4 * h, 3 * w))), tensor_of(rng.normal(size=(h, w))))
-        for h, w in [(2, 3), (3, 3), (4, 2)]
+        for h, w in [(1, 2), (2, 3), (3, 3), (4, 2)]
     ]
+    cases[2][1][1, 1] = 3  # the largest cell is in the middle, where enlarging makes it smaller
     nothing_positive = (tensor_of(rng.normal(size=(3, 6, 6))), -tensor_of(rng.random((2, 2))))
     all_positive = (nothing_positive[0], 0.5 - nothing_positive[1])
     return [*cases, nothing_positive, all_positive]
@@ -188,22 +206,32 @@ def _draw_pairs(rng):
     """,
     mistakes="""
         gradients * _heat(_enlarged(raw.relu(), gradients, align_corners=True))
+        gradients * _unguarded(_enlarged(raw.relu(), gradients, align_corners=True))
             You aligned the corners: then the border cells shrink to half their share of the image and all others are
             shifted. Use align_corners=False.
         gradients * _heat(_enlarged(raw.relu(), gradients, mode="nearest", align_corners=None))
+        gradients * _unguarded(_enlarged(raw.relu(), gradients, mode="nearest", align_corners=None))
             You enlarged without interpolation: the product would have the cells' edges in it. Use mode='bilinear'.
         gradients * _heat(_enlarged(raw, gradients))
+        gradients * _unguarded(_enlarged(raw, gradients))
             You enlarged the signed map and took the ReLU afterwards, so negative cells eat into their positive
             neighbors. Grad-CAM takes the ReLU on the cells, then enlarges.
         gradients * _enlarged(raw.relu(), gradients)
             The product is right, but the heat-map was not divided by its maximum.
+        gradients * _signed_heat(_enlarged(raw, gradients))
+        gradients * _enlarged(raw, gradients) / _enlarged(raw, gradients).max()
+        gradients * _enlarged(raw, gradients) / _enlarged(raw, gradients).max().clamp(min=1e-8)
+            The ReLU is missing: where a cell speaks against the class, its negative value turns the gradient's sign
+            around. Take raw.relu() before you enlarge.
         gradients * _heat(_enlarged(raw.abs(), gradients))
             You took |L| instead of ReLU(L): what speaks against the class is shown as speaking for it.
         fuse(gradients.relu(), raw)
+        gradients.relu() * _unguarded(_enlarged(raw.relu(), gradients))
             The ReLU belongs to the map, not to the gradient image, which keeps its sign.
         gradients * _enlarged(raw.relu(), gradients) / _enlarged(raw.relu(), gradients).max()
             Right except where no cell is positive: there you divide 0 by 0 and get NaN. Return zeros in that case.
         gradients * _enlarged(_heat(raw), gradients)
+        gradients * _enlarged(_unguarded(raw), gradients)
             You divided by the largest cell and enlarged afterwards. Between cells' centers the enlarged map may stay
             below its cells, so its maximum is a little smaller: enlarge first, then divide.
         gradients * _stretched(_enlarged(raw, gradients))

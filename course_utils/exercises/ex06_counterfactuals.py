@@ -179,7 +179,8 @@ def _draw_curves(rng: np.random.Generator) -> list[tuple]:
         inner = np.sort(rng.random(n - 1)) * 0.9 + 0.05
         shares = tensor_of(np.concatenate([[0.0], inner, [1.0]]))
         curves.append((tensor_of(rng.random(n + 1)), shares))
-    return curves
+    # Scores may be logits, below zero at the end.
+    return [*curves, (torch.tensor([2.0, -1.0, -3.0]), torch.tensor([0.0, 0.25, 1.0]))]
 
 
 @exercise(

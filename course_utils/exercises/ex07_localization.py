@@ -96,12 +96,6 @@ def overlap(a, b):
     return inside / (area_a + area_b - inside)
 
 
-def _plain(box):
-    """Four numbers, whatever they are wrapped in, as a tuple; anything else as it is."""
-    wrapped = isinstance(box, tuple | list | np.ndarray) and len(box) == 4
-    return tuple(int(side) for side in box) if wrapped and ... not in list(box) else box
-
-
 def _parts_by_flooding(mask, diagonal=True):
     """All components as lists of (row, column), found by walking from neighbor to neighbor."""
     left = {(int(i), int(j)) for i, j in zip(*np.nonzero(mask), strict=True)}
@@ -161,7 +155,6 @@ def _draw_masks(rng):
     "The half-open box (x0, y0, x1, y1) around the largest component of a mask.",
     inputs=_draw_masks,
     reference=_largest_box_by_flooding,
-    run=lambda answer, mask: _plain(answer(mask)),
     hints="""
         labels, number = ndimage.label(mask, np.ones((3, 3))): 0 is the background, 1 to number the components.
         np.bincount(labels.ravel())[1:] counts the pixels of each component.
@@ -241,7 +234,12 @@ def _class_and_box_apart(guesses, boxes, labels, instances, top):
 def _draw_results(rng):
     """Six images with three guesses each; the box of each guess is good, half good or bad."""
     truth = (2, 2, 10, 10)
-    kinds = {"good": (2, 2, 10, 9), "exact half": (2, 2, 10, 6), "bad": (9, 9, 14, 14)}
+    kinds = {
+        "good": (2, 2, 10, 9),
+        "exact half": (2, 2, 10, 6),
+        "nearly half": (2, 2, 9, 6),
+        "bad": (9, 9, 14, 14),
+    }
     elsewhere = (20, 20, 26, 26)
     fixed = (
         [[3, 1, 2], [1, 3, 2], [1, 2, 4], [3, 5, 6], [2, 3, 1], [3, 0, 1]],
@@ -256,7 +254,11 @@ def _draw_results(rng):
         [3] * 6,
         [[truth, elsewhere], [truth], [truth], [truth, elsewhere], [truth], [truth]],
     )
-    cases = [(*fixed, top) for top in (1, 2, 3)]
+    # Small ones, on which one mistake alone shows: the second guess hits; a box hits by exactly one half.
+    second = ([[1, 3], [3, 1]], [[kinds["bad"], kinds["good"]], [kinds["good"], kinds["bad"]]], [3, 3])
+    half = ([[3, 1]], [[kinds["exact half"], kinds["bad"]]], [3])
+    cases = [(*second, [[truth], [truth]], 2), (*half, [[truth]], 1)]
+    cases += [(*fixed, top) for top in (1, 2, 3)]
     for top in (1, 3):
         guesses = [rng.permutation(5)[:3].tolist() for _ in range(8)]
         boxes = [[kinds[str(rng.choice(list(kinds)))] for _ in range(3)] for _ in range(8)]
@@ -290,8 +292,10 @@ def _draw_results(rng):
             An IoU of exactly 0.5 is a hit in ILSVRC: >=, not >.
         1 - error(guesses, boxes, labels, instances, top)
             You returned the share of hits. The error is the share of images without one.
-        error(guesses, boxes, labels, instances, 3)
+        error(guesses, boxes, labels, instances, len(guesses[0]))
             You looked at all guesses. Only the first `top` count.
+        error(guesses, boxes, labels, instances, 1)
+            You looked at the first guess alone. Any of the first `top` guesses may be the right one.
     """,
 )
 def error(guesses, boxes, labels, instances, top):

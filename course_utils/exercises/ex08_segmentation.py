@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
-from .engine import exercise
+from .compare import same
+from .engine import NotAsAsked, exercise
 from .inputs import tensor_of
 
 
@@ -18,7 +20,9 @@ def _masks(rng):
         return tensor_of(rng.random((5, 6)) < share)
 
     empty = torch.zeros(5, 6, dtype=torch.bool)
-    return [(draw(0.4), draw(0.6)), (draw(0.1), draw(0.3)), (empty, draw(0.2)), (empty, empty.clone())]
+    one, two = torch.tensor([[True, False]]), torch.tensor([[True, True]])
+    drawn = [(draw(0.4), draw(0.6)), (draw(0.1), draw(0.3)), (empty, draw(0.2)), (empty, empty.clone())]
+    return [(one, two), (one, one.clone()), (one, ~two), *drawn]
 
 
 def _unless_empty(union, share):
@@ -75,6 +79,18 @@ def _seeds_by_loop(heat, c, foreground, background):
     return torch.tensor([[label(value) for value in row] for row in values])
 
 
+def _try_seeds(answer, heat, c, foreground, background):
+    """The labels, if they are whole numbers; not so it is said once their values are right."""
+    found = answer(heat, c, foreground, background)
+    kind = found.dtype if isinstance(found, torch.Tensor) else np.asarray(found).dtype
+    whole = kind == torch.int64 if isinstance(found, torch.Tensor) else kind.kind in "iu"
+    if not whole and same(found, _seeds_by_loop(heat, c, foreground, background), 1e-4):
+        raise NotAsAsked(
+            f"the values are right, but their type is {kind}. Labels are whole numbers, torch.int64."
+        )
+    return found
+
+
 def _labels(heat, label, upper, lower):
     return torch.where(heat >= upper, label, torch.where(heat < lower, 0, -1))
 
@@ -92,7 +108,9 @@ def _labels(heat, label, upper, lower):
             ]
         ),
         (torch.tensor([[1.0, 0.5], [0.25, 0.0]]), 3, 0.5, 0.125),  # 0.5 lies on the threshold
+        (torch.tensor([[4.0, 3.0], [1.0, 0.5]]), 1, 0.5, 0.25),  # 1 lies on the lower one
     ],
+    run=_try_seeds,
     reference=_seeds_by_loop,
     called="seeds_of",
     hints="""
@@ -131,6 +149,8 @@ def _labels(heat, label, upper, lower):
             map's maximum, which is not always 1.
         torch.where(heat == foreground * heat.max(), -1, seeds(heat, c, foreground, background))
             A pixel exactly on the upper threshold belongs to the object: equation (2) has >= there, not >.
+        torch.where((heat == background * heat.max()) & (heat > 0), 0, seeds(heat, c, foreground, background))
+            A pixel exactly on the lower threshold stays unlabeled: equation (2) has < there, not <=.
     """,
 )
 def seeds(heat, c, foreground, background):
@@ -153,8 +173,9 @@ def _seeding_by_loop(log_f, seeds):
 
 
 def _seeding_inputs(rng):
-    log_f = [tensor_of(rng.normal(size=(c, 4, 5))).log_softmax(0) for c in (3, 5, 3)]
-    sown = [tensor_of(rng.integers(-1, c, size=(4, 5))) for c in (3, 5)]
+    shapes = [(3, 2, 3), (3, 4, 5), (5, 4, 5), (3, 4, 5)]
+    log_f = [tensor_of(tensor_of(rng.normal(size=shape)).log_softmax(0).numpy()) for shape in shapes]
+    sown = [tensor_of(rng.integers(-1, shape[0], size=shape[1:])) for shape in shapes[:3]]
     return list(zip(log_f, [*sown, torch.full((4, 5), -1)], strict=True))
 
 

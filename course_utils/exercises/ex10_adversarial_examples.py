@@ -30,10 +30,11 @@ def _by_bisection(w: Tensor, b: float, x: Tensor) -> float:
 
 
 def _draw_linear(rng: np.random.Generator) -> list[tuple]:
-    # The first can be done in the head: y = 0.4 and |w|_1 = 8. The second has a negative y.
+    # The first can be done in the head: y = 0.4 and |w|_1 = 8. The second has a negative y, the third a negative x.
     by_hand = [
         ([2.0, -1.0, 3.0, -2.0], -0.5, [0.6, 0.4, 0.5, 0.7]),
         ([1.0, -2.0, 0.5], 0.0, [0.5, 0.5, 0.9]),
+        ([2.0, 1.0], 1.0, [-1.0, 0.25]),
     ]
     drawn = [
         (tensor_of(rng.normal(size=d)), round(float(rng.normal()), 2), tensor_of(rng.random(d)))
@@ -100,9 +101,10 @@ def _draw_steps(rng: np.random.Generator) -> list[tuple]:
         # Some values at 0 and 1, so that a missing clip shows; x anywhere in the ball, its border included.
         images = tensor_of((rng.random(shape) * 1.4 - 0.2).clip(0, 1))
         delta = tensor_of(rng.uniform(-1.5, 1.5, shape).clip(-1, 1) * epsilon)
-        drawn.append(
-            ((images + delta).clamp(0, 1), images, tensor_of(rng.normal(size=shape)), step_size, epsilon)
-        )
+        gradient = tensor_of(rng.normal(size=shape))
+        gradient[..., 0, 0] = 0  # as where a ReLU is closed: no step
+        x = tensor_of((images + delta).clamp(0, 1).numpy())
+        drawn.append((x, images, gradient, step_size, epsilon))
     return drawn
 
 
@@ -178,14 +180,15 @@ def _shortened_by_loop(delta: Tensor, epsilon: float) -> Tensor:
 
 
 def _draw_changes(rng: np.random.Generator) -> list[tuple]:
-    # In each batch one change is inside the ball and one outside.
+    # In each batch one change is inside the ball and one outside; in the last one is on the border, and one is none.
     batches = [(torch.tensor([[3.0, 4.0], [0.3, 0.4]]).view(2, 1, 2, 1), 1.0)]
     for n, shape in [(3, (3, 4, 4)), (5, (2, 3, 3))]:
         scale = torch.linspace(0.2, 9, n)[:, None, None, None]
         delta = tensor_of(rng.normal(size=(n, *shape)))
         delta = scale * delta / delta.flatten(1).norm(dim=1)[:, None, None, None]
         batches.append((delta, 1.0 if n == 3 else 0.7))
-    return batches
+    none = torch.tensor([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]]).view(3, 1, 2, 1)
+    return [*batches, (none, 5.0)]
 
 
 @exercise(

@@ -29,7 +29,9 @@ def _masked_maps(rng):
     masks = [tensor_of(rng.random((5, 6)) < share) for share in (0.3, 0.5, 0.2)]
     for mask in masks:
         mask[0, 0] = True
-    return [*zip(maps, masks, strict=True), (-torch.ones(3, 3), torch.eye(3).bool())]
+    # All of the energy is 1; there is none.
+    one = torch.tensor([[0.25, -1.0], [0.0, 0.75]])
+    return [(one, one > 0.5), *zip(maps, masks, strict=True), (-torch.ones(3, 3), torch.eye(3).bool())]
 
 
 def _unless_empty(raw, mask, energy):
@@ -171,7 +173,8 @@ def _own_size(number):
 
 
 def _collected(rng):
-    return [(labels, grounds) for _, labels, grounds in _answers(rng)]
+    one = (torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 1, 1]))  # groups of one picture
+    return [one, *((labels, grounds) for _, labels, grounds in _answers(rng))]
 
 
 @exercise(
@@ -217,7 +220,7 @@ def _flips_by_loop(first, second):
 
 
 def _twins(rng):
-    firsts = [tensor_of(rng.normal(size=(n, k))) for n, k in ((20, 2), (15, 3), (6, 2))]
+    firsts = [tensor_of(rng.normal(size=(n, k))) for n, k in ((6, 3), (20, 2), (15, 3))]
     return [(first, first + tensor_of(rng.normal(size=first.shape))) for first in firsts]
 
 

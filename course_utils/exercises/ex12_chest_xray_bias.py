@@ -19,7 +19,7 @@ def _twins(rng):
     up[:6, 1] += 3  # the stamp adds to the finding's logit of some,
     up[6:8, 1] -= 3  # and takes from others
     down[:, 1] -= 1
-    return [(clean, up), (clean, down), (clean, clean + 5)]
+    return [(clean, tensor_of(stamped.numpy())) for stamped in (up, down, clean + 5)]
 
 
 @exercise(
@@ -73,7 +73,9 @@ def _maps(rng):
     mask = torch.zeros(6, 8, dtype=torch.bool)
     mask[:2, :4] = True
     draw = tensor_of(rng.normal(size=(6, 8)))
-    return [(draw, mask), (draw.abs() + 4 * mask, mask), (torch.ones(6, 8), mask), (-draw.abs(), mask)]
+    one = torch.tensor([[0.25, -1.0], [0.0, 0.75]])  # all of the energy is 1
+    drawn = [(draw, mask), (draw.abs() + 4 * mask, mask), (torch.ones(6, 8), mask), (-draw.abs(), mask)]
+    return [(one, one > 0.5), *drawn]
 
 
 def _energy(heat, mask):
@@ -134,7 +136,11 @@ def _groups(rng):
     missed = torch.where(some & marker, 0, labels)  # wrong in one group alone, and that a large one
     few = torch.tensor([0, 0, 0, 1, 1, 1])
     guessed = torch.tensor([0, 0, 1, 1, 0, 1])
+    stamps = torch.tensor([0, 1, 1, 0, 0, 1]).bool()
     return [
+        (torch.tensor([0, 0, 1, 1, 1, 1]), few, stamps),  # the worst: a normal one with the stamp
+        (torch.tensor([1, 0, 0, 1, 0, 1]), few, stamps),  # a normal one without
+        (torch.tensor([0, 0, 0, 0, 1, 1]), few, stamps),  # a finding without
         (marker.long(), labels, marker),
         (missed, labels, marker),
         (guessed, few, few.bool()),

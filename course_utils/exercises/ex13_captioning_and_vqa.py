@@ -178,7 +178,8 @@ def _own_and_others(table):
 
 def _energy_inputs(rng):
     return [
-        (tensor_of(rng.normal(size=(q, 4, 5))), tensor_of(rng.random((q, 4, 5)) < 0.3)) for q in (2, 3, 4)
+        (tensor_of(rng.normal(size=(q, h, w))), tensor_of(rng.random((q, h, w)) < 0.3))
+        for q, h, w in ((2, 3, 3), (2, 4, 5), (3, 4, 5), (4, 4, 5))
     ]
 
 

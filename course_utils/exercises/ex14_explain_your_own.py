@@ -20,6 +20,7 @@ __all__ = ["box_in_picture", "how_unusual", "normalized"]
 
 def _boxes(rng: np.random.Generator) -> list[tuple]:
     first = [((0, 0, 224, 224), 500, 300, 224), ((32, 64, 96, 160), 448, 896, 224)]
+    first += [((10, 20, 30, 50), 101, 100, 100), ((10, 20, 30, 50), 100, 101, 100)]  # half a pixel is cut off
     drawn = []
     for _ in range(4):
         x0, y0 = (int(v) for v in rng.integers(0, 100, 2))

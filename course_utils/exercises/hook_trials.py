@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 
 import numpy as np
 import torch
@@ -202,18 +202,21 @@ def silence_reference(k: int, weight: Tensor, images: Tensor) -> dict:
 
 
 def stored_cases(rng: np.random.Generator) -> Iterator[tuple]:
-    """A network with in-place ReLUs, names of one or two of its convolutions, an image."""
-    for names in (["stem.conv", "conv"], ["conv"], ["conv", "stem.conv"]):
+    """A network with in-place ReLUs, names of two of its convolutions, an image."""
+    for names in (["stem.conv", "conv"], ["conv", "stem.conv"]):
         stem = nn.Sequential(OrderedDict(conv=_conv(_values(rng, 3, 1)), relu=nn.ReLU(inplace=True)))
         parts = OrderedDict(stem=stem, conv=_conv(_values(rng, 2, 3)), relu=nn.ReLU(inplace=True))
         yield nn.Sequential(parts), names, _values(rng, 1, 1, 3, 3)
 
 
 def try_stored(answer: Callable, model: nn.Module, names: list[str], image: Tensor) -> object:
-    """Use a context manager for a pass, then with an exception in its block, then with a name too many.
+    """Use a context manager for a pass, then with exceptions in its block, then with a name too many.
 
-    Each part is tried only if the one before went well, so that one mistake gives one message.
+    Each part is tried only if the one before went well, so that one mistake gives one message. Somebody else has a
+    hook on each module all the while.
     """
+    for module in model.modules():
+        module.register_forward_hook(_elses)
     manager = answer(model, names)
     if manager is ...:
         return ...
@@ -237,29 +240,42 @@ def try_stored(answer: Callable, model: nn.Module, names: list[str], image: Tens
             getattr(v, "requires_grad", False) for v in found.values()
         ),
         "hooks left at the end": _hooks_left(model),
+        _ELSES_GONE: _elses_gone(model),
         **_AFTER_ERRORS,
     }
     if not same(result, stored_reference(model, names, image), 1e-4):
         return result
-    result[_CAME_OUT] = False
-    try:
-        with answer(model, names):
-            raise RuntimeError("in the middle")
-    except RuntimeError:
-        result[_CAME_OUT] = True
-    result[_LEFT] = _hooks_left(model)
-    if result[_LEFT] or not result[_CAME_OUT]:
-        return result
+    for error, left in (
+        (KeyError("in the middle"), _LEFT),
+        (KeyboardInterrupt("in the middle"), _LEFT_IF_STOPPED),
+    ):
+        result[_CAME_OUT] = _comes_out(error, answer(model, names))
+        result[left] = _hooks_left(model)
+        if result[left] or result[_CAME_OUT] is not True:
+            return result
     # Whether an unknown name raises, and what, is the answer's own affair.
     with suppress(Exception), answer(model, [*names, "no such module"]):
         pass
     result[_LEFT_BY_NAME] = _hooks_left(model)
+    result[_ELSES_GONE] = _elses_gone(model)
     return result
 
 
+def _comes_out(error: BaseException, manager: AbstractContextManager) -> object:
+    """Raise an error in a block; return whether it comes out of it, or the name of another that does."""
+    try:
+        with manager:
+            raise error
+    except (Exception, KeyboardInterrupt) as caught:
+        return True if caught is error else f"as another one, {type(caught).__name__}"
+    return False
+
+
 _CAME_OUT, _LEFT = "the exception came out of the block", "hooks left after an exception"
+_LEFT_IF_STOPPED = "hooks left after a KeyboardInterrupt"
 _LEFT_BY_NAME = "hooks left after a name that does not exist"
-_AFTER_ERRORS = {_CAME_OUT: True, _LEFT: 0, _LEFT_BY_NAME: 0}  # as it should be
+_ELSES_GONE = "hooks of others that are gone"
+_AFTER_ERRORS = {_CAME_OUT: True, _LEFT: 0, _LEFT_IF_STOPPED: 0, _LEFT_BY_NAME: 0}  # as it should be
 
 
 def stored_reference(model: nn.Module, names: list[str], image: Tensor) -> dict:
@@ -273,9 +289,18 @@ def stored_reference(model: nn.Module, names: list[str], image: Tensor) -> dict:
         "stored outputs": {name: outputs[name] for name in names},
         "stored tensors that belong to a graph": 0,
         "hooks left at the end": 0,
+        _ELSES_GONE: 0,
         **_AFTER_ERRORS,
     }
 
 
+def _elses(module: nn.Module, inputs: tuple, output: Tensor) -> None:
+    """Somebody else's hook."""
+
+
 def _hooks_left(model: nn.Module) -> int:
-    return sum(len(module._forward_hooks) for module in model.modules())
+    return sum(hook is not _elses for module in model.modules() for hook in module._forward_hooks.values())
+
+
+def _elses_gone(model: nn.Module) -> int:
+    return sum(_elses not in module._forward_hooks.values() for module in model.modules())

@@ -94,10 +94,9 @@ class Picture:
         return fresh
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Picture) and self.single is other.single
+        return isinstance(other, Picture) and np.array_equal(self.single, other.single)
 
-    def __hash__(self) -> int:
-        return id(self.single)
+    __hash__ = None
 
 
 def draw_pictures(rng: np.random.Generator) -> list[tuple[Picture, int]]:

@@ -12,6 +12,7 @@ from torch import nn
 
 from course_utils import exercises
 from course_utils.exercises import Exercise
+from course_utils.exercises.compare import same
 from course_utils.exercises.square_searches import Picture
 
 EXERCISES = {
@@ -50,3 +51,24 @@ def test_confidences_stay_off_the_borders_of_bins():
         exact = place == place.round()
         assert (exact | ((place - place.round()).abs() > 1e-3)).all(), place
         assert all(np.float32(p / bins) == p / bins for p in place[exact].tolist())
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_a_message_shows_of_an_input_gives_it(name):
+    """Pasted into a cell, which has torch and np and calls the module `exercises`."""
+    exercise = FUNCTIONS[name]
+    module = importlib.import_module(exercise.model_answer.__module__)
+    for number, (arguments, _) in enumerate(exercise._cases):
+        shown = exercise._input_as_code(number, arguments)
+        cell = {"torch": torch, "np": np, "exercises": module}
+        exec(shown, cell)
+        given = [
+            value for key, value in cell.items() if key not in ("torch", "np", "exercises", "__builtins__")
+        ]
+        assert len(given) == len(arguments) and len(shown) < 1000
+        assert all(same(a, b, 0) for a, b in zip(given, arguments, strict=True)), shown
+
+
+def test_most_first_inputs_are_small_enough_to_be_shown():
+    large = [name for name, e in FUNCTIONS.items() if ".example(" in e._input_as_code(0, e._cases[0][0])]
+    assert len(large) <= 6, large
