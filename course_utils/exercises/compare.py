@@ -112,7 +112,8 @@ def mismatch(found: object, expected: object, tolerance: float) -> str:
     if isinstance(expected, tuple | list) and (_has_parts(found) or (a is not None and a.ndim)):
         parts = list(found)
         if len(parts) != len(expected):
-            return f"{len(parts)} results were returned, expected {len(expected)}."
+            some = "1 result was" if len(parts) == 1 else f"{len(parts)} results were"
+            return f"{some} returned, expected {len(expected)}."
         for position, (x, y) in enumerate(zip(parts, expected, strict=True)):
             difference = mismatch(x, y, tolerance)
             if difference:
@@ -143,9 +144,11 @@ def _has_parts(value: object) -> bool:
 
 def _side_by_side(found: object, expected: object, a: np.ndarray, b: np.ndarray) -> bool:
     """Whether two rows of numbers are better compared one by one: several arrays, or numbers in brackets each."""
-    if not (isinstance(expected, tuple | list) and _has_parts(found) and len(found) == len(expected)):
+    if not (isinstance(expected, tuple | list) and _has_parts(found)):
         return False
-    return a.shape != b.shape or any(isinstance(part, Tensor | np.ndarray) and part.ndim for part in expected)
+    if any(isinstance(part, Tensor | np.ndarray) and part.ndim for part in expected):
+        return True
+    return len(found) == len(expected) and a.shape != b.shape
 
 
 def _mismatch_of_numbers(

@@ -148,7 +148,9 @@ class Exercise:
         if _is_untouched(answer):
             return Feedback(NOT_ATTEMPTED, "Replace the ... by your answer, then run this cell again.")
         if self._expects_function and not callable(answer):
-            return Feedback(WRONG, f"Hand in the function itself, without calling it; this is {answer!r}.")
+            return Feedback(
+                WRONG, f"Hand in the function itself, without calling it; this is {in_short(answer)}."
+            )
         if not self._expects_function and callable(answer):
             return Feedback(WRONG, "Hand in the value itself, not a function.")
         problem = self._first_problem(answer)

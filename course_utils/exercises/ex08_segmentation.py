@@ -21,7 +21,13 @@ def _masks(rng):
 
     empty = torch.zeros(5, 6, dtype=torch.bool)
     one, two = torch.tensor([[True, False]]), torch.tensor([[True, True]])
-    drawn = [(draw(0.4), draw(0.6)), (draw(0.1), draw(0.3)), (empty, draw(0.2)), (empty, empty.clone())]
+    drawn = [
+        (draw(0.4), draw(0.6)),
+        (draw(0.1), draw(0.3)),
+        (empty, draw(0.2)),
+        (draw(0.2), empty),
+        (empty, empty.clone()),
+    ]
     return [(one, two), (one, one.clone()), (one, ~two), *drawn]
 
 
@@ -258,7 +264,7 @@ def _mean(values, weights):
 @exercise(
     "Equation (4): global weighted rank pooling of one map; 0^0 counts as 1.",
     inputs=lambda rng: [
-        (tensor_of(rng.random(size)), d)
+        (tensor_of(rng.normal(-0.3, 0.5, size)), d)
         for size, d in [((2, 3), 0.5), ((4, 4), 0.9), ((3, 5), 0.0), ((3, 3), 1.0)]
     ],
     reference=_rank_pooling_by_loop,

@@ -95,11 +95,16 @@ def _draw_contrasts(rng: np.random.Generator) -> list[tuple]:
         ({"object": 1.25, "context": 0.8}, False),  # exactly at the border
         ({"object": 0.7, "other object": 1.2, "context": 1.1}, False),
         ({}, True),  # an empty map, or an object that fills the picture
+        ({"context": 1.5}, True),  # the object fills less than a pixel of the map
+        ({"other object": 2.0}, True),
+        ({"other object": 1.0, "context": 1.3}, False),
     ]
     drawn = []
     for n in range(12):
         parts = ("object", "other object", "context")[:: 1 if n % 2 else 2]
-        drawn.append(({part: float(rng.uniform(0.3, 2.2)) for part in parts}, bool(rng.integers(2))))
+        drawn.append(
+            ({part: round(float(rng.uniform(0.3, 2.2)), 2) for part in parts}, bool(rng.integers(2)))
+        )
     return fixed + drawn
 
 

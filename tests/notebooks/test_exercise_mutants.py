@@ -57,7 +57,7 @@ NOT_NEGATIVE = {
     "08-iou": "found truth union Return",
     "08-seeds": "heat peak",
     "08-seeding": "labeled Return",
-    "08-rank_pooling": "f ranked weights Return",
+    "08-rank_pooling": "weights",
     "09-contrast": "heat mask Return",
     "09-calibration_error": "confidence right inside Return",
     "10-smallest_epsilon": "Return",

@@ -1,6 +1,7 @@
-"""Right answers in many styles, written from the statements alone: loops, einsum, numpy, lists, numbers of any kind.
+"""Right answers in many styles must be accepted, and wrong ones be told what is wrong with them and nothing else.
 
-A row is an expression of the answer's parameters, or a whole function. All must be accepted.
+The right ones are written from the statements alone: loops, einsum, numpy, lists, numbers of any kind. An answer is
+an expression of the answer's parameters, or a whole function.
 """
 
 # ruff: noqa: E501 - an answer is a line, as learners write them
@@ -24,7 +25,7 @@ from scipy import ndimage, special
 from torch.nn import functional as F
 
 from course_utils import exercises
-from course_utils.exercises import CORRECT, Exercise
+from course_utils.exercises import CORRECT, WRONG, Exercise
 from course_utils.failures import CONTEXT, NEIGHBOR, NOWHERE, OTHER, STRANGER
 
 EXERCISES = {
@@ -38,6 +39,7 @@ EXERCISES = {
 KNOWN = {
     **{m.__name__: m for m in (collections, contextlib, fractions, functools, itertools, math, torch)},
     **{"np": np, "F": F, "ndimage": ndimage, "special": special},
+    "exercises": exercises,
     **{"NEIGHBOR": NEIGHBOR, "STRANGER": STRANGER, "OTHER": OTHER, "CONTEXT": CONTEXT, "NOWHERE": NOWHERE},
 }
 
@@ -1070,6 +1072,165 @@ RIGHT = {
 }
 
 
+# An answer, and words that its message must have.
+WRONG_ANSWERS = [
+    ("00-chance", "0.12", "Not yet: 0.12 is not it."),
+    ("00-chance", "lambda: 0.125", "value itself"),
+    ("00-most_probable", "[names[i] for i in logits.argsort(descending=True)[:top]]", "expected"),
+    ("01-output_size", "n // 0", "Your code raised ZeroDivisionError"),
+    ("01-clipped_window", "exercises.ex01_cnn_output_size.clipped_window(layers[::-1], i, n)", "Not yet"),
+    ("02-store_output", "None", "module.seen holds NoneType"),
+    ("02-gradient_at", "head(trunk(image))[0, 99]", "IndexError"),
+    (
+        "02-gradient_at",
+        "torch.autograd.grad(head(trunk(image))[0, c], image)",
+        "Your code raised RuntimeError",
+    ),
+    ("02-silence", "lambda module, inputs, output: [output]", "Not yet"),
+    (
+        "02-stored_outputs",
+        """
+        @contextlib.contextmanager
+        def answer(model, names):
+            found, handles = {}, []
+            try:
+                for name in names:
+                    module = model.get_submodule(name)
+                    handles.append(module.register_forward_hook(lambda m, i, o: found.update({name: o.detach().clone()})))
+                yield found
+            finally:
+                for handle in handles:
+                    handle.remove()
+        """,
+        "under the last name",
+    ),
+    (
+        "02-stored_outputs",
+        """
+        @contextlib.contextmanager
+        def answer(model, names):
+            found, handles = {}, []
+            for name in names:
+                handles.append(model.get_submodule(name).register_forward_hook(lambda m, i, o: found.update({name: o.detach().clone()})))
+            yield found
+            for handle in handles:
+                handle.remove()
+        """,
+        "under the last name",
+    ),
+    (
+        "02-stored_outputs",
+        """
+        @contextlib.contextmanager
+        def answer(model, names):
+            found, handles = {}, []
+            def store_as(name):
+                def hook(module, inputs, output):
+                    found[name] = output.detach().clone()
+                return hook
+            try:
+                for name in names:
+                    handles.append(model.get_submodule(name).register_forward_hook(store_as(name)))
+                yield found
+            except Exception as error:
+                raise RuntimeError(str(error))
+            finally:
+                for handle in handles:
+                    handle.remove()
+        """,
+        "came out as another one",
+    ),
+    (
+        "02-stored_outputs",
+        """
+        @contextlib.contextmanager
+        def answer(model, names):
+            found = {}
+            def store_as(name):
+                def hook(module, inputs, output):
+                    found[name] = output.detach().clone()
+                return hook
+            try:
+                for name in names:
+                    model.get_submodule(name).register_forward_hook(store_as(name))
+                yield found
+            finally:
+                for module in model.modules():
+                    module._forward_hooks.clear()
+        """,
+        "hooks of others that are gone",
+    ),
+    ("03-class_map", "(weights[:, None, None] * activations).sum(0).T", "Not yet: the result is"),
+    ("03-two_weights", "(gradients.mean((1, 2)),)", "1 result was returned, expected 2"),
+    ("04-weights", "torch.full(gradient.shape[:2], float('nan'))", "nan"),
+    (
+        "04-heatmap",
+        "(lambda raw: raw / raw.max() if raw.max() > 0 else 0 * raw)(torch.tensordot(alpha, activations, 1))",
+        "ReLU of equation (3) is missing: cells",
+    ),
+    (
+        "04-heatmap",
+        "(lambda raw: raw / raw.max() if raw.max() > 0 else raw)(torch.tensordot(alpha, activations, 1))",
+        "ReLU of equation (3) is missing: cells",
+    ),
+    ("04-times_chance", "heat.mul_(mask).sum()", "changed its input"),
+    (
+        "05-guided_gradient",
+        "w1.T @ ((w2.relu().T @ (w3.relu() * (w2 @ (w1 @ x).relu() > 0))) * (w1 @ x > 0))",
+        "Not yet",
+    ),
+    (
+        "05-fuse",
+        "(lambda heat: gradients * heat / heat.max() if heat.max() > 0 else 0 * gradients)(F.interpolate(raw[None, None], gradients.shape[1:], mode='bilinear')[0])",
+        "The ReLU is missing",
+    ),
+    ("06-area_under", "torch.trapezoid(values.abs(), shares)", "Not yet"),
+    ("06-fewest_squares", "[0 for _ in iter(lambda: logits([0]), None)]", "your search does not end"),
+    ("06-fewest_squares", "logits", "a picture of 4 squares"),
+    ("07-largest_box", "tuple(v + 0.5 for v in exercises.ex07_localization.largest_box(mask))", "Not yet"),
+    (
+        "07-error",
+        "exercises.ex07_localization.error(guesses, boxes, labels, instances, 1)",
+        "first guess alone",
+    ),
+    (
+        "08-iou",
+        "exercises.ex08_segmentation.iou(found, truth) if truth.any() else math.nan",
+        "nan, expected 0",
+    ),
+    (
+        "08-seeds",
+        "exercises.ex08_segmentation.seeds(heat, c, foreground, background).float()",
+        "their type is torch.float32",
+    ),
+    (
+        "08-seeds",
+        "exercises.ex08_segmentation.seeds(heat, c, foreground, background).int()",
+        "their type is torch.int32",
+    ),
+    (
+        "08-seeds",
+        "torch.where(heat == background * heat.max(), 0, exercises.ex08_segmentation.seeds(heat, c, foreground, background))",
+        "Not yet",
+    ),
+    ("08-rank_pooling", "exercises.ex08_segmentation.rank_pooling(f.relu(), d)", "Not yet"),
+    (
+        "09-sorter",
+        "exercises.ex09_failure_modes.sorter(contrasts, neighbor) if not contrasts or contrasts['object'] else 0",
+        "KeyError",
+    ),
+    (
+        "10-l2_projection",
+        "torch.stack([d / d.norm() * min(float(d.norm()), epsilon) for d in delta])",
+        "nan",
+    ),
+    ("11-group_table", "torch.zeros(2, 2)", "Not yet"),
+    ("12-worst_group", "float((predicted == labels)[labels == 1].float().mean())", "Not yet"),
+    ("13-caption_score", "float('inf')", "inf, expected"),
+    ("14-normalized", "images", "Not yet"),
+]
+
+
 def written(text):
     """The answers of a table: lines before the first `---` stand for themselves, then comes a function each."""
     lines, *functions = textwrap.dedent(text).strip().split("\n---\n")
@@ -1097,6 +1258,15 @@ def test_a_right_answer_is_accepted(name, code):
     parameters = list(inspect.signature(exercise.model_answer).parameters) if is_function else None
     feedback = exercise.check(handed_in(code, parameters))
     assert feedback.state == CORRECT, f"{feedback}\n{code}"
+
+
+@pytest.mark.parametrize(("name", "code", "words"), WRONG_ANSWERS)
+def test_a_wrong_answer_is_told_what_is_wrong(name, code, words):
+    exercise = EXERCISES[name]
+    is_function = callable(exercise.model_answer)
+    parameters = list(inspect.signature(exercise.model_answer).parameters) if is_function else None
+    feedback = exercise.check(handed_in(textwrap.dedent(code).strip(), parameters))
+    assert feedback.state == WRONG and words in feedback.message, feedback
 
 
 def test_every_exercise_has_right_answers_in_several_styles():
