@@ -11,9 +11,7 @@ import torch
 from torch import nn
 
 from course_utils import exercises
-from course_utils.exercises import Exercise
-from course_utils.exercises.compare import same
-from course_utils.exercises.square_searches import Picture
+from course_utils.exercises import Exercise, compare, square_searches
 
 EXERCISES = {
     f"{module.name[2:4]}-{name}": exercise
@@ -30,7 +28,7 @@ def tensors_in(value):
         yield value
     elif isinstance(value, nn.Module):
         yield from value.state_dict().values()
-    elif isinstance(value, Picture):
+    elif isinstance(value, square_searches.Picture):
         yield value([])
     elif isinstance(value, tuple | list):
         for item in value:
@@ -66,7 +64,7 @@ def test_what_a_message_shows_of_an_input_gives_it(name):
             value for key, value in cell.items() if key not in ("torch", "np", "exercises", "__builtins__")
         ]
         assert len(given) == len(arguments) and len(shown) < 1000
-        assert all(same(a, b, 0) for a, b in zip(given, arguments, strict=True)), shown
+        assert all(compare.same(a, b, 0) for a, b in zip(given, arguments, strict=True)), shown
 
 
 def test_most_first_inputs_are_small_enough_to_be_shown():
