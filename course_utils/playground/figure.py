@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,6 +15,7 @@ from course_utils.show import (
     draw_heatmap,
     draw_photo,
     in_digits,
+    panels,
     without_axes,
 )
 
@@ -50,7 +50,6 @@ def result_figure(result: Result, cautions: bool = False, reuse: Figure | None =
     lines = _cautions(result, round(11.5 * width)) if cautions else []
     below = LINE * (len(lines) + bool(lines))
     height = 2 * HEIGHT + below
-    # Fixed places, and titles at a fixed height: letting matplotlib find them takes as long as all the rest.
     places = {
         "left": 0.08 / width,
         "right": 1 - 0.08 / width,
@@ -60,16 +59,17 @@ def result_figure(result: Result, cautions: bool = False, reuse: Figure | None =
         "hspace": 0.15,
     }
     if reuse is not None and (len(reuse.axes), *reuse.get_size_inches()) == (2 * columns, width, height):
-        figure, axes = reuse, np.reshape(reuse.axes, (2, columns))
+        figure = reuse
         _empty(figure)
     else:
-        figure, axes = plt.subplots(2, columns, figsize=(width, height), gridspec_kw=places, squeeze=False)
+        figure, _ = panels(columns, rows=2, width=width, height=height, places=places)
+    axes = np.reshape(figure.axes, (2, columns))
     draw_photo(axes[0, 0], result.square.transpose(1, 2, 0), _short(result.picture.name))
     _draw_predictions(axes[1, 0], result)
     for found, above, under in zip(result.classes, axes[0, 1:], axes[1, 1:], strict=True):
         _draw_class(above, under, found, result)
     for ax in axes.flat:
-        ax.set_title(ax.get_title(), y=1.0)
+        ax.set_title(ax.get_title(), y=1.0)  # fixed, like the places: letting matplotlib find it takes long
     if lines:
         figure.text(0.08 / width, (below - 0.05) / height, "\n".join(lines), va="top", fontsize=10)
     return figure
