@@ -149,7 +149,7 @@ def _draw_block(
 ) -> None:
     """Draw cells (h, w, 4) with a title, and numbers in them, into the unit square at (row, column).
 
-    All cells are one image: as patches, of which ``draw_numbers`` makes two a cell, they would take far longer.
+    Cells that are one image are drawn faster than the patches of :func:`course_utils.show.draw_numbers`.
     """
     row, column = place
     left, top, side = column + 0.12, row + 0.2, 0.76

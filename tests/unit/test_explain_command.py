@@ -11,14 +11,13 @@ from PIL import Image
 
 from course_utils import explain_command
 from course_utils.__main__ import main
+from course_utils.networks import list_classifiers, load_classifier
 from course_utils.pictures import load_photo, read_picture
-from course_utils.playground import Explainer, as_document
+from course_utils.playground import Explainer, as_document, output
 
 
 @pytest.fixture(scope="module")
 def explainer():
-    from course_utils.networks import load_classifier
-
     return Explainer(load_classifier(), "efficientnet_lite0")
 
 
@@ -209,6 +208,11 @@ def test_help_has_examples_and_the_exit_status(capsys):
     shown = capsys.readouterr().out
     assert "explain cat.jpg --class tabby --method grad-cam --out map.png" in shown
     assert "exit status:\n  0    all pictures" in shown and "\n  2    nothing" in shown
+
+
+def test_what_is_known_without_pytorch_is_so():
+    assert tuple(list_classifiers()) == explain_command.CLASSIFIERS
+    assert output.MOST_CLASSES == explain_command.MOST
 
 
 def test_a_typing_error_loads_no_pytorch(folder):
