@@ -215,13 +215,17 @@ def test_what_is_known_without_pytorch_is_so():
     assert output.MOST_CLASSES == explain_command.MOST
 
 
-def test_a_typing_error_loads_no_pytorch(folder):
+@pytest.mark.parametrize("arguments", [["--threshold", "7"], ["--method", "lime"], ["--top", "6"]])
+def test_a_typing_error_loads_no_pytorch(folder, arguments):
     code = (
         "import sys; from course_utils.__main__ import main\n"
-        "try: main(['explain', sys.argv[1], '--threshold', '7'])\n"
+        "try: main(['explain', *sys.argv[1:]])\n"
         "except SystemExit as end: print(end.code, sorted({'torch', 'matplotlib', 'nbformat'} & set(sys.modules)))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(folder / "cat.jpg")], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, str(folder / "cat.jpg"), *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.strip() == "2 []"
