@@ -41,6 +41,7 @@ __all__ = [
     "draw_channel",
     "draw_gradient",
     "draw_heatmap",
+    "draw_marked",
     "draw_numbers",
     "draw_outline",
     "draw_photo",
@@ -395,6 +396,13 @@ def draw_outline(ax: Axes, mask: Tensor | np.ndarray, found: bool = False) -> No
         )
     height, width = np.shape(mask)
     ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+
+
+def draw_marked(ax: Axes, image: object, marked: Tensor | np.ndarray, title: str = "") -> None:
+    """Draw an image in color where a mask (H, W) is True, and grayed and paler elsewhere."""
+    photo = as_image(image)
+    gray = np.repeat(0.5 + 0.4 * photo.mean(2, keepdims=True), 3, axis=2)
+    draw_photo(ax, np.where(np.asarray(marked)[..., None], photo, gray), title)
 
 
 def draw_seeds(ax: Axes, image: object, seeds: Tensor, title: str = "", blend: float = 0.65) -> None:

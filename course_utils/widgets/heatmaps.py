@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-import numpy as np
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,7 +13,7 @@ from torch.nn import functional as F
 from course_utils.explain import cam, grad_cam
 from course_utils.networks import Classifier
 from course_utils.pictures import list_photos, load_photo
-from course_utils.show import draw_heatmap, draw_photo, in_digits, panels
+from course_utils.show import draw_heatmap, draw_marked, draw_photo, in_digits, panels
 
 from .explorer import Explorer, choice, slider, typed
 
@@ -86,8 +84,8 @@ def layer_explorer(classifier: Classifier, image: Tensor, layers: Mapping[str, s
         title = f"{classifier.classes[index]} {in_digits(probabilities[index])}"
         draw_heatmap(axes[0], heat, image, title, blend)
         marked = heat >= threshold / 100
-        _draw_marked(axes[1], marked if heat.max() > 0 else torch.zeros_like(marked), image)
-        axes[1].set_title(f"at least {threshold}% of the maximum")
+        shown = marked if heat.max() > 0 else torch.zeros_like(marked)
+        draw_marked(axes[1], image, shown, f"at least {threshold}% of the maximum")
         share = float(marked.float().mean()) if heat.max() > 0 else 0.0
         words = (
             f"{classifier.classes[index]} (probability {_chance(probabilities[index])}), layer: {layer}. "
@@ -108,13 +106,6 @@ def _enlarged(raw: Tensor, size: tuple[int, int]) -> Tensor:
     """relu, bilinear upsampling, division by the maximum: as ``Explanation.heatmaps`` does."""
     heat = F.interpolate(raw.relu()[None, None], size, mode="bilinear", align_corners=False)[0, 0]
     return heat / heat.max() if heat.max() > 0 else heat
-
-
-def _draw_marked(ax: Axes, marked: Tensor, image: Tensor) -> None:
-    """Draw the photograph with everything that is not marked in gray."""
-    photo = image[0].permute(1, 2, 0).cpu().numpy()
-    gray = np.repeat(0.5 + 0.4 * photo.mean(2, keepdims=True), 3, axis=2)
-    draw_photo(ax, np.where(marked.numpy()[..., None], photo, gray))
 
 
 def _in_words(raw: Tensor) -> str:

@@ -15,6 +15,7 @@ from course_utils.explain import Explanation
 from course_utils.show import (
     FOUND,
     TRUTH,
+    canvas,
     draw_gradient,
     draw_outline,
     draw_seeds,
@@ -113,6 +114,33 @@ def test_numbers_are_shaded_by_size_and_negative_ones_are_gray():
     assert [face[3] for face in faces] == pytest.approx([0.375, 0.375, 0.75])
     assert len(set(faces[0][:3])) == 1
     assert faces[1][:3] == faces[2][:3] == to_rgb(plots.ACTIVATIONS)
+
+
+def test_a_canvas_is_the_whole_figure_in_inches_or_in_the_units_asked_for():
+    figure, ax = canvas(7, 3)
+    assert ax.get_position().bounds == (0, 0, 1, 1) and tuple(figure.get_size_inches()) == (7, 3)
+    assert (ax.get_xlim(), ax.get_ylim()) == ((0, 7), (0, 3))
+    _, ax = canvas(7, 3, x=(-1, 1), y=(2, 0))
+    assert (ax.get_xlim(), ax.get_ylim()) == ((-1, 1), (2, 0)) and not ax.axison
+
+
+def test_places_that_are_given_are_kept():
+    figure, axes = plots.panels(2, width=8, height=2, places={"left": 0.25, "right": 0.75, "wspace": 0})
+    assert figure.get_layout_engine() is None
+    assert [ax.get_position().x0 for ax in axes] == pytest.approx([0.25, 0.5])
+
+
+def test_long_words_are_not_cut_when_a_title_is_wrapped():
+    assert plots.wrapped("in another photograph", 10) == "in another\nphotograph"
+    assert plots.wrapped("a photograph", 5) == "a\nphotograph"
+
+
+def test_what_is_not_marked_is_gray(ax):
+    image = torch.tensor([1.0, 0.4, 0.1])[:, None, None].expand(3, 1, 2)
+    plots.draw_marked(ax, image, torch.tensor([[True, False]]), "half")
+    drawn = np.asarray(ax.images[0].get_array())
+    np.testing.assert_allclose(drawn[0], [[1, 0.4, 0.1], [0.7, 0.7, 0.7]], atol=1e-6)
+    assert ax.get_title() == "half"
 
 
 def test_dpi_changes_the_size_of_the_stored_picture():
