@@ -1,4 +1,7 @@
-"""The guesses of a classifier for a batch of images, and a map for each: what the evaluation makes boxes of."""
+"""The guesses of a classifier for a batch of images, and a map for each: what the evaluation makes boxes of.
+
+Not the table of :mod:`course_utils.methods`: there somebody names one picture's classes, here a pass finds a batch's.
+"""
 
 from __future__ import annotations
 

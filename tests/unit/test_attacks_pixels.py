@@ -260,29 +260,3 @@ def test_a_bar_is_shown_on_long_runs_only(capsys):
     assert "PGD" in capsys.readouterr().err
     pgd(NET, IMAGES, steps=50, progress=False)
     assert "PGD" not in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"epsilon": 8}, "Did you mean 8 / 255"),
-        ({"epsilon": -0.1}, "0 or more"),
-        ({"epsilon": float("nan")}, "0 or more"),
-        ({"norm": "l1"}, "one of linf, l2"),
-        ({"steps": 0}, "at least one step"),
-        ({"steps": 2.5}, "integer"),
-        ({"step_size": 0}, "above 0"),
-        ({"momentum": -1}, "momentum"),
-        ({"stop_at": 1.0}, "between 0 and 1"),
-        ({"target": 5}, "no class 5"),
-        ({"target": "tabby"}, "is a name"),
-        ({"target": [1, 2]}, "one for each"),
-        ({"target": torch.zeros(4, 2, dtype=torch.long)}, "one for each"),
-        ({"target": torch.zeros(4)}, "integers"),
-        ({"images": IMAGES * 255}, "lie in"),
-        ({"images": IMAGES[0]}, "batch dimension"),
-    ],
-)
-def test_bad_input_is_refused(options, message):
-    with pytest.raises((ValueError, TypeError), match=message):
-        pgd(**{"model": NET, "images": IMAGES, **options})

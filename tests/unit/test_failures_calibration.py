@@ -57,19 +57,3 @@ def test_resampling():
     loop = [error_by_loop([P[i] for i in row], [RIGHT[i] for i in row], 2) for row in rows]
     assert drawn == pytest.approx(loop) and drawn.std() > 0
     assert (resampled_error(P, RIGHT, bins=2, draws=50, seed=3) == drawn).all()
-
-
-@pytest.mark.parametrize(
-    ("confidence", "right", "bins", "words"),
-    [
-        ([], [], 5, "not empty"),
-        ([0.5], [True, False], 5, r"one length, not empty, got \(1,\) and \(2,\)"),
-        ([1.2], [True], 5, "from 1.2 to 1.2"),
-        ([float("nan")], [True], 5, "lies in"),
-        ([0.5], [2], 5, "True or False"),
-        ([0.5], [True], 0, "at least 1"),
-    ],
-)
-def test_bad_input(confidence, right, bins, words):
-    with pytest.raises(ValueError, match=words):
-        reliability(confidence, right, bins)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from course_utils.attacks import move_map, share_in
 from course_utils.attacks import pixels as pixels_module
-from course_utils.explain import ForwardHook, LayerError, grad_cam
+from course_utils.explain import ForwardHook, grad_cam
 from course_utils.localization import energy_inside
 
 IMAGES = tiny_images(3)
@@ -108,29 +108,3 @@ def test_a_bar_is_shown_on_long_runs_only(capsys):
     assert "moving" not in capsys.readouterr().err
     move_map(NET, IMAGES, REGIONS, steps=-(-pixels_module.LONG_RUN // 3))
     assert "moving" in capsys.readouterr().err
-
-
-def test_other_heads_are_refused():
-    with pytest.raises(LayerError, match="CAM needs"):
-        move_map(TinyNet(pooled=False), IMAGES, REGIONS)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"regions": REGIONS.float()}, "bool tensor"),
-        ({"regions": REGIONS[:2]}, r"bool tensor \(3, 8, 8\)"),
-        ({"regions": torch.zeros_like(REGIONS)}, "nowhere"),
-        ({"epsilon": 8}, "Did you mean 8 / 255"),
-        ({"steps": 0}, "at least one step"),
-        ({"step_size": -1.0}, "above 0"),
-        ({"classes": 9}, "no class 9"),
-        ({"keep": 9}, "no class 9"),
-        ({"images": IMAGES * 255}, "lie in"),
-        ({"images": IMAGES[0]}, "batch dimension"),
-    ],
-)
-def test_bad_input_is_refused(options, message):
-    with pytest.raises((ValueError, TypeError), match=message):
-        move_map(**{"model": NET, "images": IMAGES, "regions": REGIONS, **options})
-    assert not any(part._forward_hooks for part in NET.modules())

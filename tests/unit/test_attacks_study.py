@@ -95,16 +95,6 @@ def test_stored_and_read_again(rows, tmp_path):
         for name in ("area", "p_label", "p_target", "energy", "hit", "target_energy", "cosine"):
             assert getattr(new, name) == pytest.approx(getattr(old, name), rel=1e-4, nan_ok=True)
     assert study.column(again, "noise 8", "cosine").shape == (1,)
-    path.write_text("a,b\n1,2\n")
-    with pytest.raises(ValueError, match="has the columns"):
-        study.load(path)
-
-
-def test_what_does_not_exist_is_named(small, case, rows):
-    with pytest.raises(ValueError, match="no attack 'PGD 9'"):
-        study.measure(small, [case], ["PGD 9"])
-    with pytest.raises(ValueError, match="no row has the attack 'x'; there are: none, noise 2"):
-        study.column(rows, "x", "energy")
 
 
 def test_the_stored_table_is_complete():
