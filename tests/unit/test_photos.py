@@ -11,7 +11,7 @@ from skimage.draw import polygon2mask
 from torchvision.models import ResNet50_Weights
 
 from course_utils.assets import AssetError, package_file
-from course_utils.pictures import Photo, list_photos, list_textures, load_photo, mosaic, photo_files
+from course_utils.pictures import Photo, list_photos, list_textures, load_photo, mosaic, photos
 
 OBJECTS = ["cat", "coffee", "rocket", "camera", "motorcycle", "astronaut", "palace", "flower"]
 TEXTURES = ["brick", "grass", "gravel"]
@@ -112,19 +112,19 @@ def test_fill_polygon_by_hand():
     # Width 3, height 2, moved by a half pixel: the centers 0.5 .. 3.5 that lie between 1 and 4 are three.
     expected = np.zeros((4, 6), dtype=bool)
     expected[1:3, 1:4] = True
-    assert np.array_equal(photo_files.fill_polygon([[1, 1], [4, 1], [4, 3], [1, 3]], 4, 6), expected)
-    triangle = photo_files.fill_polygon([[0, 0], [3.2, 0], [0, 3.2]], 4, 4)
+    assert np.array_equal(photos.fill_polygon([[1, 1], [4, 1], [4, 3], [1, 3]], 4, 6), expected)
+    triangle = photos.fill_polygon([[0, 0], [3.2, 0], [0, 3.2]], 4, 4)
     assert triangle.astype(int).tolist() == [[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
 
 
 def test_fill_polygon_clips_at_the_image():
-    assert photo_files.fill_polygon([[-5, -5], [50, -5], [50, 50], [-5, 50]], 4, 6).all()
-    assert not photo_files.fill_polygon([[8, 0], [12, 0], [12, 4], [8, 4]], 4, 6).any()
+    assert photos.fill_polygon([[-5, -5], [50, -5], [50, 50], [-5, 50]], 4, 6).all()
+    assert not photos.fill_polygon([[8, 0], [12, 0], [12, 4], [8, 4]], 4, 6).any()
 
 
 @pytest.mark.parametrize("name", OBJECTS)
 def test_mask_is_the_polygons_without_the_holes(name):
-    entry = photo_files.record(name)
+    entry = photos.record(name)
     width, height = entry["size"]
     expected = np.zeros((height, width), dtype=bool)
     for key, inside in (("polygons", True), ("holes", False)):
@@ -138,7 +138,7 @@ def test_mask_is_the_polygons_without_the_holes(name):
 
 @pytest.mark.parametrize("name", OBJECTS)
 def test_outlines_stay_inside_the_picture(name):
-    entry = photo_files.record(name)
+    entry = photos.record(name)
     for points in entry["polygons"] + entry["holes"]:
         assert len(points) >= 3
         assert all(0 <= x <= entry["size"][0] and 0 <= y <= entry["size"][1] for x, y in points)
@@ -368,20 +368,20 @@ def test_bad_input_gets_a_sentence(call, error, message):
 def test_another_picture_under_the_same_name_is_refused(tmp_path, monkeypatch):
     other = tmp_path / "chelsea.png"
     Image.new("RGB", (300, 451)).save(other)
-    monkeypatch.setattr(photo_files, "package_file", lambda package, path: other)
-    photo_files.pixels.cache_clear()
+    monkeypatch.setattr(photos, "package_file", lambda package, path: other)
+    photos.pixels.cache_clear()
     try:
         with pytest.raises(
             AssetError, match=r"300 x 451 pixels, but the outline of 'cat' was drawn for 451 x 300"
         ):
             load_photo("cat")
     finally:
-        photo_files.pixels.cache_clear()
+        photos.pixels.cache_clear()
 
 
 def test_listing_and_loading_need_no_torch():
     code = (
-        "import sys; from course_utils.pictures.photos import load_photo; "
+        "import sys; from course_utils.pictures import load_photo; "
         "load_photo('cat').square(); print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
