@@ -1,8 +1,6 @@
-"""Pasting: objects with their opacity, laid over each other (:class:`Layer`), and composites of photographs.
+"""Pasting: layers over each other, and what is seen of each; composites of objects cut out of photographs.
 
-Composites are objects cut out of photographs by their masks and pasted on textures and on each other.
-
-What is on one is known to the pixel, and there are as many as one asks for. They are no photographs,
+What is on a composite is known to the pixel, and there are as many as one asks for. They are no photographs,
 though: the light does not fit, nothing casts a shadow, and there are only eight objects to cut out. Figures
 measured on them hold for them. EfficientNet-Lite0 names the object of 49% of 200 composites (``composites(200)``)
 at first guess and of 68% within five guesses: always the cat, never the rocket, which it takes for a matchstick.
@@ -28,46 +26,6 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = ["Composite", "Layer", "PastedObject", "composites", "seen"]
-
-EDGE = 0.7
-"""Standard deviation, in pixels of the composite, of the blur that softens an object's edge."""
-LEAST_VISIBLE = 0.4
-"""Share of its own pixels that each object shows, at least, when others lie over it or the picture ends."""
-ATTEMPTS = 60
-
-
-@dataclass(frozen=True, eq=False)
-class PastedObject:
-    """One object on a composite, and where it can be seen."""
-
-    name: str
-    """Name of the photograph it was cut out of."""
-    labels: list[str]
-    """ImageNet class names that are right for it, the best first; empty if no class fits."""
-    mask: np.ndarray = field(repr=False)
-    """(H, W) bool, True where the object is seen: where it makes up at least half of the pixel. Read-only."""
-    box: Box
-    """Smallest box around the mask, half-open."""
-    visible: float
-    """Share of the object's pixels that is seen: 1.0 if nothing lies over it and it is not cut off."""
-    flipped: bool
-    """Whether left and right are exchanged."""
-
-
-@dataclass(frozen=True, eq=False)
-class Composite:
-    """A picture put together from cut-out objects, and what is where on it."""
-
-    image: Image.Image
-    """(size, size) pixels, RGB; the caller's own."""
-    objects: tuple[PastedObject, ...]
-    """The objects from the lowest to the topmost."""
-    background: str
-    """Name of the texture, or "own" if the caller gave a picture."""
-
-    def tensor(self) -> torch.Tensor:
-        """Return the picture as a (1, 3, size, size) float32 tensor, RGB in [0, 1]."""
-        return to_tensor(self.image)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,9 +76,51 @@ def seen(layers: Sequence[Layer], size: int) -> list[tuple[np.ndarray, float]]:
     return found[::-1]
 
 
+# ---------------------------------------------------------------- composites of photographs
+EDGE = 0.7
+"""Standard deviation, in pixels of the composite, of the blur that softens an object's edge."""
+LEAST_VISIBLE = 0.4
+"""Share of its own pixels that each object shows, at least, when others lie over it or the picture ends."""
+ATTEMPTS = 60
+
+
+@dataclass(frozen=True, eq=False)
+class PastedObject:
+    """One object on a composite, and where it can be seen."""
+
+    name: str
+    """Name of the photograph it was cut out of."""
+    labels: list[str]
+    """ImageNet class names that are right for it, the best first; empty if no class fits."""
+    mask: np.ndarray = field(repr=False)
+    """(H, W) bool, True where the object is seen: where it makes up at least half of the pixel. Read-only."""
+    box: Box
+    """Smallest box around the mask, half-open."""
+    visible: float
+    """Share of the object's pixels that is seen: 1.0 if nothing lies over it and it is not cut off."""
+    flipped: bool
+    """Whether left and right are exchanged."""
+
+
+@dataclass(frozen=True, eq=False)
+class Composite:
+    """A picture put together from cut-out objects, and what is where on it."""
+
+    image: Image.Image
+    """(size, size) pixels, RGB; the caller's own."""
+    objects: tuple[PastedObject, ...]
+    """The objects from the lowest to the topmost."""
+    background: str
+    """Name of the texture, or "own" if the caller gave a picture."""
+
+    def tensor(self) -> torch.Tensor:
+        """Return the picture as a (1, 3, size, size) float32 tensor, RGB in [0, 1]."""
+        return to_tensor(self.image)
+
+
 @dataclass(frozen=True, eq=False)
 class _CutOut(Layer):
-    name: str
+    name: str  # of the photograph
     flipped: bool
 
 

@@ -11,7 +11,7 @@ import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -239,7 +239,7 @@ def texture_part(texture: Image.Image, size: int, draw: np.random.Generator) -> 
 
 
 # ---------------------------------------------------------------- records, pixels, outlines
-@lru_cache(maxsize=1)
+@cache
 def records() -> dict[str, dict[str, dict]]:
     """Return the content of ``data/photos.json``: the records under ``"objects"`` and ``"textures"``."""
     return json.loads(data_file("photos.json").read_text(encoding="utf-8"))
