@@ -32,7 +32,6 @@ from .notebook_files import (
 
 NOT_HERE = "Not on this machine: "
 """How a cell tagged ``optional`` begins what it prints where the data that it is about cannot be had."""
-ROOT = Path(__file__).resolve().parents[2]
 CELL_TIMEOUT = 120  # seconds, as in pyproject.toml for nbval
 
 

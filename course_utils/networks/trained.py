@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from course_utils.arguments import whole_number
+from course_utils.assets import DATA
 from course_utils.pictures import SHAPES, Scenes, scenes
 
 from .classifier import Classifier
@@ -22,7 +23,7 @@ from .weights import load_into, save_weights
 
 __all__ = ["RUNS", "WEIGHTS", "one_thread", "scene_classifier", "train_classifiers", "unseen_scenes"]
 
-WEIGHTS = Path(__file__).resolve().parents[2] / "data" / "weights"
+WEIGHTS = DATA / "weights"
 RUNS = 3
 """Trainings of each network: they differ in the scenes, the first weights, and the order."""
 SCENES, EPOCHS, UNSEEN = 3000, 12, 1000

@@ -121,7 +121,6 @@ def test_the_command_names_what_is_wrong():
     )
     assert done.returncode == 2
     assert "No notebook is called 'no_such'" in done.stderr
-    assert (notebooks.ROOT / "pyproject.toml").exists()
 
 
 def write_raw(path, cells):

@@ -184,31 +184,3 @@ def test_the_network_recognizes_a_good_share():
     ]
     first, five = np.mean(right, axis=0)
     assert 0.4 < first < 0.8 and 0.6 < five < 0.95
-
-
-@pytest.mark.parametrize(
-    ("options", "kind", "says"),
-    [
-        ({"n": -1}, ValueError, "n must be at least 0, not -1"),
-        ({"n": 2.0}, TypeError, "n is a whole number, not 2.0"),
-        ({"seed": -3}, ValueError, "seed must be at least 0"),
-        ({"size": 16}, ValueError, "at least 32 pixels, not 16"),
-        ({"objects": 0}, ValueError, "objects must be between 1 and 8, got 0"),
-        ({"objects": (3, 1)}, ValueError, "the lowest comes first"),
-        ({"objects": 1.5}, TypeError, "objects is a whole number or a pair"),
-        ({"names": "cat"}, TypeError, r"such as \[\"cat\"\]"),
-        ({"names": []}, ValueError, "names is empty"),
-        ({"names": ["kat"]}, ValueError, "Did you mean 'cat'"),
-        ({"names": ["brick"]}, ValueError, "a texture, without an object"),
-        ({"background": "cat"}, ValueError, "no texture 'cat'"),
-        ({"background": 3}, TypeError, "texture's name or a PIL image, not int"),
-        ({"scale": (0.05, 0.5)}, ValueError, "between 0.11"),
-        ({"scale": (0.5, 1.2)}, ValueError, "does not fit into it"),
-        ({"scale": 0.5}, TypeError, "scale is a pair of numbers"),
-        ({"overhang": 0.7}, ValueError, "share between 0 and 0.5"),
-        ({"objects": 8, "scale": (0.9, 1.0), "size": 48}, ValueError, "ask for fewer objects"),
-    ],
-)
-def test_bad_input(options, kind, says):
-    with pytest.raises(kind, match=says):
-        composites(**{"n": 1, **options})

@@ -204,29 +204,3 @@ def test_fast_enough():
     start = time.process_time()
     scenes(100)
     assert 100 / (time.process_time() - start) > 200
-
-
-@pytest.mark.parametrize(
-    ("options", "kind", "says"),
-    [
-        ({"n": 0}, ValueError, "n must be at least 1, not 0"),
-        ({"n": 2.5}, TypeError, "n is a whole number, not 2.5"),
-        ({"size": 16}, ValueError, "size must be at least 32, not 16"),
-        ({"seed": -1}, ValueError, "seed must be at least 0"),
-        ({"objects": 9}, ValueError, "between 1 and 8, got 9"),
-        ({"objects": (2, 1)}, ValueError, "the lowest comes first"),
-        ({"objects": 6, "scale": (0.8, 0.9)}, ValueError, "ask for fewer objects"),
-        ({"scale": (0.1, 0.5)}, ValueError, "between 0.16"),
-        ({"scale": (0.5, 1.0)}, ValueError, "and 0.95"),
-        ({"scale": "big"}, TypeError, "scale is a pair of numbers"),
-        ({"shapes": "cup"}, TypeError, r"such as \[\"cup\"\]"),
-        ({"shapes": ["cap"]}, ValueError, "shapes: there is no 'cap', only boat"),
-        ({"shapes": []}, ValueError, "shapes is empty"),
-        ({"colors": ["rot"]}, ValueError, "colors: there is no 'rot', only red"),
-        ({"background": "sea"}, ValueError, "background: there is no 'sea'"),
-        ({"clutter": (-1, 3)}, ValueError, "between 0 and 200"),
-    ],
-)
-def test_bad_input(options, kind, says):
-    with pytest.raises(kind, match=says):
-        scenes(**{"n": 1, **options})

@@ -145,39 +145,6 @@ def test_twenty_megapixels_are_reduced_and_give_the_same_prediction():
     assert name == expected == "espresso" and abs(p - q) < 0.05
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
-def test_what_is_cut_off_is_refused(kind, share):
-    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8))
-    data = as_file(noise, kind)
-    with pytest.raises(PictureError, match=r"cut off|no picture"):
-        read_picture(data[: int(len(data) * share)], "a.jpg")
-
-
-def test_a_damaged_png_is_refused():
-    data = bytearray(as_file(load_photo("cat").square().image))
-    data[len(data) // 2] ^= 255
-    with pytest.raises(PictureError, match="damaged"):
-        read_picture(bytes(data), "a.png")
-
-
-@pytest.mark.parametrize(
-    ("data", "words"),
-    [
-        (b"", "is empty"),
-        (b"no picture", "is no picture"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "JPEG, PNG or WebP"),
-        (b"%PDF-1.7 ...", "is no picture"),
-        (b"\x00\x00\x00\x18ftypheic" + bytes(20), "HEIC"),
-        (b"\xff\xd8\xff\xe0", "no picture"),
-    ],
-)
-def test_no_picture(data, words):
-    with pytest.raises(PictureError, match=words) as caught:
-        read_picture(data, "it.jpg")
-    assert str(caught.value).startswith("it.jpg ")
-
-
 def bomb(width, height):
     """A PNG whose header promises far more pixels than its few bytes hold."""
 
@@ -206,9 +173,7 @@ def test_the_limit_is_pillows_own(monkeypatch):
         read_picture(data)
 
 
-def test_files_that_are_too_large_or_too_small(monkeypatch, tmp_path):
-    with pytest.raises(PictureError, match="9 x 50 pixels"):
-        read_picture(as_file(Image.new("RGB", (9, 50))))
+def test_files_that_are_too_large(monkeypatch, tmp_path):
     monkeypatch.setattr(files, "MOST_BYTES", 100)
     path = tmp_path / "a.png"
     path.write_bytes(as_file(load_photo("cat").image))
@@ -217,27 +182,18 @@ def test_files_that_are_too_large_or_too_small(monkeypatch, tmp_path):
             read_picture(source)
 
 
-def test_decimal_numbers_are_no_colors():
-    with pytest.raises(PictureError, match="decimal"):
-        read_picture(as_file(Image.new("F", (64, 64)), "TIFF"))
-
-
 def test_broken_metadata_do_not_cost_the_picture():
     data = as_file(quarters(), "JPEG", quality=95, exif=b"Exif\x00\x00MM\x00\x2a\xff\xff\xff\xff")
     near(colors(read_picture(data).image), [RED, GREEN, BLUE, YELLOW])
 
 
-def test_paths_and_what_is_wrong_with_them(tmp_path):
+def test_paths(tmp_path):
     path = tmp_path / "photo.png"
     path.write_bytes(as_file(quarters()))
     before = sorted(tmp_path.iterdir())
     assert read_picture(path).name == "photo.png" and read_picture(str(path), "mine").name == "mine"
     assert read_picture(memoryview(path.read_bytes())).size == (64, 64)
     assert sorted(tmp_path.iterdir()) == before
-    with pytest.raises(PictureError, match=r"no file .*gone"):
-        read_picture(tmp_path / "gone.png")
-    with pytest.raises(PictureError, match="folder"):
-        read_picture(tmp_path)
 
 
 def test_find_pictures(tmp_path):
@@ -250,8 +206,6 @@ def test_find_pictures(tmp_path):
         "notes.txt", "a.png", "b.JPG",
     ]  # fmt: skip
     assert find_pictures([]) == []
-    with pytest.raises(PictureError, match="no file or folder"):
-        find_pictures([tmp_path / "gone"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(PictureError, match="holds no picture"):
         find_pictures([tmp_path / "empty"])
