@@ -6,7 +6,7 @@ from helpers import MAP_LAYER, Counter, TinyNet, relative_error, tiny_images
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.explain import LayerError, cam, candidates, explain, find_layer, grad_cam, layers
+from course_utils.explain import LayerError, cam, candidates, explain, find_layer, grad_cam, inputs
 from course_utils.networks import Classifier
 
 
@@ -169,9 +169,9 @@ def test_candidates_start_with_the_target_layer():
 
 def test_tiny_nets_and_wrappers():
     net, images = TinyNet(), tiny_images()
-    assert name_of(net, layers.default_layer(net, images)) == "features"
+    assert name_of(net, inputs.default_layer(net, images)) == "features"
     flat = nn.Sequential(*net.features, *net.head)
-    assert name_of(flat, layers.default_layer(flat, images)) == "5"
+    assert name_of(flat, inputs.default_layer(flat, images)) == "5"
     bare = grad_cam(net, images, [0, 3]).maps
     assert torch.equal(grad_cam(flat, images, [0, 3]).maps, bare)
     assert torch.equal(grad_cam(nn.DataParallel(net), images, [0, 3]).maps, bare)
@@ -184,7 +184,7 @@ def test_tiny_nets_and_wrappers():
 
 def test_the_model_itself_is_no_layer():
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())  # puts out a map
-    assert layers.default_layer(net, tiny_images()) is net[1]
+    assert inputs.default_layer(net, tiny_images()) is net[1]
 
 
 def test_a_target_layer_that_the_model_names_is_taken_without_a_search():
@@ -204,7 +204,7 @@ def test_the_search_runs_one_image():
 
 def test_one_relu_for_all_convolutions():
     net, images = OneReLU(), tiny_images()
-    assert layers.default_layer(net, images) is net.conv2
+    assert inputs.default_layer(net, images) is net.conv2
     e = grad_cam(net, images, 2)
     # The identities hold for the map behind the ReLU, so cam finds that one.
     expected = torch.einsum("c,nchw->nhw", net.fc.weight[2], F.relu(e.activations))
@@ -221,7 +221,7 @@ def test_pooling_and_single_pixels_behind_the_map_are_no_maps():
         nn.Flatten(),
         nn.Linear(4, 5),
     ).eval()
-    assert name_of(net, layers.default_layer(net, tiny_images())) == "1"
+    assert name_of(net, inputs.default_layer(net, tiny_images())) == "1"
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_torchvision(name, expected, shape):
         options = {"init_weights": False} if name == "googlenet" else {}
         model = torchvision.models.get_model(name, weights=None, **options).eval()
         images = torch.empty(1, 3, 224, 224)
-    layer = layers.default_layer(model, images)
+    layer = inputs.default_layer(model, images)
     assert name_of(model, layer) == expected
     shapes = []
     layer.register_forward_hook(lambda module, inputs, output: shapes.append(tuple(output.shape[1:])))

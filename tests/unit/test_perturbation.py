@@ -13,9 +13,9 @@ from course_utils.explain import (
     FILLS,
     batched_logits,
     cover,
+    covering,
     deletion_curve,
     insertion_curve,
-    perturbation,
     stand_in,
     top_share_mask,
 )
@@ -300,7 +300,7 @@ def test_curves_refuse_what_they_cannot_follow():
 
 def test_many_images_in_batches_are_the_same_as_one_by_one(monkeypatch):
     model, images = TinyNet(), tiny_images(7)
-    monkeypatch.setattr(perturbation, "BATCH", 3)
+    monkeypatch.setattr(covering, "BATCH", 3)
     one_by_one = torch.cat([model(image[None]) for image in images]).detach()
     torch.testing.assert_close(batched_logits(model, images), one_by_one)
 

@@ -6,7 +6,7 @@ from helpers import TinyNet, tiny_images
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.explain import ActivationError, activations_used, relu_rule, relu_rules
+from course_utils.explain import ActivationError, activations_used, gradients, relu_rule
 
 Z = torch.tensor([2.0, -1.0, 3.0, -4.0])
 G = torch.tensor([1.0, 5.0, -6.0, -7.0])
@@ -63,7 +63,7 @@ UP_TO_SIX = {
     "torch.clip(z, 0, 6)": lambda z: torch.clip(z, min=0, max=6),
     "z.clamp(tensor, tensor)": lambda z: z.clamp(torch.tensor(0), torch.tensor(6)),
 }
-each_rule = pytest.mark.parametrize("rule", relu_rules.RULES)
+each_rule = pytest.mark.parametrize("rule", gradients.RULES)
 
 
 def passed_back(rule, function, z, g):
