@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_utils.explain import cam, grad_cam, grad_cam_pp, guided_backprop, guided_grad_cam
+from course_utils.explain import cam, enlarged, grad_cam, grad_cam_pp, guided_backprop, guided_grad_cam
 
 __all__ = ["GRID", "METHODS", "Method"]
 
@@ -51,7 +51,7 @@ class Method:
             return marks
         if min(marks.shape[1:]) >= GRID:
             return F.adaptive_avg_pool2d(marks, GRID)
-        return F.interpolate(marks[None], (GRID, GRID), mode="bilinear", align_corners=False)[0]
+        return enlarged(marks[None], GRID)[0]
 
 
 METHODS: dict[str, Method] = {
