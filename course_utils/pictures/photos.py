@@ -6,7 +6,6 @@ What the course adds (class names, outlines drawn by hand, square crops) lies in
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from course_utils.arguments import positive_int
+from course_utils.arguments import as_whole, positive_int
 
 from .pasting import Composite, PastedObject, composites
 from .photo_files import Box, box_around, object_mask, pixels, read_only, record, records, to_tensor
@@ -141,10 +140,7 @@ class Mosaic:
                     "give one of these numbers instead of the name."
                 )
             return places[0]
-        try:
-            place = operator.index(name)
-        except TypeError:
-            raise TypeError(f"give a photograph's name or its place 0 to 3, not {name!r}.") from None
+        place = as_whole(name, f"give a photograph's name or its place 0 to 3, not {name!r}.")
         if not 0 <= place < len(self.photos):
             raise ValueError(f"a mosaic has the places 0 to 3 in reading order, not {place}.")
         return place
