@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from course_utils.arguments import whole_number
-from course_utils.explain import check_images, evaluation_mode
+from course_utils.explain import check_images, evaluation_mode, hooked
 
 from .weights import load_into
 
@@ -189,13 +189,8 @@ def standardize(net: nn.Module, images: Tensor) -> None:
         return (output - mean.view(shape)) / deviation.view(shape)
 
     layers = [part for part in net.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
-    handles = [layer.register_forward_hook(scale) for layer in layers]
-    try:
-        with torch.no_grad(), evaluation_mode(net):
-            net(images)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with torch.no_grad(), evaluation_mode(net), hooked(layers, scale):
+        net(images)
 
 
 def one_cycle(step: int, steps: int) -> float:

@@ -7,7 +7,6 @@ What the course adds (class names, outlines drawn by hand, square crops) lies in
 from __future__ import annotations
 
 import json
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from course_utils.arguments import positive_int
+from course_utils.arguments import as_whole, positive_int
 from course_utils.assets import AssetError, data_file, package_file
 
 if TYPE_CHECKING:
@@ -151,10 +150,7 @@ class Mosaic:
                     "give one of these numbers instead of the name."
                 )
             return places[0]
-        try:
-            place = operator.index(name)
-        except TypeError:
-            raise TypeError(f"give a photograph's name or its place 0 to 3, not {name!r}.") from None
+        place = as_whole(name, f"give a photograph's name or its place 0 to 3, not {name!r}.")
         if not 0 <= place < len(self.photos):
             raise ValueError(f"a mosaic has the places 0 to 3 in reading order, not {place}.")
         return place

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from course_utils.explain import evaluation_mode, grad_cam
+from course_utils.explain import enlarged, evaluation_mode, grad_cam
 
 from .films import Radiographs, corner, stamp_strip
 from .net import XrayNet, xray_net
@@ -136,7 +136,7 @@ def _pairs_loss(
 def _map_loss(net: XrayNet, x: Tensor, y: Tensor, boxes: Tensor, strength: float | None) -> Tensor:
     """Cross-entropy, and the share of Grad-CAM's energy for the finding in the box, where there is a stamp."""
     logits, maps = soft_map(net, x)
-    heat = F.interpolate(maps[:, None].relu(), x.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+    heat = enlarged(maps.relu(), x.shape[-2:])
     share = (heat * boxes).sum((1, 2)) / (heat.sum((1, 2)) + 1e-6)
     return F.cross_entropy(logits, y) + (10.0 if strength is None else strength) * share.mean()
 
@@ -233,7 +233,7 @@ def _energies(net: XrayNet, films: Radiographs, prepared: Callable[[Tensor], Ten
     chosen = films.has_finding
     explanation = grad_cam(net, prepared(films.stamped[chosen]), FINDING)
     size = films.clean.shape[-1]
-    heat = F.interpolate(explanation.positive, (size, size), mode="bilinear", align_corners=False)[:, 0]
+    heat = enlarged(explanation.positive, size)[:, 0]
     wide = films.masks["finding"][chosen][:, None].float()
     for window, padding in (((9, 1), (4, 0)), ((1, 9), (0, 4))):  # a square of 9, in two cheap steps
         wide = F.max_pool2d(wide, window, 1, padding)
