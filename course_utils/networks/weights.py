@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from course_utils.assets import AssetError, verify
 
-__all__ = ["load_into", "load_weights", "save_weights"]
+__all__ = ["WEIGHTS", "load_into", "load_weights", "save_weights"]
 
+WEIGHTS = Path(__file__).resolve().parents[2] / "data" / "weights"
+"""Folder of the networks that the course trained itself."""
 SUMS = "SHA256SUMS"
 """File beside the weights with a line for each, as ``sha256sum`` writes and checks it."""
 
