@@ -19,8 +19,7 @@ from torch import Tensor
 
 from course_utils.arguments import as_whole
 
-from .anatomy import build_chest
-from .findings import add_consolidation, add_effusion
+from .anatomy import add_consolidation, add_effusion, build_chest
 from .markers import lettering, print_over, stamp
 from .patient import Frame, draw_patient
 from .physics import Exposure, detect, display, transmission

@@ -173,30 +173,6 @@ def test_progress_bar(capsys):
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize(
-    ("change", "kind", "says"),
-    [
-        ({"epochs": 0}, ValueError, "epochs must be at least 1"),
-        ({"epochs": 1.5}, TypeError, "epochs is a whole number"),
-        ({"batch": 0}, ValueError, "batch must be at least 1"),
-        ({"lr": 0.0}, ValueError, "lr must be positive"),
-        ({"optimizer": "adam"}, ValueError, '"adamw" or "sgd", got \'adam\''),
-        ({"seed": -1}, ValueError, "seed must be at least 0"),
-        ({"labels": torch.zeros(5, dtype=torch.long)}, ValueError, r"shape \(96,\).*got \(5,\)"),
-        ({"labels": torch.zeros(96)}, TypeError, "class numbers \\(integers\\), got torch.float32"),
-        ({"labels": [0] * 96}, TypeError, "got list"),
-        ({"labels": torch.full((96,), -1)}, ValueError, "from 0 on, got -1"),
-        ({"images": torch.zeros(96, 8, 8)}, ValueError, "batch dimension"),
-        ({"net": nn.Flatten()}, ValueError, "no parameters that require gradients"),
-    ],
-)
-def test_bad_input(change, kind, says):
-    images, labels = toy()
-    arguments = {"net": small(), "images": images, "labels": labels, "epochs": 1, "progress": False, **change}
-    with pytest.raises(kind, match=says):
-        fit(**arguments)
-
-
 def test_one_cycle_by_hand():
     rates = [one_cycle(step, 12) for step in range(12)]
     assert rates[:3] == pytest.approx([1 / 3, 2 / 3, 1])
@@ -235,8 +211,6 @@ def test_standardized_layers():
     last = net(images)
     torch.testing.assert_close(last.mean(0), torch.zeros(2), atol=1e-5, rtol=0)
     torch.testing.assert_close(last.std(0), torch.ones(2))
-    with pytest.raises(ValueError, match="batch dimension"):
-        standardize(net, images[0])
 
 
 # ---------------------------------------------------------------- load_or_train

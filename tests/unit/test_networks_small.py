@@ -1,4 +1,4 @@
-"""``small_nets``: what they are made of, what shape their maps have, and that the methods accept them."""
+"""The small networks: what they are made of, what shape their maps have, and that the methods accept them."""
 
 import itertools
 
@@ -80,17 +80,3 @@ def test_branches_stack_channels():
     maps = torch.rand(2, 3, 4, 4)
     both = small.Branches(nn.Identity(), nn.ReLU())(maps)
     assert torch.equal(both, torch.cat([maps, maps], dim=1))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "kind", "says"),
-    [
-        (("resnet", NAMES), ValueError, "no small network 'resnet', only vgg, alexnet"),
-        (("vgg", ["one"]), ValueError, "at least two names"),
-        (("vgg", "cup"), ValueError, "at least two names"),
-        (("vgg", NAMES, 1.5), TypeError, "seed is a whole number"),
-    ],
-)
-def test_bad_input(arguments, kind, says):
-    with pytest.raises(kind, match=says):
-        small_net(*arguments)

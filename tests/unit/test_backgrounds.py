@@ -1,4 +1,4 @@
-"""The data set with a shortcut: twins, halves of textures, heads, groups, and the stored features."""
+"""The data set with a shortcut: twins, halves of textures, heads, and groups."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,8 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch.nn import functional as F
 
-from course_utils.__main__ import main
-from course_utils.assets import AssetError
 from course_utils.backgrounds import (
+    CLASSES,
     GROUNDS,
     REPAIRS,
     TESTED,
@@ -25,12 +24,9 @@ from course_utils.backgrounds import (
     study,
     train_head,
     training_features,
-    with_head,
 )
-from course_utils.backgrounds import scenes as background_scenes
-from course_utils.backgrounds import study as background_bias
 from course_utils.explain import cam, grad_cam
-from course_utils.networks import load_classifier
+from course_utils.networks import load_classifier, with_head
 from course_utils.pictures import pixels
 
 
@@ -92,7 +88,7 @@ def test_training_and_test_show_different_halves_of_a_texture(monkeypatch):
     texture = pixels("grass")
     halves = texture.copy()
     halves.paste((255, 0, 0), (texture.width // 2, 0, texture.width, texture.height))
-    monkeypatch.setattr(background_scenes, "pixels", lambda name: halves)
+    monkeypatch.setattr(scenes, "pixels", lambda name: halves)
     red = {
         part: [np.asarray(empty_ground(n, "grass", part))[..., 1] for n in range(30)]
         for part in ("train", "test")
@@ -108,12 +104,6 @@ def test_the_empty_ground_is_what_surrounds_the_object():
     x0, y0, x1, y1 = shown.objects[0].box
     differs[max(0, y0 - 3) : y1 + 3, max(0, x0 - 3) : x1 + 3] = False
     assert not differs.any()
-
-
-def test_no_two_runs_share_a_scene():
-    numbers = [set(study.run_numbers(run)) for run in range(3)]
-    assert not numbers[0] & numbers[1] and not numbers[1] & numbers[2] and not numbers[0] & numbers[2]
-    assert {len(each) for each in numbers} == {background_bias.SCENES}
 
 
 @pytest.mark.parametrize("p", [0, 0.5, 0.75, 0.9, 1])
@@ -175,7 +165,7 @@ def test_each_group_has_the_same_sum_of_weights():
 def test_the_map_of_a_head_is_grad_cam_on_the_network(clf):
     images = pictures([0, 1], "grass", "test")
     head = biased_head(0)
-    model = with_head(clf, head)
+    model = with_head(clf, head, CLASSES)
     assert clf(images[:1]).shape == (1, 1000)  # the network itself stays as it is
     maps = feature_maps(clf, images)
     torch.testing.assert_close(model(images), head(maps.mean((2, 3))), rtol=1e-3, atol=1e-4)
@@ -187,16 +177,6 @@ def test_the_map_of_a_head_is_grad_cam_on_the_network(clf):
     torch.testing.assert_close(49 * found, cam(model, images, classes[:, None])[:, 0], rtol=1e-3, atol=1e-3)
     total = found.sum((1, 2)) + head.bias[classes]
     torch.testing.assert_close(total, model(images)[[0, 1], classes], rtol=1e-3, atol=1e-4)
-
-
-def test_the_stored_features_are_those_of_the_pictures(clf):
-    for run in range(3):
-        features, labels = training_features(run)
-        assert features.shape == (96, 2, 1280) and labels.sum() == 48
-        place = 10 * run + 5
-        for g, ground in enumerate(GROUNDS):
-            again = feature_maps(clf, pictures([study.run_numbers(run)[place]], ground)).mean((2, 3))[0]
-            torch.testing.assert_close(features[place, g], again, rtol=2e-3, atol=2e-3)
 
 
 @pytest.mark.parametrize("repair", list(REPAIRS))
@@ -227,35 +207,24 @@ def test_repairs_do_what_they_say():
     )
 
 
-def test_the_command_writes_what_is_loaded(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(background_bias, "WEIGHTS", tmp_path)
-    monkeypatch.setattr("course_utils.networks.WEIGHTS", tmp_path)  # where the command writes
-    monkeypatch.setattr(background_bias, "RUNS", 1)
-    monkeypatch.setattr(background_bias, "SCENES", 4)
-    stored = training_features.__globals__["WEIGHTS"]
-    assert stored == tmp_path
-    assert main(["train", "11"]) == 0
-    assert "11_features_0.pt" in capsys.readouterr().out
-    features, labels = training_features()
-    assert features.shape == (4, 2, 1280) and labels.tolist() == [0, 1, 0, 1]
-    (tmp_path / "11_features_0.pt").write_bytes(b"damaged")
-    with pytest.raises(AssetError):
-        training_features()
+LABELS = torch.arange(60) % 2
+FEATURES = torch.randn(60, 5)
 
 
-def test_bad_input_is_refused_in_words(clf, data):
-    features, labels = data
-    for call, words in [
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
         (lambda: scene(0, "sand"), "gravel, grass, brick, plain"),
         (lambda: empty_ground(0, "grass", "left"), '"train" or "test"'),
         (lambda: scene(-1, "grass"), "number"),
-        (lambda: choose_grounds(labels, 1.2), "between 0 and 1"),
-        (lambda: train_head(features, labels[:5]), "shape"),
-        (lambda: train_head(features, labels, -torch.ones(60)), "negative"),
-        (lambda: train_head(features, labels, decay=-1), "negative"),
+        (lambda: choose_grounds(LABELS, 1.2), "between 0 and 1"),
+        (lambda: train_head(FEATURES, LABELS[:5]), "shape"),
+        (lambda: train_head(FEATURES, LABELS, -torch.ones(60)), "negative"),
+        (lambda: train_head(FEATURES, LABELS, decay=-1), "negative"),
         (lambda: biased_head(0, repair="hope"), "group weights"),
         (lambda: biased_head(3), "run"),
-        (lambda: with_head(clf, torch.nn.Linear(7, 2)), "7 features"),
-    ]:
-        with pytest.raises(ValueError, match=words):
-            call()
+    ],
+)
+def test_what_the_room_refuses(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()

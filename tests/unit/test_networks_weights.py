@@ -1,4 +1,4 @@
-"""``weights``: what is stored comes back, and what is missing, damaged or foreign is refused."""
+"""Files of weights: what is stored comes back, and what is missing, damaged or foreign is refused."""
 
 import hashlib
 import shutil
@@ -39,13 +39,13 @@ def test_sums_are_those_of_the_files_and_sorted(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["SHA256SUMS", "a.pt", "b.pt"]
 
 
-@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="no sha256sum on this machine")
 def test_the_same_weights_are_the_same_bytes(tmp_path):
     for name in ("a.pt", "another.pt"):
         save_weights(net(), tmp_path / name)
     assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "another.pt").read_bytes()
 
 
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="no sha256sum on this machine")
 def test_sha256sum_agrees(tmp_path):
     save_weights(net(), tmp_path / "a.pt")
     done = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=tmp_path, capture_output=True, check=False)

@@ -76,18 +76,6 @@ def test_seeds_against_a_loop(fg, bg):
     assert len(seeds.unique()) > 2
 
 
-def test_what_makes_no_seeds_is_refused():
-    heat, classes = torch.rand(2, 1, 4, 4), torch.zeros(2, 1, dtype=torch.long)
-    with pytest.raises(ValueError, match="heat-maps"):
-        seeds_from_maps(heat[0], classes)
-    with pytest.raises(ValueError, match="negative"):
-        seeds_from_maps(-heat, classes)
-    with pytest.raises(ValueError, match="thresholds"):
-        seeds_from_maps(heat, classes, 0.2, 0.3)
-    with pytest.raises(TypeError, match="whole numbers"):
-        seeds_from_maps(heat, classes.float())
-
-
 # ---------------------------------------------------------------- seeding
 def test_seeding_by_hand():
     # Two classes; logit difference d gives the second one probability 1 / (1 + e^-d).
@@ -114,22 +102,12 @@ def test_without_seeds_the_loss_is_zero():
     assert loss.item() == 0
 
 
-def test_seeds_that_do_not_fit_are_refused():
-    logits = torch.randn(1, 3, 2, 2)
-    with pytest.raises(ValueError, match="-1"):
-        seeding_loss(logits, torch.full((1, 2, 2), 3))
-    with pytest.raises(ValueError, match="fit"):
-        seeding_loss(logits, torch.zeros(1, 4, 4, dtype=torch.long))
-
-
 # ---------------------------------------------------------------- expansion
 def test_rank_pooling_by_hand():
     f = torch.tensor([[0.2, 0.8], [0.4, 0.6]])
     assert rank_pooling(f, 0).item() == pytest.approx(0.8)
     assert rank_pooling(f, 1).item() == pytest.approx(0.5)
     assert rank_pooling(f, 0.5).item() == pytest.approx((0.8 + 0.3 + 0.1 + 0.025) / 1.875)
-    with pytest.raises(ValueError, match="decay"):
-        rank_pooling(f, 1.2)
 
 
 def expansion_by_loop(logits, present):
@@ -166,11 +144,6 @@ def test_expansion_stays_finite_where_the_network_is_sure_and_wrong():
     loss = expansion_loss(logits, torch.tensor([[False, True]]))
     loss.backward()
     assert loss.isfinite() and logits.grad.isfinite().all()
-
-
-def test_labels_of_another_shape_are_refused():
-    with pytest.raises(ValueError, match="present"):
-        expansion_loss(torch.zeros(1, 3, 4, 4), torch.tensor([1]))
 
 
 # ---------------------------------------------------------------- constraint
@@ -255,11 +228,3 @@ def test_class_ious_count_all_images_together():
     # class 1: both 1 + 1, either 2 + 2; the mean over images would be 0.5 as well, the background's 0.
     assert class_ious(found, truth, 1).tolist() == [0.0, 0.5]
     assert class_ious(F.pad(found, (0, 1)), F.pad(truth, (0, 1)), 1).tolist() == [0.5, 0.5]
-
-
-def test_class_numbers_out_of_range_are_refused():
-    one = torch.zeros(1, 2, 2, dtype=torch.long)
-    with pytest.raises(ValueError, match="found"):
-        class_ious(one - 1, one, 3)
-    with pytest.raises(ValueError, match="shape"):
-        class_ious(one, one[0], 3)

@@ -11,13 +11,12 @@ from course_utils.xray import (
     Radiographs,
     anatomy,
     corner,
-    findings,
     markers,
+    patient,
     physics,
     radiographs,
     stamp,
 )
-from course_utils.xray import patient as patient_module
 
 N = 60
 
@@ -48,17 +47,6 @@ def test_denser_materials_attenuate_more():
     passed = [float(physics.transmission({material: 1.0})) for material in order]
     assert passed == sorted(passed, reverse=True)
     assert list(physics.ATTENUATION) == order
-
-
-@pytest.mark.parametrize("length", [-1.0, float("nan")])
-def test_paths_must_be_lengths(length):
-    with pytest.raises(ValueError, match="must not be negative, but that through soft"):
-        physics.transmission({"soft": np.array([1.0, length])})
-
-
-def test_unknown_materials_are_named():
-    with pytest.raises(ValueError, match="no material 'fat': the known ones are air, lung"):
-        physics.transmission({"fat": 1.0})
 
 
 def test_the_detector_gives_back_the_path_without_scatter():
@@ -99,8 +87,6 @@ def test_the_window_maps_the_bodys_percentiles_to_black_and_white():
     values = np.linspace(0, 1, 101, dtype=np.float32)[None].repeat(4, 0)
     shown = physics.display(values, values >= 0, physics.Exposure(low=10, high=90))
     np.testing.assert_allclose(shown[0, [0, 10, 50, 90, 100]], [0, 0, 0.5, 1, 1], atol=1e-5)
-    with pytest.raises(ValueError, match="there are none"):
-        physics.display(values, values > 2, physics.Exposure())
 
 
 # --- the same picture for the same seed
@@ -221,13 +207,13 @@ def test_lungs_are_darker_than_the_heart_and_findings_brighter_than_the_rest_of_
     assert brighter.float().mean() > 0.7  # some lie where the lung is dark anyway
 
 
-@pytest.mark.parametrize("add", [findings.add_consolidation, findings.add_effusion])
+@pytest.mark.parametrize("add", [anatomy.add_consolidation, anatomy.add_effusion])
 def test_a_finding_moves_path_from_lung_to_soft_tissue(add):
     rng = np.random.default_rng(2)
-    patient, frame = patient_module.draw_patient(rng), patient_module.Frame(96)
-    chest = anatomy.build_chest(patient, frame, rng)
+    person, frame = patient.draw_patient(rng), patient.Frame(96)
+    chest = anatomy.build_chest(person, frame, rng)
     before, mask = dict(chest.paths()), chest.lung_mask.copy()
-    finding = add(chest, patient, frame, rng)
+    finding = add(chest, person, frame, rng)
     after = chest.paths()
     fluid = before["lung"] - after["lung"]
     np.testing.assert_allclose(after["soft"] - before["soft"], fluid, atol=1e-4)
@@ -270,31 +256,6 @@ def test_biased_at_the_ends_and_for_other_seeds(films):
     assert torch.equal(radiographs(9, seed=3).biased(0.5, 0.5)[2], films.biased(0.5, 0.5)[2][:9])
     images[:] = 0
     assert films.clean.max() > 0  # the caller's own copy
-
-
-@pytest.mark.parametrize(
-    "call, sentence",
-    [
-        (lambda: radiographs(0), "n must be at least 1, got 0"),
-        (lambda: radiographs(2, size=32), "size must be at least 64, got 32"),
-        (lambda: radiographs(2, size=512), "size must be at most 224, got 512"),
-        (lambda: radiographs(2, seed=-1), "seed must be at least 0, got -1"),
-        (
-            lambda: radiographs(1, 64).biased(1.2),
-            "p_marker_if_finding is a probability between 0 and 1, got 1.2",
-        ),
-        (lambda: radiographs(1, 64).biased(0.5, float("nan")), "p_marker_if_normal is a probability"),
-    ],
-)
-def test_bad_values_are_refused_in_a_sentence(call, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        call()
-
-
-@pytest.mark.parametrize("arguments", [(2.5,), ("3",), (2, 96.0), (2, 96, 0.5)])
-def test_what_is_no_whole_number_is_refused(arguments):
-    with pytest.raises(TypeError, match="must be a whole number"):
-        radiographs(*arguments)
 
 
 def test_the_corners_area():
@@ -342,42 +303,23 @@ def test_longer_texts_are_wider_and_higher_ones_higher():
     )
 
 
-@pytest.mark.parametrize(
-    "options, sentence",
-    [
-        ({"position": "upper left"}, "no position 'upper left': the known ones are top left"),
-        ({"position": (0.5, 1.2)}, "both in"),
-        ({"opacity": 1.5}, "opacity must lie between 0 .* got 1.5"),
-        ({"text": "PORTABLE CHEST RADIOGRAPH, SUPINE"}, "Take a shorter"),
-    ],
-)
-def test_bad_stamps_are_refused(films, options, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        stamp(films.clean[:1], **options)
-
-
-def test_stamps_want_gray_images(films):
-    with pytest.raises(ValueError, match="channels"):
-        stamp(films.clean[:1].expand(-1, 3, -1, -1))
-
-
 # --- patients
 
 
 def test_a_patient_takes_the_same_draws_and_varies():
     one, two = np.random.default_rng(0), np.random.default_rng(0)
-    patient_module.draw_patient(one)
+    patient.draw_patient(one)
     two.uniform(size=24), two.normal(size=8)
     assert one.uniform() == two.uniform()
     rng = np.random.default_rng(1)
-    chests = [patient_module.draw_patient(rng) for _ in range(50)]
+    chests = [patient.draw_patient(rng) for _ in range(50)]
     assert all(isinstance(value, float) for value in vars(chests[0]).values())
     assert np.std([p.height for p in chests]) > 0.02
     assert 0.3 < np.mean([p.breast > 0 for p in chests]) < 0.7
 
 
 def test_the_frames_two_directions_agree():
-    frame = patient_module.Frame(64, angle=0.1, zoom=1.2, across=0.05, down=-0.03)
+    frame = patient.Frame(64, angle=0.1, zoom=1.2, across=0.05, down=-0.03)
     u, v = frame.grid
     back = frame.on_canvas(np.stack([u, v], -1)) / 256 * 64
     np.testing.assert_allclose(back[..., 0], np.broadcast_to(np.arange(64) + 0.5, (64, 64)), atol=1e-3)
