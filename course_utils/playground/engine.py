@@ -10,9 +10,16 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from course_utils.explain import batched_logits, cover, evaluation_mode, find_layer, hooked, top_share_mask
+from course_utils.explain import (
+    batched_logits,
+    cover,
+    evaluation_mode,
+    find_layer,
+    heatmaps,
+    hooked,
+    top_share_mask,
+)
 from course_utils.localization import box_from_heatmap
 from course_utils.localization.evaluation import to_original
 from course_utils.methods import METHODS, Method
@@ -198,7 +205,7 @@ class Explainer:
         logits: Tensor,
         controls: bool,
     ) -> ClassResult:
-        heat = _heat(marks(how, raw[None])[0], self.classifier.size)
+        heat = heatmaps(marks(how, raw[None])[0], self.classifier.size)
         box = box_from_heatmap(heat, threshold)
         check = None
         if covered is not None:
@@ -237,12 +244,6 @@ class Explainer:
 
     def _blank(self) -> Tensor:
         return torch.full((1, 3, self.classifier.size, self.classifier.size), 0.5)
-
-
-def _heat(marks: Tensor, size: int) -> Tensor:
-    """relu, bilinear enlargement, division by the maximum: (h, w) -> (size, size), as ``Explanation.heatmaps``."""
-    heat = F.interpolate(marks.relu()[None, None], (size, size), mode="bilinear", align_corners=False)[0, 0]
-    return heat / heat.max() if heat.max() > 0 else heat
 
 
 def _layers_by_size(classifier: Classifier) -> dict[str, tuple[int, int]]:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from course_utils.explain import heatmaps
 from course_utils.failures import KINDS, PARTS, SHOWN, Case, Mistake
 from course_utils.show import PALETTE, draw_heatmap, draw_photo, in_digits, panels, wrapped
 
@@ -33,10 +34,7 @@ _PLACES = {
 
 def enlarged(mistake: Mistake, shown: int = 0) -> torch.Tensor:
     """Return one of a mistake's heat-maps (H, W) in [0, 1]: relu, bilinear, divided by its maximum."""
-    size = mistake.case.masks["object"].shape
-    raw = mistake.maps[shown].relu()[None, None]
-    heat = torch.nn.functional.interpolate(raw, size, mode="bilinear", align_corners=False)[0, 0]
-    return heat / heat.max() if heat.max() > 0 else heat
+    return heatmaps(mistake.maps[shown], mistake.case.masks["object"].shape)
 
 
 def outlined(case: Case) -> np.ndarray:

@@ -120,6 +120,7 @@ def _draw(cell: float, w1: float, w2: float, bias: float, pooling: str, size: st
     for row, (name, values) in enumerate((("CAM", maps.cam), ("Grad-CAM", maps.grad_cam))):
         colors = plt.get_cmap(SIGNED_MAP)((values / limit + 1).numpy() / 2)
         _draw_block(ax, (row, 1), colors, f"raw {name}\nsum {_short(values.sum())}", values)
+        # Not explain's heatmaps: the cells are shown as they are, with nothing enlarged between them.
         heat = values.relu() / values.max() if values.max() > 0 else None
         colors = np.full((1, 1, 4), 0.8) if heat is None else plt.get_cmap("inferno")(heat.numpy())
         _draw_block(ax, (row, 2), colors, f"heat-map\n{name} / its maximum")

@@ -7,7 +7,7 @@ import torch
 from helpers import TinyNet
 
 from course_utils.assets import AssetError
-from course_utils.attacks import study
+from course_utils.attacks import __main__, study
 from course_utils.explain import grad_cam
 from course_utils.localization import energy_inside, pointing_game
 from course_utils.networks import Classifier
@@ -95,6 +95,15 @@ def test_stored_and_read_again(rows, tmp_path):
         for name in ("area", "p_label", "p_target", "energy", "hit", "target_energy", "cosine"):
             assert getattr(new, name) == pytest.approx(getattr(old, name), rel=1e-4, nan_ok=True)
     assert study.column(again, "noise 8", "cosine").shape == (1,)
+
+
+def test_the_command_writes_a_table_that_was_not_there(rows, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(__main__, "DATA", tmp_path)
+    monkeypatch.setattr(study, "measure", lambda classifier, cases: rows)
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
+    __main__.main()
+    assert study.load(tmp_path / study.FILE)[0].picture == "a picture"
+    assert capsys.readouterr().out == f"10_adversarial_examples.csv: {len(rows)} lines\n"
 
 
 def test_the_stored_table_is_complete():

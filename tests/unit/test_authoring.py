@@ -9,8 +9,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from course_utils.authoring import notebook_files, notebooks, refresh_notebooks
-from course_utils.authoring import notebook_files as notebook_files_module
+from course_utils.authoring import image_sizes, notebooks, refresh_notebooks
 
 README = "| notebook | time |\n|---|---|\n| [a](notebooks/00_a.ipynb) | 99 s |\n| [b](notebooks/01_b.ipynb) | 99 s |\n"
 CODE = """
@@ -121,7 +120,6 @@ def test_the_command_names_what_is_wrong():
     )
     assert done.returncode == 2
     assert "No notebook is called 'no_such'" in done.stderr
-    assert (notebooks.ROOT / "pyproject.toml").exists()
 
 
 def write_raw(path, cells):
@@ -132,25 +130,25 @@ def write_raw(path, cells):
 def test_new_ids_are_deterministic_and_unique(tmp_path):
     cell = {"cell_type": "markdown", "metadata": {}, "source": ["same"]}
     path = write_raw(tmp_path / "00_a.ipynb", [cell, cell, {**cell, "id": "mine"}, {**cell, "id": "mine"}])
-    ids = [cell.id for cell in notebook_files_module.read_notebook(path).cells]
+    ids = [cell.id for cell in notebooks.read_notebook(path).cells]
     assert len(set(ids)) == 4
     assert ids[2] == "mine"
-    assert ids == [cell.id for cell in notebook_files_module.read_notebook(path).cells]
+    assert ids == [cell.id for cell in notebooks.read_notebook(path).cells]
     other = write_raw(tmp_path / "01_b.ipynb", [cell])
-    assert notebook_files_module.read_notebook(other).cells[0].id != ids[0]
+    assert notebooks.read_notebook(other).cells[0].id != ids[0]
 
 
 def test_old_formats_are_refused(tmp_path):
     path = tmp_path / "old.ipynb"
     path.write_text('{"nbformat": 3, "worksheets": []}')
     with pytest.raises(ValueError, match=r"old\.ipynb has notebook format 3"):
-        notebook_files_module.read_notebook(path)
+        notebooks.read_notebook(path)
 
 
 def test_progress_bars_vanish_and_addresses_are_remarked():
     bar = {
         "text/plain": "  0%|          | 0/3 [00:00<?, ?it/s]",
-        notebook_files.WIDGET_VIEW: {"model_id": "1"},
+        notebooks.WIDGET_VIEW: {"model_id": "1"},
     }
     cell = new_code_cell("x", metadata={"execution": {"iopub.status.busy": "2020"}, "tags": ["keep"]})
     cell.outputs = [
@@ -159,9 +157,7 @@ def test_progress_bars_vanish_and_addresses_are_remarked():
         new_output("execute_result", {"text/plain": "<object at 0x7fcb4b6eec50>"}, execution_count=9),
     ]
     notebook = new_notebook(cells=[cell])
-    assert notebook_files_module.normalize(notebook) == [
-        "cell 0 prints a memory address, which changes with every run."
-    ]
+    assert notebooks.normalize(notebook) == ["cell 0 prints a memory address, which changes with every run."]
     (result,) = cell.outputs
     assert result.execution_count == cell.execution_count == 1
     assert cell.metadata == {"tags": ["keep"]}
@@ -173,7 +169,7 @@ def test_pictures_are_measured_decoded():
     cell = new_code_cell(
         "x", outputs=[new_output("display_data", {"image/png": encode(10), "text/html": html})]
     )
-    assert notebook_files_module.image_sizes(new_notebook(cells=[new_markdown_cell(""), cell])) == [
+    assert image_sizes(new_notebook(cells=[new_markdown_cell(""), cell])) == [
         (1, 10),
         (1, 20),
         (1, 31),
@@ -189,9 +185,9 @@ def test_seconds_go_to_their_places_only(tmp_path):
     notebook = new_notebook(
         cells=[new_code_cell("about 1 seconds to run"), new_markdown_cell("no figure here")]
     )
-    assert not notebook_files_module.write_seconds(notebook, 5)
+    assert not notebooks.write_seconds(notebook, 5)
     notebook.cells[1].source = "read 10 minutes, about 1 seconds to run."
-    assert notebook_files_module.write_seconds(notebook, 5)
+    assert notebooks.write_seconds(notebook, 5)
     assert [cell.source for cell in notebook.cells] == [
         "about 1 seconds to run",
         "read 10 minutes, about 5 seconds to run.",
