@@ -70,7 +70,7 @@ class _Hooks:
         while self._handles:
             self._handles.pop().remove()
 
-    def __enter__(self):
+    def __enter__(self) -> _Hooks:
         """Register the hooks; they are removed again if a later registration fails."""
         if self._handles:
             raise RuntimeError("these hooks are registered already: use each object in one `with` at a time")

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from course_utils.arguments import whole_number
 from course_utils.pictures import (
+    Composite,
     Photo,
     composites,
     list_photos,
@@ -148,7 +149,7 @@ def _composite(draw: np.random.Generator, family: str, instead: str) -> Case:
     return _case(name, family, top.image, subject, other, {"object": grounds["whole"], **twins})
 
 
-def _pasted(name: str, ground: Image.Image, seed: int, scale: tuple[float, float]):
+def _pasted(name: str, ground: Image.Image, seed: int, scale: tuple[float, float]) -> Composite:
     """A composite of one object: the same seed and scale put it in the same pixels of any ground."""
     return composites(1, seed, SIZE, names=[name], background=ground, scale=scale)[0]
 

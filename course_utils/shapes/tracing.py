@@ -9,10 +9,11 @@ functional calls, padding inside a layer and skip connections all count.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from course_utils.explain import Intercepted, evaluation_mode, hooked
 
@@ -20,6 +21,7 @@ from .sizes import ReceptiveField
 
 Fields = tuple[ReceptiveField, ReceptiveField] | None  # along height and width; None: no common window
 Pair = tuple[int, int]
+Sides = int | Iterable[int]  # PyTorch takes one number, or one for each of height and width
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class ShapeTrace(list[ShapeRow]):
         """Only the layers that slide a window: convolutions and pooling."""
         return ShapeTrace(row for row in self if row.window is not None)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int | slice | str) -> ShapeRow | ShapeTrace:
         """A row; its name finds it too; a slice is again a table."""
         if isinstance(index, str):
             for row in self:
@@ -133,7 +135,15 @@ def _even(p: int | Iterable[int]) -> tuple[Pair, Pair]:
 
 
 # Each takes the arguments of the PyTorch function of that name, so that positions and keywords both work.
-def _conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1) -> Window:
+def _conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sides = 1,
+    padding: Sides | str = 0,
+    dilation: Sides = 1,
+    groups: int = 1,
+) -> Window:
     f, d = tuple(weight.shape[-2:]), _pair(dilation)
     if padding == "same":  # PyTorch puts the odd cell after
         total = [d[a] * (f[a] - 1) for a in (0, 1)]
@@ -143,16 +153,31 @@ def _conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)
     return Window(f, _pair(stride), p, d)
 
 
-def _max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, *args, **kwargs) -> Window:
+def _max_pool2d(
+    input: Tensor,
+    kernel_size: Sides,
+    stride: Sides | None = None,
+    padding: Sides = 0,
+    dilation: Sides = 1,
+    *args: object,
+    **kwargs: object,
+) -> Window:
     f = _pair(kernel_size)
     return Window(f, _pair(stride) if stride else f, _even(padding), _pair(dilation))
 
 
-def _avg_pool2d(input, kernel_size, stride=None, padding=0, *args, **kwargs) -> Window:
+def _avg_pool2d(
+    input: Tensor,
+    kernel_size: Sides,
+    stride: Sides | None = None,
+    padding: Sides = 0,
+    *args: object,
+    **kwargs: object,
+) -> Window:
     return _max_pool2d(input, kernel_size, stride, padding)
 
 
-def _adaptive_pool2d(input, output_size, *args, **kwargs) -> Window | None:
+def _adaptive_pool2d(input: Tensor, output_size: Sides, *args: object, **kwargs: object) -> Window | None:
     """The windows are alike only if the output size divides the input size."""
     sizes = _pair(output_size) if isinstance(output_size, int) else tuple(output_size)
     shape = tuple(input.shape[-2:])
@@ -221,7 +246,9 @@ class _Follow:
             return None
         return _join([field for _, field in sizes])
 
-    def _pad(self, fields: Fields, input, pad, *args, **kwargs) -> Fields:
+    def _pad(
+        self, fields: Fields, input: Tensor, pad: Sequence[int], *args: object, **kwargs: object
+    ) -> Fields:
         left, right, top, bottom = (*pad, 0, 0, 0, 0)[:4]  # F.pad counts from the last axis
         self._padded = ((top, bottom), (left, right))
         if fields is None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
-from course_utils.explain import explain
+from course_utils.explain import Explanation, explain
 from course_utils.language import (
     ANSWERS,
     QUESTIONS,
     Answerer,
     Captioner,
+    Question,
     all_questions,
     caption_scores,
     draw_answers,
@@ -77,7 +80,16 @@ def question_explorer(net: Answerer, shown: Scenes, question: str = "what color 
     )
 
 
-def _about_answer(text, logits, answers, wanted, asked, heat, shown, n) -> str:
+def _about_answer(
+    text: str,
+    logits: Tensor,
+    answers: Sequence[str],
+    wanted: str,
+    asked: Question | None,
+    heat: Tensor,
+    shown: Scenes,
+    n: int,
+) -> str:
     p = logits.softmax(0)
     given = answers[int(p.argmax())]
     words = f'Asked "{text}?", the network answers "{given}" (probability {p.max():.2f}). '
@@ -110,7 +122,7 @@ def caption_explorer(net: Captioner, shown: Scenes) -> Explorer:
         return [WHOLE, *(f"{at}. {word}" for at, word in enumerate(captions[scene - 1].split(), 1))]
 
     @lru_cache(maxsize=len(shown))
-    def explained(n: int):
+    def explained(n: int) -> Explanation:
         codes = net.vocabulary.encode(captions[n : n + 1], end=True)
         image = shown.images[n : n + 1]
         return explain(net.features, lambda: _with_sum(caption_scores(net, image, codes)))
