@@ -1,15 +1,16 @@
 """Helper package of the course "Why did this CNN predict that?".
 
-The modules stand on floors; each imports only from lower ones:
+Every folder is a room, and its ``__init__`` the room's face: it says which notebooks lean on it and lists the names
+that others may import: ``from course_utils.explain import grad_cam``. Rooms stand on floors, and import from lower
+ones only (``[tool.importlinter]`` in pyproject.toml), from the ground up:
 
-1. ``shapes``, ``hooks``, ``assets``: arithmetic, PyTorch's hooks, files and downloads
-2. ``models``, ``photos``, ``scenes``, ``xray``, ``training``: networks and pictures with known truth
-3. ``cam``, ``attacks``, ``perturbation``, ``segmentation``, and what loads the course's small networks
-4. ``backprop``, ``failures``, ``background_bias``, ``xray_study``: what takes the maps of ``cam``
-5. ``plots``, ``localization``
-6. ``playground``: any picture, network, class and method behind one call
-7. ``widgets``, ``exercises``
-8. ``authoring``, ``publishing``, ``slides``: commands for authors
+1. ``explain``, ``shapes``: the methods of notebooks 02 to 06, and output sizes; ``assets``: files and downloads
+2. ``pictures``, then ``networks``: photographs and drawn worlds; real networks and small ones
+3. ``show``: figures; ``localization``, ``segmentation``, ``failures``, ``attacks``, ``backgrounds``, ``xray``,
+   ``language``: what one or two notebooks need
+4. ``playground`` and the command ``explain``: any picture, network, class and method
+5. ``widgets``, ``exercises``: the explorers and the checks
+6. ``authoring``: commands for authors and lecturers
 
 Importing ``course_utils`` alone loads no PyTorch, so that a set-up cell answers at once. It asks PyTorch, unless
 the environment says otherwise, to take large tensors from huge pages of memory where the system offers them

@@ -37,7 +37,6 @@ __all__ = [
 
 NOT_HERE = "Not on this machine: "
 """How a cell tagged ``optional`` begins what it prints where the data that it is about cannot be had."""
-ROOT = Path(__file__).resolve().parents[2]
 CELL_TIMEOUT = 120  # seconds, as in pyproject.toml for nbval
 
 MAX_NOTEBOOK = 700_000  # bytes of the stored file

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from functools import lru_cache
 
 import torch
@@ -22,7 +21,7 @@ from course_utils.language import (
 )
 from course_utils.localization import energy_inside
 from course_utils.pictures import Scenes
-from course_utils.show import draw_heatmap, draw_outline, draw_photo, in_digits, panels
+from course_utils.show import draw_heatmap, draw_outline, draw_photo, in_digits, panels, wrapped
 
 from .explorer import Explorer, buttons, choice, slider, typed
 
@@ -60,7 +59,7 @@ def question_explorer(net: Answerer, shown: Scenes, question: str = "what color 
         asked = next((q for q in all_questions(things) if q.text == text), None)
 
         figure, axes = panels(3, width=9, height=HEIGHT)
-        draw_photo(axes[0], image, textwrap.fill(f"{text}?", 26))
+        draw_photo(axes[0], image, wrapped(f"{text}?", 26))
         draw_heatmap(axes[1], heat, image, f'map of "{wanted}"\n{layer}')
         if asked and asked.about:
             mask = shown.masks[n, list(asked.about)].any(0)
@@ -127,7 +126,7 @@ def caption_explorer(net: Captioner, shown: Scenes) -> Explorer:
         nouns = [s for s in read_caption(captions[n], shown.objects[n]) if s.noun is not None]
         statement = next((s for s in nouns if s.noun - 2 <= at <= s.noun), None)
         figure, axes = panels(2, width=7.5, height=4.5)
-        draw_photo(axes[0], shown.images[n], textwrap.fill(captions[n], 36))
+        draw_photo(axes[0], shown.images[n], wrapped(captions[n], 36))
         draw_heatmap(axes[1], heat, shown.images[n], f"{name}\nlog-probability {score:.2g}")
         words = f'The caption: "{captions[n]}". The map of {name!r}, whose log-probability is {score:.2g}.'
         if statement is not None and at >= 0:

@@ -116,7 +116,6 @@ def test_the_command_names_what_is_wrong():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "No notebook is called 'no_such'" in done.stderr
-    assert (notebooks.ROOT / "pyproject.toml").exists()
 
 
 def write_raw(path, cells):

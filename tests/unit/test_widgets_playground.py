@@ -14,9 +14,10 @@ from helpers import TinyNet
 from PIL import Image
 
 from course_utils import widgets
+from course_utils.methods import METHODS
 from course_utils.networks import Classifier, load_classifier
 from course_utils.pictures import Picture, list_photos, load_photo
-from course_utils.playground import METHODS, Explainer, result_words, to_csv
+from course_utils.playground import Explainer, result_words, to_csv
 from course_utils.widgets import playground
 
 DEFAULT, RANDOM = "efficientnet_lite0", "efficientnet_lite0, random weights"
