@@ -17,33 +17,14 @@ from helpers import TinyNet, tiny_images
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from course_utils import widgets
 from course_utils.backgrounds import GROUNDS, TESTED, feature_maps, pictures
 from course_utils.failures import Mistake, composite_cases, explain_mistakes, photo_cases
 from course_utils.language import ANSWERS, QUESTIONS, Answerer, Captioner, captions, nets
 from course_utils.networks import Classifier, imagenet_classes, load_classifier, small_net
 from course_utils.pictures import SHAPES, Scenes, scenes
 from course_utils.show import figures
-from course_utils.widgets import (
-    BlindGame,
-    Explorer,
-    any_class_explorer,
-    attack_explorer,
-    background_explorer,
-    caption_explorer,
-    channel_explorer,
-    counterfactual_explorer,
-    explorer,
-    failure_explorer,
-    guided_explorer,
-    layer_explorer,
-    output_size_explorer,
-    playground_explorer,
-    question_explorer,
-    segmentation_explorer,
-    stamp_explorer,
-    threshold_explorer,
-    toy_cam_explorer,
-)
+from course_utils.widgets import Explorer, explorer
 from course_utils.xray import Radiographs, radiographs, xray_reader
 
 NAMES = ["ant", "bee", "cat", "dog", "eel"]
@@ -62,19 +43,6 @@ class Case:
     )  # how many of a control's pages differ at least
     refused: tuple[str, ...] = ()  # controls with values that a sentence refuses
     words_only: tuple[str, ...] = ()  # controls that leave the picture as it is
-
-
-TABLE: dict[str, Case] = {}
-
-
-def entry(**expected: Mapping | tuple) -> Callable[[Callable[[], Explorer]], Callable[[], Explorer]]:
-    """Enter the function that builds an explorer into TABLE."""
-
-    def enter(build: Callable[[], Explorer]) -> Callable[[], Explorer]:
-        TABLE[build.__name__] = Case(build, **expected)
-        return build
-
-    return enter
 
 
 # --- what the explorers show; made once, and changed by nobody
@@ -212,99 +180,48 @@ def answerer() -> Answerer:
 
 # --- the explorers
 
-
-@entry()
-def any_class() -> Explorer:
-    return any_class_explorer(knows_imagenet())
-
-
-@entry(refused=("n",))
-def output_size() -> Explorer:
-    return output_size_explorer()
-
-
-@entry()
-def channels() -> Explorer:
-    return channel_explorer(*staged())
-
-
-@entry(words_only=("bias",))
-def toy_cam() -> Explorer:
-    return toy_cam_explorer()
-
-
-@entry()
-def layers() -> Explorer:
-    return layer_explorer(tiny(), tiny_images(1), {"early": "features.2", "last": "features.5"}, "bee")
-
-
-@entry()
-def guided() -> Explorer:
-    return guided_explorer(*two_relus(), ["a", "b", "c"], {"first": "net.0", "second": "net.2"})
-
-
-@entry(refused=("first", "second"))
-def counterfactual() -> Explorer:
-    return counterfactual_explorer(tiny(), tiny_images(1), "bee", "dog")
-
-
-@entry()
-def threshold() -> Explorer:
-    return threshold_explorer(knows_imagenet())
-
-
-@entry(start={"background": 0}, different={"foreground": 5, "background": 2})
-def segmentation() -> Explorer:
-    return segmentation_explorer(two_shape_nets(), lone_shapes())
-
-
-@entry(refused=("kind",))
-def failures() -> Explorer:
-    return failure_explorer(mistakes())
-
-
-@entry(different={"answer": 2})  # the first guess counts
-def blind_game() -> Explorer:
-    return BlindGame(mistakes(), rounds=6).explorer()
-
-
-@entry(refused=("target",))
-def attacks() -> Explorer:
-    return attack_explorer(easily_moved(), tiny_images(1), "bee", "dog")
-
-
-@entry()
-def backgrounds() -> Explorer:
-    return background_explorer(background_maps())
-
-
-@entry()
-def xray_stamp() -> Explorer:
-    return stamp_explorer(readers(), films())
-
-
-@entry()
-def caption() -> Explorer:
-    return caption_explorer(captioner(), described())
-
-
-@entry(different={"answer": 24})  # "the answer given" is one of the answers
-def question() -> Explorer:
-    return question_explorer(answerer(), described())
-
-
-@entry(
+STAGES = {"early": "features.2", "last": "features.5"}
+RELUS = {"first": "net.0", "second": "net.2"}
+TABLE = {
+    "any_class": Case(lambda: widgets.any_class_explorer(knows_imagenet())),
+    "output_size": Case(widgets.output_size_explorer, refused=("n",)),
+    "channels": Case(lambda: widgets.channel_explorer(*staged())),
+    "toy_cam": Case(widgets.toy_cam_explorer, words_only=("bias",)),
+    "layers": Case(lambda: widgets.layer_explorer(tiny(), tiny_images(1), STAGES, "bee")),
+    "guided": Case(lambda: widgets.guided_explorer(*two_relus(), ["a", "b", "c"], RELUS)),
+    "counterfactual": Case(
+        lambda: widgets.counterfactual_explorer(tiny(), tiny_images(1), "bee", "dog"),
+        refused=("first", "second"),
+    ),
+    "threshold": Case(lambda: widgets.threshold_explorer(knows_imagenet())),
+    "segmentation": Case(
+        lambda: widgets.segmentation_explorer(two_shape_nets(), lone_shapes()),
+        start={"background": 0},
+        different={"foreground": 3, "background": 2},
+    ),
+    "failures": Case(lambda: widgets.failure_explorer(mistakes()), refused=("kind",)),
+    # The first guess counts.
+    "blind_game": Case(lambda: widgets.BlindGame(mistakes(), rounds=6).explorer(), different={"answer": 2}),
+    "attacks": Case(
+        lambda: widgets.attack_explorer(easily_moved(), tiny_images(1), "bee", "dog"), refused=("target",)
+    ),
+    "backgrounds": Case(lambda: widgets.background_explorer(background_maps())),
+    "xray_stamp": Case(lambda: widgets.stamp_explorer(readers(), films())),
+    "caption": Case(lambda: widgets.caption_explorer(captioner(), described())),
+    # "The answer given" is one of the answers.
+    "question": Case(lambda: widgets.question_explorer(answerer(), described()), different={"answer": 24}),
     # Every photograph has a test of its own; other networks would have to be loaded.
-    only={"picture": ["cat", "rocket"], "network": ["tiny", "efficientnet_lite0, random weights"]},
-    different={"third": 4},
-)
-def playground() -> Explorer:
-    return playground_explorer(Classifier(TinyNet(), OBJECTS, size=28), "tiny")
+    "playground": Case(
+        lambda: widgets.playground_explorer(Classifier(TinyNet(), OBJECTS, size=28), "tiny"),
+        only={"picture": ["cat", "rocket"], "network": ["tiny", "efficientnet_lite0, random weights"]},
+        different={"third": 4},
+    ),
+}
 
 
 # --- the sweep
 
-MOST_VALUES, MOST_WORDS = 9, 5  # tried of a slider, and of what a text field offers
+MOST_VALUES = 5  # tried of a slider, and of what a text field offers
 DPI = 20  # so that drawing takes no time; each change can still be told
 
 
@@ -313,7 +230,7 @@ def values_of(control: ipywidgets.Widget) -> list:
     if isinstance(control, ipywidgets.Checkbox):
         return [False, True]
     if isinstance(control, ipywidgets.Combobox):
-        return spread(control.options, MOST_WORDS)
+        return spread(control.options, MOST_VALUES)
     if hasattr(control, "options"):
         return [option[1] if isinstance(option, tuple) else option for option in control.options]
     count = round((control.max - control.min) / control.step) + 1

@@ -175,14 +175,6 @@ def test_the_numbers_are_those_of_the_mask(masks_and_seeds, source, scene, foreg
     assert float(best[1]) >= float(found[1])
 
 
-def test_thresholds_out_of_order_are_refused_in_words():
-    explorer = TABLE["segmentation"].build()
-    explorer.set(foreground=20, background=30)
-    assert 'role="alert"' in explorer.html and "30%" in explorer.html
-    explorer.set(foreground=50, background=10)
-    assert 'role="alert"' not in explorer.html
-
-
 def test_a_net_that_speaks_against_all_has_an_empty_map():
     net = small_net("vgg_gap", SHAPES)
     with torch.no_grad():
@@ -248,15 +240,6 @@ def test_the_second_map_is_that_of_the_class_chosen(browser):
         title = figure.axes[2].get_title().replace("\n", " ")
         assert mistakes()[0].names[k] in title and title.endswith(f"({second})")
         plt.close(figure)
-
-
-def test_nothing_chosen_is_told_in_the_explorer():
-    explorer = TABLE["failures"].build()
-    missing = next(kind for kind in KINDS if all(m.kind != kind for m in mistakes()))
-    explorer.set(kind=missing)
-    assert "No mistake of this kind" in explorer.html and "<img" not in explorer.html
-    explorer.set(kind="all")
-    assert "<img" in explorer.html
 
 
 def test_outlines_and_enlarged_maps():
@@ -357,18 +340,6 @@ def test_every_way_to_change_a_picture_and_its_numbers():
         largest = float(re.search(r"largest change of a value (\S+)/255", words)[1])
         assert largest <= epsilon + 0.05
         assert words.count("random noise") + words.count("Random noise") == (how == attacks.NOISE)
-
-
-def test_every_target():
-    explorer = TABLE["attacks"].build()
-    for name in NAMES:
-        explorer.set(target=name)
-        assert ("type another target" in explorer.html) == (name == "bee")
-        assert ("<img" in explorer.html) == (name != "bee")
-    explorer.set(target="beee")
-    assert "Did you mean" in explorer.html and "<img" not in explorer.html
-    explorer.set(target=" ")
-    assert "type the name of a class" in explorer.html
 
 
 def test_it_is_marked_as_slow():
@@ -490,15 +461,7 @@ def test_every_question_can_be_picked(asking):
     assert len(options) == len(QUESTIONS)
     for text in options[::37]:
         assert f'Asked "{text}"' in words_of(asking, question=text)
-
-
-def test_what_cannot_be_asked_is_refused_in_words():
-    asking = TABLE["question"].build()
-    asking.set(question="what color is the zebra?")
-    assert 'role="alert"' in asking.html and "zebra" in asking.html and "umbrella" in asking.html
-    assert "<img" not in asking.html
-    asking.set(question="What COLOUR is the hydrant")
-    assert 'role="alert"' not in asking.html
+    assert 'Asked "what color is the hydrant?"' in words_of(asking, question="What COLOUR is the hydrant")
 
 
 @pytest.mark.parametrize("layer", ["features", "conditioned"])

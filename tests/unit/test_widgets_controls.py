@@ -10,6 +10,7 @@ from torch import nn
 
 from course_utils import widgets
 from course_utils.explain import ActivationError, LayerError
+from course_utils.failures import NEIGHBOR
 from course_utils.networks import Classifier
 from course_utils.pictures import PictureError
 from course_utils.show import panels
@@ -113,6 +114,32 @@ def deaf():
 )
 def test_a_sweep_finds_what_is_wrong(build, words):
     assert any(words in fault for fault in sweep(Case(build)))
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "words"),
+    [
+        ("any_class", {"name": "espreso"}, "espresso"),
+        ("output_size", {"n": 3, "f": 7}, "No window fits"),
+        ("counterfactual", {"first": "dog"}, "the two classes are the same"),
+        ("counterfactual", {"first": "beee"}, "Did you mean"),
+        ("counterfactual", {"second": " "}, "type the name of a class"),
+        ("segmentation", {"foreground": 20, "background": 30}, "30%"),
+        ("failures", {"kind": NEIGHBOR}, "No mistake of this kind"),
+        ("attacks", {"target": "bee"}, "type another target"),
+        ("attacks", {"target": "beee"}, "Did you mean"),
+        ("attacks", {"target": " "}, "type the name of a class"),
+        ("question", {"question": "what color is the zebra?"}, "zebra"),
+        ("question", {"question": "what color is the zebra?"}, "umbrella"),
+    ],
+)
+def test_a_sentence_stands_in_place_of_the_picture_and_goes_again(name, setting, words):
+    explorer = TABLE[name].build()
+    before = explorer.values
+    explorer.set(**setting)
+    assert 'role="alert"' in explorer.html and words in explorer.html and "<img" not in explorer.html
+    explorer.set(**before)
+    assert 'role="alert"' not in explorer.html and "<img" in explorer.html
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from course_utils.authoring import image_sizes, notebooks, refresh_notebooks
+from course_utils.authoring import image_sizes, notebooks, publish, publishing, refresh_notebooks, slides
 
 README = "| notebook | time |\n|---|---|\n| [a](notebooks/00_a.ipynb) | 99 s |\n| [b](notebooks/01_b.ipynb) | 99 s |\n"
 CODE = """
@@ -112,12 +112,8 @@ def test_names_are_numbers_stems_or_paths(tmp_path):
 
 
 def test_the_command_names_what_is_wrong():
-    done = subprocess.run(
-        [sys.executable, "-m", "course_utils", "notebooks", "no_such"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-m", "course_utils", "notebooks", "no_such"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "No notebook is called 'no_such'" in done.stderr
 
@@ -138,11 +134,50 @@ def test_new_ids_are_deterministic_and_unique(tmp_path):
     assert notebooks.read_notebook(other).cells[0].id != ids[0]
 
 
-def test_old_formats_are_refused(tmp_path):
-    path = tmp_path / "old.ipynb"
-    path.write_text('{"nbformat": 3, "worksheets": []}')
-    with pytest.raises(ValueError, match=r"old\.ipynb has notebook format 3"):
-        notebooks.read_notebook(path)
+def stored(folder, *cells):
+    path = folder / "x.ipynb"
+    nbformat.write(new_notebook(cells=list(cells)), path)
+    return path
+
+
+def old_notebook(folder):
+    (folder / "old.ipynb").write_text('{"nbformat": 3, "worksheets": []}')
+    return notebooks.read_notebook(folder / "old.ipynb")
+
+
+def hidden(folder):
+    page = stored(folder, new_markdown_cell("# Why?", metadata={"slideshow": {"slide_type": "skip"}}))
+    return slides.build_deck(page, {})
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (old_notebook, ValueError, r"old\.ipynb has notebook format 3"),
+        *(
+            (lambda folder, address=address: publish(folder, address), ValueError, "OWNER/REPO")
+            for address in ("ada", "https://github.com/ada/course", "ada/course/", "ada /x", "")
+        ),
+        (
+            lambda folder: publishing.stamp(stored(folder, new_markdown_cell("# Why?")), "a/b"),
+            ValueError,
+            'no "Open in Colab" badge',
+        ),
+        (
+            lambda folder: publishing.stamp(
+                stored(folder, new_markdown_cell(publishing.badge("a/b", "x.ipynb"))), "a/b"
+            ),
+            ValueError,
+            '0 cells tagged "setup"',
+        ),
+        (hidden, ValueError, "All cells are hidden"),
+    ],
+)
+def test_what_does_not_fit_is_refused(tmp_path, call, error, words):
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(error, match=words):
+        call(tmp_path)
+    assert [path for path in sorted(tmp_path.iterdir()) if path.suffix != ".ipynb"] == before
 
 
 def test_progress_bars_vanish_and_addresses_are_remarked():

@@ -47,24 +47,10 @@ def test_publishing_stamps_once_and_is_idempotent(course):
         assert (course / "notebooks" / path.name).read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("address", ["ada", "https://github.com/ada/course", "ada/course/", "ada /x", ""])
-def test_what_is_no_repository_is_refused(course, address):
+def test_what_is_no_repository_changes_nothing(course):
     with pytest.raises(ValueError, match="OWNER/REPO"):
-        publish(course, address)
+        publish(course, "ada")
     assert publishing.repository(course) == publishing.repository(ROOT)
-
-
-def test_a_notebook_without_badge_or_setup_cell_is_refused(tmp_path):
-    path = tmp_path / "x.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Why?")]), path)
-    with pytest.raises(ValueError, match='no "Open in Colab" badge'):
-        publishing.stamp(path, "a/b")
-    nbformat.write(
-        nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(publishing.badge("a/b", "x.ipynb"))]),
-        path,
-    )
-    with pytest.raises(ValueError, match='0 cells tagged "setup"'):
-        publishing.stamp(path, "a/b")
 
 
 def test_the_command(monkeypatch, course, capsys):
