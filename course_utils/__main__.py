@@ -9,9 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from course_utils.assets import ROOT
 from course_utils.explain_command import add_explain
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -6,7 +6,21 @@ import math
 import operator
 from numbers import Integral, Real
 
-__all__ = ["number_range", "positive_int", "whole_number"]
+__all__ = ["as_whole", "number_range", "positive_int", "whole_number"]
+
+
+def as_whole(value: object, otherwise: str) -> int:
+    """Return ``value`` as an int; NumPy's integers are whole numbers, 3.0, "3" and True are none.
+
+    Raises:
+        TypeError: it is no whole number; ``otherwise`` is what the error says.
+    """
+    try:
+        if type(value).__name__ in ("bool", "bool_"):  # NumPy's, too
+            raise TypeError
+        return operator.index(value)  # unlike int(), it does not cut 3.7 down to 3
+    except TypeError:
+        raise TypeError(otherwise) from None
 
 
 def whole_number(value: int, name: str, least: int | None = None, most: int | None = None) -> int:
@@ -16,12 +30,7 @@ def whole_number(value: int, name: str, least: int | None = None, most: int | No
         TypeError: it is no whole number; 3.0 and True are none.
         ValueError: it is smaller than ``least`` or larger than ``most``.
     """
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} is a whole number, not {value!r}.") from None
+    number = as_whole(value, f"{name} is a whole number, not {value!r}.")
     if least is not None and number < least:
         raise ValueError(f"{name} must be at least {least}, not {number}.")
     if most is not None and number > most:
@@ -35,10 +44,7 @@ def positive_int(value: int, name: str) -> int:
     Raises:
         TypeError, ValueError: it is not a positive whole number.
     """
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} is a whole number of pixels, not {value!r}.") from None
+    number = as_whole(value, f"{name} is a whole number of pixels, not {value!r}.")
     if number < 1:
         raise ValueError(f"{name} must be at least 1 pixel, not {number}.")
     return number

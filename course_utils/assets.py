@@ -6,7 +6,6 @@ lies in the repository or in an installed package; downloads are optional and ve
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import importlib.util
 import logging
@@ -14,9 +13,12 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pooch
+__all__ = ["DATA", "ROOT", "AssetError", "cache_folder", "data_file", "download", "package_file", "verify"]
 
-__all__ = ["AssetError", "cache_folder", "data_file", "download", "package_file", "verify"]
+ROOT = Path(__file__).resolve().parent.parent
+"""The course's folder, which holds notebooks/, data/ and course_utils/."""
+DATA = ROOT / "data"
+"""The folder of what the course brings along; commands for authors write there."""
 
 MIRROR_VARIABLE = "COURSE_MIRROR"
 CACHE_VARIABLE = "COURSE_CACHE"
@@ -32,7 +34,7 @@ def data_file(name: str) -> Path:
     Raises:
         AssetError: the file is not there.
     """
-    path = Path(__file__).resolve().parent.parent / "data" / name
+    path = DATA / name
     if not path.is_file():
         raise AssetError(
             f"data/{name} is missing at {path}. It is part of the course: fetch the course again, and "
@@ -85,6 +87,8 @@ def _project(package: str) -> str:
 
 def cache_folder() -> Path:
     """Return the folder that keeps downloads: ``$COURSE_CACHE``, or the user's cache folder."""
+    import pooch  # here and below: whoever wants to know where the course lies need not have it installed
+
     return Path(os.environ.get(CACHE_VARIABLE) or pooch.os_cache("course_utils")).expanduser()
 
 
@@ -100,11 +104,9 @@ def verify(path: Path, sha256: str, remedy: str = "Delete it and fetch it again.
     digits = sha256.lower()
     if not (8 <= len(digits) <= 64 and set(digits) <= set("0123456789abcdef")):
         raise ValueError(f"sha256 must be 8 to 64 hexadecimal digits, got {sha256!r}")
-    with open(path, "rb") as file:
-        digest = hashlib.sha256()
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    found = digest.hexdigest()
+    import pooch
+
+    found = pooch.file_hash(str(path), alg="sha256")
     if not found.startswith(digits):
         raise AssetError(
             f"{path} is damaged or not the file that was published: its SHA-256 begins with "
@@ -147,6 +149,8 @@ def download(url: str, sha256: str, name: str | None = None, progress: bool = Tr
 
 
 def _fetch(address: str, sha256: str, target: Path, progress: bool) -> Path:
+    import pooch
+
     # A name of its own (and of this process's own) until the hash is checked: nothing unverified
     # ever has the final name.
     fetched = target.with_name(f"{target.name}.{os.getpid()}.unverified")

@@ -12,15 +12,13 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from course_utils.methods import METHODS
 from course_utils.pictures import PictureError, find_pictures, read_picture
 
 if TYPE_CHECKING:
     from course_utils.playground import Explainer, Result
 
-__all__ = ["CLASSIFIERS", "METHOD_NAMES", "add_explain"]
-
-METHOD_NAMES = ("grad-cam", "grad-cam++", "cam", "counterfactual", "guided-backprop", "guided-grad-cam")
-"""What ``course_utils.playground.METHODS`` offers; a list of its own, for that would load PyTorch."""
+__all__ = ["CLASSIFIERS", "add_explain"]
 
 CLASSIFIERS = (
     "efficientnet_lite0",
@@ -32,7 +30,7 @@ CLASSIFIERS = (
     "mobilenet_v2",
     "densenet121",
 )
-"""What ``course_utils.networks.list_classifiers()`` lists; a list of its own for the same reason."""
+"""What ``course_utils.networks.list_classifiers()`` lists; a list of its own, for that would load PyTorch."""
 
 EPILOG = """\
 examples:
@@ -53,9 +51,8 @@ exit status:
        arguments that do not fit, a network that is not to be had, a result that cannot be written
   130  interrupted
 """
-MOST = (
-    5  # classes that a figure has room for; the same number as in playground.figure, which would load PyTorch
-)
+MOST = 5
+"""Classes that a figure has room for: the number in ``playground.output``, which would load PyTorch."""
 
 
 def add_explain(commands: argparse._SubParsersAction) -> None:
@@ -82,7 +79,7 @@ def add_explain(commands: argparse._SubParsersAction) -> None:
         "class); a name that does not exist is answered with those like it",
     )  # fmt: skip
     add("--top", type=int, metavar="N", help=f"instead: the N most probable classes, up to {MOST}")
-    add("--method", choices=METHOD_NAMES, default="grad-cam", help="default: grad-cam")
+    add("--method", choices=METHODS, default="grad-cam", help="default: grad-cam")
     add(
         "--layer",
         metavar="NAME",

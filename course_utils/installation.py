@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from course_utils.assets import ROOT
+
 __all__ = ["Installation", "check_installation"]
 
 OLDEST_PYTHON = (3, 10)
@@ -56,12 +58,14 @@ class Installation:
 
 
 def check_installation(requirements: Path | None = None) -> Installation:
-    """Compare this Python and its packages with ``requirements.txt``. Imports none of them.
+    """Compare this Python and its packages with ``requirements.txt``. Imports none of them but packaging.
+
+    packaging compares versions; where it is missing itself, that is said, and the others only need to be there.
 
     Args:
         requirements: the file with lines such as ``torch>=2.4``; by default the course's own.
     """
-    requirements = requirements or Path(__file__).resolve().parent.parent / "requirements.txt"
+    requirements = requirements or ROOT / "requirements.txt"
     needed = ".".join(map(str, OLDEST_PYTHON))
     python = ".".join(map(str, sys.version_info[:3]))
     rows = [("Python", needed, python, sys.version_info[:2] >= OLDEST_PYTHON)]
@@ -77,10 +81,13 @@ def _package(name: str, needed: str) -> tuple[str, str, str, bool]:
         found = metadata.version(name)
     except metadata.PackageNotFoundError:
         return name, needed, "not installed", False
-    return name, needed, found, _numbers(found) >= _numbers(needed)
+    try:
+        from packaging.version import Version
 
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """Return the leading numbers of a version: "2.15.0+cpu" -> (2, 15, 0)."""
-    numbers = [int(part) for part in re.match(r"[\d.]*", version).group().split(".") if part]
-    return tuple(numbers + [0] * (4 - len(numbers)))
+        # Without what follows the release's numbers: a build that calls itself "2.4.0a0+lab" has what 2.4 has.
+        fine = Version(Version(found).base_version) >= Version(needed)
+    except ImportError:
+        fine = name != "packaging"
+    except ValueError:  # it calls itself something that is no version
+        fine = False
+    return name, needed, found, fine

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from course_utils.assets import DATA
 from course_utils.networks import load_classifier
 
 from . import study
@@ -13,7 +14,7 @@ def main() -> None:
     """Measure everything on one thread, and write the file."""
     torch.set_num_threads(1)  # how many there are decides about the last digits
     rows = study.measure(load_classifier(), study.cases())
-    path = study.data_file(study.FILE)
+    path = DATA / study.FILE
     study.save(rows, path)
     print(f"{path.name}: {len(rows)} lines")
 

@@ -3,13 +3,18 @@
 Nothing that a learner's kernel imports imports this room. ``python -m course_utils --help`` lists the commands.
 """
 
-from .notebooks import refresh_notebooks
+from .notebooks import DATA_URI, HEADER_SECONDS, MAX_IMAGE, MAX_NOTEBOOK, image_sizes, refresh_notebooks
 from .publishing import publish
 from .slides import build_decks
 from .training import train_topic
 
 __all__ = [
+    "DATA_URI",
+    "HEADER_SECONDS",
+    "MAX_IMAGE",
+    "MAX_NOTEBOOK",
     "build_decks",
+    "image_sizes",
     "publish",
     "refresh_notebooks",
     "train_topic",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import nbformat
 
-from .notebook_files import read_notebook
+from .notebooks import read_notebook
 
 __all__ = ["badge", "publish", "repository", "setup_cell", "stamp"]
 

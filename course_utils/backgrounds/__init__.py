@@ -11,7 +11,6 @@ from .study import (
     store_features,
     train_head,
     training_features,
-    with_head,
 )
 
 __all__ = [
@@ -31,5 +30,4 @@ __all__ = [
     "store_features",
     "train_head",
     "training_features",
-    "with_head",
 ]

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from course_utils.arguments import whole_number
-from course_utils.pictures import Composite, composites, pixels
+from course_utils.pictures import Composite, composites, pixels, texture_part
 
 __all__ = ["CLASSES", "GROUNDS", "OBJECTS", "TESTED", "empty_ground", "labels_of", "pictures", "scene"]
 
@@ -62,12 +62,9 @@ def empty_ground(number: int, ground: str, part: str = "train") -> Image.Image:
     if ground == "plain":
         return Image.new("RGB", (SIZE, SIZE), (PLAIN, PLAIN, PLAIN))
     texture = pixels(ground)
-    half = texture.width // 2
-    draw = np.random.default_rng([SEED, PARTS.index(part), number])
-    side = int(draw.integers(half // 2, half + 1))
-    x = int(draw.integers(0, half - side + 1)) + half * PARTS.index(part)
-    y = int(draw.integers(0, texture.height - side + 1))
-    return texture.crop((x, y, x + side, y + side)).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+    half, place = texture.width // 2, PARTS.index(part)
+    own = texture.crop((half * place, 0, half * (place + 1), texture.height))
+    return texture_part(own, SIZE, np.random.default_rng([SEED, place, number]))
 
 
 def pictures(numbers: Iterable[int], ground: str, part: str = "train") -> Tensor:

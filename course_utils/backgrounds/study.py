@@ -10,8 +10,8 @@ backgrounds is that of Xiao et al. 2020 (arXiv 2006.09994).
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,17 +20,9 @@ from torch.nn import functional as F
 
 from course_utils.arguments import whole_number
 from course_utils.explain import ForwardHook, evaluation_mode
-from course_utils.networks import (
-    RUNS,
-    WEIGHTS,
-    Classifier,
-    load_classifier,
-    load_into,
-    one_thread,
-    save_weights,
-)
+from course_utils.networks import RUNS, WEIGHTS, Classifier, load_classifier, load_into, train_and_store
 
-from .scenes import CLASSES, GROUNDS, labels_of, pictures
+from .scenes import GROUNDS, labels_of, pictures
 
 __all__ = [
     "REPAIRS",
@@ -44,7 +36,6 @@ __all__ = [
     "store_features",
     "train_head",
     "training_features",
-    "with_head",
 ]
 
 REPAIRS = {
@@ -138,18 +129,6 @@ def train_head(
     return head.requires_grad_(False)
 
 
-def with_head(clf: Classifier, head: nn.Linear) -> Classifier:
-    """Return a copy of EfficientNet-Lite0 that ends in ``head`` and tells ``CLASSES`` apart; ``clf`` stays as it is."""
-    if getattr(getattr(clf.net, "classifier", None), "in_features", None) != head.in_features:
-        raise ValueError(
-            f"the head takes {head.in_features} features, but the network has no layer `classifier` that takes as many."
-        )
-    net = copy.deepcopy(clf.net)
-    net.classifier = head
-    named = Classifier(net, CLASSES, clf.mean.flatten().tolist(), clf.std.flatten().tolist(), "bn2")
-    return named.eval().to(clf.mean.device)
-
-
 def group_accuracy(right: Tensor, labels: Tensor, grounds: Tensor) -> Tensor:
     """Return the accuracy of each group, (2, 2): row = class, column = ground; NaN for a group without pictures.
 
@@ -241,11 +220,19 @@ def store_features(folder: Path, progress: bool = True) -> Iterator[str]:
     ``progress`` is there because all such functions have it; half a minute needs no bar.
     """
     clf = load_classifier(device="cpu")
-    for run in range(RUNS):
-        numbers, stored = run_numbers(run), _Features()
-        with one_thread():
-            each = [feature_maps(clf, pictures(numbers, ground)).mean((2, 3)) for ground in GROUNDS]
+
+    def compute(run: int) -> _Features:
+        stored = _Features()
+        each = [feature_maps(clf, pictures(run_numbers(run), ground)).mean((2, 3)) for ground in GROUNDS]
         stored.pooled.copy_(torch.stack(each, 1))
-        path = folder / f"11_features_{run}.pt"
-        save_weights(stored, path)
-        yield f"{path.name}: {len(numbers)} scenes on {' and '.join(GROUNDS)}, {path.stat().st_size / 1000:.0f} KB"
+        return stored
+
+    def describe(path: Path, stored: _Features, seconds: float) -> str:
+        size = path.stat().st_size / 1000
+        return f"{len(stored.pooled)} scenes on {' and '.join(GROUNDS)}, {size:.0f} KB"
+
+    files = [f"11_features_{run}.pt" for run in range(RUNS)]
+    trainings = (
+        (file, partial(compute, run), partial(describe, folder / file)) for run, file in enumerate(files)
+    )
+    yield from train_and_store(folder, trainings)

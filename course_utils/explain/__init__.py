@@ -7,54 +7,29 @@ All are functions of (model, images, classes) that leave the model as it was:
 - ``excitation_backprop``: the rule of the paper's c-MWP rows, handed down from class to layer;
 - ``cover``, ``deletion_curve``, ``insertion_curve``: what happens to the score when marked places are covered.
 
-Read in this order: ``hooks`` (catching activations and gradients), ``inputs`` (what may be handed over), ``maps``,
-``relu_rules`` and ``gradients``, ``excitation``, ``covering``.
+Read in this order: ``hooks`` (catching activations, gradients, functions), ``inputs`` (what may be handed over),
+``maps``, ``gradients``, ``excitation``, ``covering``.
 """
 
-from .covering import FILLS, cover, stand_in, top_share_mask
+from .covering import FILLS, batched_logits, cover, deletion_curve, insertion_curve, stand_in, top_share_mask
 from .excitation import excitation_backprop
-from .explanation import Explanation
-from .gradients import deconvnet, guided_backprop, guided_grad_cam, saliency
-from .hooks import BackwardHook, ForwardHook, LayerError, evaluation_mode, graph_from
-from .inputs import Classes, check_images, check_logits, class_matrix, prepare, run
-from .layers import candidates, find_layer, hooked
-from .maps import cam, explain, grad_cam, grad_cam_pp
-from .perturbation import batched_logits, deletion_curve, insertion_curve
-from .relu_rules import ActivationError, activations_used, relu_rule
+from .gradients import (
+    ActivationError,
+    activations_used,
+    deconvnet,
+    guided_backprop,
+    guided_grad_cam,
+    relu_rule,
+    saliency,
+)
+from .hooks import BackwardHook, ForwardHook, Intercepted, LayerError, evaluation_mode, graph_from, hooked
+from .inputs import Classes, candidates, check_images, check_logits, class_matrix, find_layer, prepare, run
+from .maps import Explanation, cam, enlarged, explain, grad_cam, grad_cam_pp, heatmaps
 
 __all__ = [
-    "FILLS",
-    "ActivationError",
-    "BackwardHook",
-    "Classes",
-    "Explanation",
-    "ForwardHook",
-    "LayerError",
-    "activations_used",
-    "batched_logits",
-    "cam",
-    "candidates",
-    "check_images",
-    "check_logits",
-    "class_matrix",
-    "cover",
-    "deconvnet",
-    "deletion_curve",
-    "evaluation_mode",
-    "excitation_backprop",
-    "explain",
-    "find_layer",
-    "grad_cam",
-    "grad_cam_pp",
-    "graph_from",
-    "guided_backprop",
-    "guided_grad_cam",
-    "hooked",
-    "insertion_curve",
-    "prepare",
-    "relu_rule",
-    "run",
-    "saliency",
-    "stand_in",
-    "top_share_mask",
-]
+    "FILLS", "ActivationError", "BackwardHook", "Classes", "Explanation", "ForwardHook", "Intercepted", "LayerError",
+    "activations_used", "batched_logits", "cam", "candidates", "check_images", "check_logits", "class_matrix",
+    "cover", "deconvnet", "deletion_curve", "enlarged", "evaluation_mode", "excitation_backprop", "explain",
+    "find_layer", "grad_cam", "grad_cam_pp", "graph_from", "guided_backprop", "guided_grad_cam", "heatmaps", "hooked",
+    "insertion_curve", "prepare", "relu_rule", "run", "saliency", "stand_in", "top_share_mask",
+]  # fmt: skip

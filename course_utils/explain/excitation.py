@@ -12,15 +12,14 @@ layer's probabilities sum to one, unless a winner has no positive contribution t
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
-from .hooks import LayerError, evaluation_mode, graph_from
-from .inputs import Classes, check_logits, class_matrix, prepare, run
-from .layers import candidates, find_layer
+from .hooks import Intercepted, LayerError, evaluation_mode, graph_from, on_the_way
+from .inputs import Classes, Layer, candidates, check_logits, class_matrix, find_layer, prepare, run
 
 __all__ = ["excitation_backprop"]
 
@@ -77,63 +76,44 @@ class _Layer:
             self.excitation = lambda x, sign: func(x, (sign * weight).clamp_min(0), None, *rest[1:], **kwargs)
 
 
-class _Interceptor(TorchFunctionMode):
-    """Gives each layer between the chosen one and the logits the backward of excitation backprop."""
+def _answer(
+    linears: list[tuple[_Layer, Tensor]], func: Callable, written: str, args: tuple, kwargs: dict
+) -> object:
+    """Give a call between the chosen layer and the logits the backward of excitation backprop; note linear layers.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.linear: tuple[_Layer, Tensor] | None = None
-
-    def __torch_function__(
-        self, func: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        """Answer one call; what lies before the chosen layer needs no gradient and is left alone."""
-        kwargs = dict(kwargs or {})
-        name = getattr(func, "__name__", "").strip("_")
-        if not any(_on_the_way(value) for value in _flat((args, tuple(kwargs.values())))):
-            return func(*args, **kwargs)
+    What lies before the chosen layer needs no gradient and is left alone.
+    """
+    name, kwargs = written.strip("_"), dict(kwargs)
+    if not _any_on_the_way((args, tuple(kwargs.values()))):
+        return func(*args, **kwargs)
+    if name in _RELUS | _WEIGHTED | _AVERAGES:
+        x, rest = (args[0], args[1:]) if args else (kwargs.pop("input"), ())
         if name in _RELUS:
-            z = args[0] if args else kwargs["input"]
             # y = relu(z) is the activation of one and the same neuron, which keeps its probability.
             with torch.no_grad():
-                rectified = func(z.clone(), *args[1:], **{k: v for k, v in kwargs.items() if k != "input"})
-            return z + (rectified - z).detach()
-        if name in _WEIGHTED | _AVERAGES:
-            x = args[0] if args else kwargs.pop("input")
-            _check_not_negative(x, name)
-            layer = _Layer(func, args[1:], kwargs, name in _WEIGHTED)
-            y = _Share.apply(x, layer)
-            if name == "linear":
-                self.linear = (layer, y)
-            return y
-        result = func(*args, **kwargs)
-        if name not in _PASSED_ON and any(_on_the_way(value) for value in _flat((result,))):
-            raise ValueError(
-                f"excitation backprop has no rule for {name!r}, which this network uses behind the layer. It knows "
-                "convolutions, linear layers, ReLUs, pooling and concatenation. Fold a batch normalization into the "
-                "convolution before it (torch.nn.utils.fusion.fuse_conv_bn_eval), or use grad_cam."
-            )
-        return result
+                rectified = func(x.clone(), *rest, **kwargs)
+            return x + (rectified - x).detach()
+        _check_not_negative(x, name)
+        layer = _Layer(func, rest, kwargs, name in _WEIGHTED)
+        y = _Share.apply(x, layer)
+        if name == "linear":
+            linears.append((layer, y))
+        return y
+    result = func(*args, **kwargs)
+    if name not in _PASSED_ON and _any_on_the_way(result):
+        raise ValueError(
+            f"excitation backprop has no rule for {name!r}, which this network uses behind the layer. It knows "
+            "convolutions, linear layers, ReLUs, pooling and concatenation. Fold a batch normalization into the "
+            "convolution before it (torch.nn.utils.fusion.fuse_conv_bn_eval), or use grad_cam."
+        )
+    return result
 
 
-def _flat(values: tuple) -> list:
-    """Tensors stand directly among the arguments, or in a list (torch.cat)."""
-    return [
-        v for value in values for v in (_flat(tuple(value)) if isinstance(value, tuple | list) else [value])
-    ]
-
-
-def _on_the_way(value: object) -> bool:
-    return (
-        isinstance(value, Tensor)
-        and value.is_floating_point()
-        and value.requires_grad
-        and not _is_weight(value)
-    )
-
-
-def _is_weight(value: Tensor) -> bool:
-    return isinstance(value, nn.Parameter)
+def _any_on_the_way(values: object) -> bool:
+    """Tensors stand directly among the arguments, or in a list (torch.cat); a layer's own weights do not count."""
+    if isinstance(values, tuple | list):
+        return any(map(_any_on_the_way, values))
+    return on_the_way(values) and not isinstance(values, nn.Parameter)
 
 
 def _check_not_negative(x: Tensor, name: str) -> None:
@@ -146,11 +126,7 @@ def _check_not_negative(x: Tensor, name: str) -> None:
 
 
 def excitation_backprop(
-    model: nn.Module,
-    images: Tensor,
-    classes: Classes = None,
-    layer: nn.Module | str | None = None,
-    contrastive: bool = False,
+    model: nn.Module, images: Tensor, classes: Classes = None, layer: Layer = None, contrastive: bool = False
 ) -> Tensor:
     """Excitation backprop (MWP) or its contrastive form (c-MWP), arXiv 1608.00507, summed over a layer's channels.
 
@@ -161,9 +137,7 @@ def excitation_backprop(
     Args:
         model: maps (N, C, H, W) to logits (N, classes). Behind the layer it may use convolutions, linear layers,
             ReLUs, pooling, concatenation and dropout; for c-MWP it must end in a linear layer.
-        images: (N, C, H, W), floating point; for a :class:`~course_utils.networks.Classifier` in [0, 1].
-        classes: None (each image's predicted class), a number, a name (for a ``Classifier``), a list of
-            these for all images, or an integer tensor (N, K) with each image's own.
+        images, classes: as for :func:`course_utils.explain.grad_cam`.
         layer: module or dotted name; its output is one map (N, C, h, w). Default: the last convolutional map.
         contrastive: c-MWP instead of MWP.
 
@@ -178,7 +152,8 @@ def excitation_backprop(
     with evaluation_mode(model):
         module = find_layer(model, images, layer)
         with graph_from(module) as graph:
-            with _Interceptor() as interceptor:
+            linears: list[tuple[_Layer, Tensor]] = []
+            with Intercepted(partial(_answer, linears)):
                 logits = run(model, images)
             logits = check_logits(logits, len(images))
             maps = graph.activations
@@ -187,7 +162,7 @@ def excitation_backprop(
                     "the layer puts out no map (N, C, h, w) that the logits depend on. " + candidates(model)
                 )
             if contrastive:
-                _mark_last_layer(interceptor, logits)
+                _mark_last_layer(linears, logits)
             chosen = class_matrix(model, classes, logits)
             found = [_probabilities(logits, maps, chosen[:, k]) for k in range(chosen.shape[1])]
     return torch.stack(found, dim=1)
@@ -202,10 +177,10 @@ def _probabilities(logits: Tensor, maps: Tensor, classes: Tensor) -> Tensor:
     return probabilities.sum(1)
 
 
-def _mark_last_layer(interceptor: _Interceptor, logits: Tensor) -> None:
-    if interceptor.linear is None or interceptor.linear[1].data_ptr() != logits.data_ptr():
+def _mark_last_layer(linears: list[tuple[_Layer, Tensor]], logits: Tensor) -> None:
+    if not linears or linears[-1][1].data_ptr() != logits.data_ptr():
         raise ValueError(
             "the contrastive form turns the signs of the last layer's weights around, so the network must end in a "
             "linear layer; this one does not. Take contrastive=False."
         )
-    interceptor.linear[0].contrastive = True
+    linears[-1][0].contrastive = True

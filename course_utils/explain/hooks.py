@@ -1,23 +1,30 @@
-"""Forward and backward hooks as context managers, and autograd graphs that start at one layer.
+"""Forward and backward hooks as context managers, autograd graphs that start at one layer, intercepted functions.
 
-A hook is a function that PyTorch calls when a module has run (forward hook) or when the gradient
-with respect to its output has been computed (full backward hook). Both kinds stay registered until
-their handle's ``remove()`` is called, so everything here is used in a ``with`` statement, which
-removes them whatever happens.
+A hook is a function that PyTorch calls when a module has run (forward hook) or when the gradient with respect to its
+output has been computed (full backward hook). Both kinds stay registered until their handle's ``remove()`` is called,
+so everything here is used in a ``with`` statement, which removes them whatever happens.
 
 Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from types import TracebackType
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
-__all__ = ["BackwardHook", "ForwardHook", "Graph", "LayerError", "evaluation_mode", "graph_from"]
+__all__ = [
+    "BackwardHook",
+    "ForwardHook",
+    "Intercepted",
+    "LayerError",
+    "evaluation_mode",
+    "graph_from",
+    "hooked",
+]
 
 
 class LayerError(ValueError):
@@ -63,7 +70,7 @@ class _Hooks:
         while self._handles:
             self._handles.pop().remove()
 
-    def __enter__(self):
+    def __enter__(self) -> _Hooks:
         """Register the hooks; they are removed again if a later registration fails."""
         if self._handles:
             raise RuntimeError("these hooks are registered already: use each object in one `with` at a time")
@@ -75,9 +82,7 @@ class _Hooks:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Remove the hooks, with or without an exception on its way."""
         self.remove()
 
@@ -92,9 +97,9 @@ class ForwardHook(_Hooks):
     ...     model(images)
     >>> hook.stored            # the activations A, a copy outside the graph
 
-    ``detach()`` cuts the copy off autograd's graph, so that keeping it does not keep the graph;
-    ``clone()`` gives it memory of its own, so that an in-place ReLU later in the network cannot
-    change it. A module that runs several times leaves the output of its last run.
+    ``detach()`` cuts the copy off autograd's graph, so that keeping it does not keep the graph; ``clone()`` gives it
+    memory of its own, so that an in-place ReLU later in the network cannot change it. A module that runs several times
+    leaves the output of its last run.
 
     Args:
         modules: the modules to listen to.
@@ -124,13 +129,13 @@ class BackwardHook(_Hooks):
     ...     model(images)[0, 281].backward()
     >>> hook.stored            # dy/dA, the same shape as the module's output A
 
-    It is a full backward hook (``register_full_backward_hook``): what it receives is the gradient of
-    the whole module, however many operations the module's forward consists of. The older
-    ``register_backward_hook`` saw the last operation alone.
+    It is a full backward hook (``register_full_backward_hook``): what it receives is the gradient of the whole module,
+    however many operations the module's forward consists of. The older ``register_backward_hook`` saw the last
+    operation alone.
 
-    The forward pass must run inside the ``with`` block, too: that is when PyTorch prepares the
-    graph for these hooks. An operation that changes the module's output in place (an in-place ReLU
-    behind it) is refused by PyTorch; :func:`graph_from` has no such limit.
+    The forward pass must run inside the ``with`` block, too: that is when PyTorch prepares the graph for these hooks.
+    An operation that changes the module's output in place (an in-place ReLU behind it) is refused by PyTorch;
+    :func:`graph_from` has no such limit.
     """
 
     def _register(self, module: nn.Module, position: int) -> torch.utils.hooks.RemovableHandle:
@@ -145,6 +150,23 @@ class BackwardHook(_Hooks):
         return module.register_full_backward_hook(store)
 
 
+@contextmanager
+def hooked(
+    modules: Iterable[nn.Module], function: Callable, before: Callable | None = None
+) -> Iterator[None]:
+    """Call one forward-hook function for several modules while the block runs; ``before`` as a forward pre-hook."""
+    handles = []
+    try:
+        for module in modules:
+            handles.append(module.register_forward_hook(function))
+            if before is not None:
+                handles.append(module.register_forward_pre_hook(before))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 class Graph:
     """What :func:`graph_from` found: ``activations``, the leaf (N, C, h, w) at which the graph starts."""
 
@@ -157,18 +179,17 @@ class Graph:
 def graph_from(layer: nn.Module) -> Iterator[Graph]:
     """Run a model inside this block with an autograd graph that starts at the output of ``layer``.
 
-    Everything before the layer runs without a graph. A hook detaches the layer's output, makes it a
-    leaf and turns gradients on, so that only what lies behind the layer is recorded: that is all that
-    ``dy/dA`` needs, and it costs hardly more than a plain forward pass. The leaf is a copy, and the
-    model goes on with a copy of the leaf: whatever an in-place operation does to the layer's output,
-    before or after, the stored activations stay what they were.
+    Everything before the layer runs without a graph. A hook detaches the layer's output, makes it a leaf and turns
+    gradients on, so that only what lies behind the layer is recorded: that is all that ``dy/dA`` needs, and it costs
+    hardly more than a plain forward pass. The leaf is a copy, and the model goes on with a copy of the leaf: whatever
+    an in-place operation does to the layer's output, before or after, the stored activations stay what they were.
 
-    It works whatever the caller's grad mode is (``no_grad`` and ``inference_mode`` included) and
-    restores that mode at the end. Frozen parameters do not matter, since none of them is a leaf here.
+    It works whatever the caller's grad mode is (``no_grad`` and ``inference_mode`` included) and restores that mode at
+    the end. Frozen parameters do not matter, since none of them is a leaf here.
 
     Raises:
-        LayerError: the layer ran more than once, so that there is no single map A; or its output is not
-            one floating-point tensor.
+        LayerError: the layer ran more than once, so that there is no single map A; or its output is not one
+            floating-point tensor.
     """
     graph = Graph()
 
@@ -189,23 +210,44 @@ def graph_from(layer: nn.Module) -> Iterator[Graph]:
         torch.set_grad_enabled(True)
         return graph.activations.clone()
 
-    with torch.inference_mode(False), torch.no_grad():
-        handle = layer.register_forward_hook(start_here)
-        try:
-            yield graph
-        finally:
-            handle.remove()
+    with torch.inference_mode(False), torch.no_grad(), hooked([layer], start_here):
+        yield graph
+
+
+class Intercepted(TorchFunctionMode):
+    """Let ``answer`` stand in for every PyTorch function that is called while a ``with`` block runs.
+
+    Functions are intercepted while they are called, not modules: a network may use nn.ReLU, F.relu, ``x.relu_()`` or
+    ``x.clamp(min=0)``, and none of its modules is touched. What ``answer`` itself calls is not intercepted.
+
+    Args:
+        answer: (function, its name, positional arguments, keyword arguments) -> what the caller gets. The name is as
+            written: "relu_" works in place.
+    """
+
+    def __init__(self, answer: Callable[[Callable, str, tuple, dict], object]) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def __torch_function__(
+        self, func: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        return self.answer(func, getattr(func, "__name__", ""), args, kwargs or {})
+
+
+def on_the_way(value: object) -> bool:
+    """Whether a gradient passes through a value: labels, and what runs before a graph begins, need none."""
+    return isinstance(value, Tensor) and value.is_floating_point() and value.requires_grad
 
 
 @contextmanager
 def evaluation_mode(*modules: nn.Module) -> Iterator[None]:
     """Put modules in evaluation mode, and every submodule back as it was afterwards.
 
-    In training mode, batch normalization would mix the images of a batch and update its running
-    averages, and dropout would draw a new network for every call: no explanation could be repeated.
+    In training mode, batch normalization would mix the images of a batch and update its running averages, and dropout
+    would draw a new network for every call: no explanation could be repeated.
 
-    Only the flags are set. A network's own ``eval()`` may do more (merge its weights, say) that could
-    not be undone here.
+    Only the flags are set. A network's own ``eval()`` may do more (merge its weights, say) that could not be undone.
     """
     modes = [(part, part.training) for module in modules for part in module.modules()]
     try:

@@ -1,29 +1,27 @@
-"""What every method checks first: the images, the classes asked for, the logits.
+"""What every method checks first: the images, the layer to explain with, the logits, the classes asked for.
 
 Bad input must never give a plausible picture, so each check ends in a sentence that names the value and the remedy.
 """
 
 from __future__ import annotations
 
-import operator
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from course_utils.arguments import as_whole
+
+from .hooks import LayerError, hooked
+
 __all__ = [
-    "Classes",
-    "check_images",
-    "check_logits",
-    "class_matrix",
-    "class_names",
-    "prepare",
-    "run",
-    "unwrap",
-]
+    "Classes", "Layer", "candidates", "check_images", "check_logits", "class_matrix", "find_layer", "prepare", "run",
+]  # fmt: skip
 
 Classes = int | str | Sequence[int | str] | Tensor | np.ndarray | None
+Layer = nn.Module | str | None
 
 
 def check_images(images: Tensor, unit_range: bool = False, channels: int | None = None) -> None:
@@ -116,6 +114,86 @@ def _holds_inference_tensors(model: nn.Module) -> bool:
     return any(tensor is not None and tensor.is_inference() for table in tables for tensor in table.values())
 
 
+def find_layer(model: nn.Module, images: Tensor, layer: Layer = None) -> nn.Module:
+    """Return the module to explain with.
+
+    Args:
+        model: the network, without wrappers.
+        images: used only to find the default layer of a bare network.
+        layer: a module of the model, its dotted name, or None for the last convolutional map
+            (``model.target_layer`` where there is one).
+
+    Raises:
+        LayerError: no such layer; the message lists candidates.
+    """
+    if layer is None:
+        own = getattr(model, "target_layer", None)
+        return own if isinstance(own, nn.Module) else default_layer(model, images)
+    if isinstance(layer, str):
+        modules = dict(model.named_modules())
+        for name in (layer, layer.removeprefix("module."), f"module.{layer}", f"net.{layer}"):
+            if name and name in modules:
+                return modules[name]
+        raise LayerError(f"the model has no layer named {layer!r}. {candidates(model)}")
+    if not isinstance(layer, nn.Module):
+        raise TypeError(f"layer must be a module or its dotted name, got {type(layer).__name__}.")
+    layer = unwrap(layer)
+    if not any(part is layer for part in model.modules()):
+        raise LayerError(f"this {type(layer).__name__} is not a layer of the model. {candidates(model)}")
+    return layer
+
+
+def default_layer(model: nn.Module, images: Tensor) -> nn.Module:
+    """Return the module that finishes the last convolutional map, found by running the first image.
+
+    It is the last module whose output has the height and width of the last convolution's, so that the
+    normalization, ReLU and residual sum that follow the convolution belong to the map, and the
+    pooling behind it does not. A module that runs several times (one ReLU for all layers) is passed over.
+
+    Raises:
+        LayerError: no convolution with a map of more than one pixel is reached.
+    """
+    last, size = None, None
+    runs = _runs(model, images[:1])
+    times = Counter(module for module, _ in runs)
+    for module, shape in runs:
+        if len(shape) != 4:
+            continue
+        if isinstance(module, nn.Conv2d) and shape[2] * shape[3] > 1:
+            size = shape[2:]
+        if size is not None and shape[2:] == size and module is not model and times[module] == 1:
+            last = module
+    if last is None:
+        raise LayerError(
+            f"this {type(model).__name__} has no convolution that puts out a map (N, C, h, w) of more than one pixel: "
+            "there is nothing to explain with. These methods need a convolutional network."
+        )
+    return last
+
+
+def _runs(model: nn.Module, images: Tensor) -> list[tuple[nn.Module, tuple[int, ...]]]:
+    """Run the model; return (module, output shape) in the order in which the modules finish."""
+    found: list[tuple[nn.Module, tuple[int, ...]]] = []
+
+    def note(module: nn.Module, inputs: tuple, output: object) -> None:
+        found.append((module, tuple(output.shape) if isinstance(output, Tensor) else ()))
+
+    with torch.no_grad(), hooked(model.modules(), note):
+        model(images.clone())
+    return found
+
+
+def candidates(model: nn.Module, most: int = 6) -> str:
+    """Return a sentence that names layers of the model that can be explained with."""
+    names = [name for name, part in model.named_modules() if isinstance(part, nn.Conv2d)]
+    own = getattr(model, "target_layer", None)
+    named = [name for name, part in model.named_modules() if part is own and own is not None]
+    listed = named + [name for name in reversed(names) if name not in named][: most - len(named)]
+    if not listed:
+        return "It has no convolution, so no layer can serve."
+    return f"Layers that can serve (the last maps first): {', '.join(map(repr, listed))}."
+
+
 def check_logits(logits: object, n_images: int) -> Tensor:
     """Return the logits if they are a tensor (N, n_classes), else raise an error that says what to do."""
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != n_images or logits.shape[1] == 0:
@@ -175,12 +253,7 @@ def _class_number(model: nn.Module, name: object) -> int:
                 "number, or put the network into a `Classifier` with its list of classes."
             )
         return model.class_index(name)
-    try:
-        if isinstance(name, bool | np.bool_):
-            raise TypeError
-        return operator.index(name)  # unlike int(), it does not cut 3.7 down to 3
-    except TypeError:
-        raise TypeError(f"a class is a number or a name, got {name!r} ({type(name).__name__}).") from None
+    return as_whole(name, f"a class is a number or a name, got {name!r} ({type(name).__name__}).")
 
 
 def class_names(model: nn.Module, classes: Tensor) -> list[list[str]] | None:

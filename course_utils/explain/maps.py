@@ -12,20 +12,106 @@ Grad-CAM is relu(L^c); its counterfactual, which negates the gradients first, is
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from .explanation import Explanation
-from .hooks import ForwardHook, LayerError, evaluation_mode, graph_from
-from .inputs import Classes, check_logits, class_matrix, class_names, prepare, run
-from .layers import candidates, find_layer, hooked
+from .hooks import ForwardHook, LayerError, evaluation_mode, graph_from, hooked
+from .inputs import (
+    Classes,
+    Layer,
+    candidates,
+    check_logits,
+    class_matrix,
+    class_names,
+    find_layer,
+    prepare,
+    run,
+)
 
-__all__ = ["Explanation", "LayerError", "cam", "explain", "grad_cam", "grad_cam_pp"]
+__all__ = ["Explanation", "cam", "enlarged", "explain", "grad_cam", "grad_cam_pp", "heatmaps"]
 
 # Gradients of several classes are held at once; this bounds their memory to about 256 MB.
 MAX_GRADIENT_VALUES = 2**26
+
+
+@dataclass(frozen=True, repr=False)
+class Explanation:
+    """Signed maps for N images and K classes or scores each, with what they were made of.
+
+    Attributes:
+        maps: (N, K, h, w), the raw weighted sums L^c, before any ReLU.
+        scores: (N, K), the numbers that were explained, y^c.
+        classes: (N, K), the class numbers; 0..K-1 where the scores are no classes.
+        weights: (N, K, C), the alpha_k^c.
+        activations: (N, C, h, w), the A^k.
+        image_size: (H, W) of the images, or None where no images were handed over.
+        names: class names, N lists of K, or None where the model has none.
+    """
+
+    maps: Tensor
+    scores: Tensor
+    classes: Tensor
+    weights: Tensor
+    activations: Tensor
+    image_size: tuple[int, int] | None = None
+    names: list[list[str]] | None = None
+
+    @property
+    def positive(self) -> Tensor:
+        """relu(L^c): what speaks for the class. For :func:`grad_cam` this is the Grad-CAM map."""
+        return self.maps.relu()
+
+    @property
+    def negative(self) -> Tensor:
+        """relu(-L^c): what speaks against it, the counterfactual; the same backward pass gives it."""
+        return (-self.maps).relu()
+
+    @property
+    def empty(self) -> Tensor:
+        """(N, K) bool: no pixel speaks for the class, so that its heat-map is zero everywhere."""
+        return (self.maps <= 0).flatten(2).all(2)
+
+    def heatmaps(self, size: int | tuple[int, int] | None = None) -> Tensor:
+        """Return the maps' :func:`heatmaps` (N, K, H, W) in [0, 1]; an empty map stays zero, see :attr:`empty`.
+
+        Args:
+            size: side or (H, W); by default that of the images.
+        """
+        size = self.image_size if size is None else size
+        if size is None:
+            raise ValueError("the size of the images is not known here: call heatmaps(size) with (H, W).")
+        return heatmaps(self.maps, size)
+
+    def __repr__(self) -> str:
+        n, k, h, w = self.maps.shape
+        empty = int(self.empty.sum())
+        return f"Explanation({n} image(s), {k} score(s) each, maps of {h} x {w}, {empty} empty)"
+
+
+def enlarged(maps: Tensor, size: int | tuple[int, int]) -> Tensor:
+    """Enlarge maps (h, w), (N, h, w) or (N, K, h, w) to ``size``, a side or (H, W), bilinearly and with their signs.
+
+    Corners are not aligned (``align_corners=False``): each cell keeps its share of the image.
+    """
+    planes = maps if maps.ndim == 4 else maps.reshape(-1, 1, *maps.shape[-2:])
+    large = F.interpolate(planes, size, mode="bilinear", align_corners=False)
+    return large.reshape(*maps.shape[:-2], *large.shape[-2:])
+
+
+def heatmaps(maps: Tensor, size: int | tuple[int, int]) -> Tensor:
+    """Return heat-maps in [0, 1]: relu, bilinear enlargement to ``size``, division by each map's own maximum.
+
+    Maps and size as for :func:`enlarged`. A map in which nothing is positive stays zero everywhere.
+    """
+    height, width = (size, size) if hasattr(size, "__index__") else size
+    if height < 1 or width < 1:
+        raise ValueError(f"a heat-map needs a size of at least 1 pixel, got {height} x {width}.")
+    large = enlarged(maps.relu(), (height, width))
+    largest = large.amax((-2, -1), keepdim=True)
+    return large / torch.where(largest > 0, largest, 1)
 
 
 Weighting = Callable[[Tensor, Tensor], Tensor]
@@ -67,8 +153,7 @@ def explain(layer: nn.Module, scores: Callable[[], Tensor]) -> Explanation:
         An :class:`Explanation` with maps (N, K, h, w); nothing is left changed.
 
     Raises:
-        LayerError: the layer was not reached, was reached twice, puts out no map, or the scores do not
-            depend on it.
+        LayerError: the layer was not reached, was reached twice, puts out no map, or the scores do not depend on it.
     """
     if not isinstance(layer, nn.Module):
         raise TypeError(
@@ -154,9 +239,7 @@ def _check_explainable(layer: nn.Module, activations: Tensor | None, values: obj
         )
 
 
-def grad_cam(
-    model: nn.Module, images: Tensor, classes: Classes = None, layer: nn.Module | str | None = None
-) -> Explanation:
+def grad_cam(model: nn.Module, images: Tensor, classes: Classes = None, layer: Layer = None) -> Explanation:
     """Grad-CAM (arXiv 1610.02391) for K classes of each image, from one forward pass.
 
         alpha_k^c = (1/Z) sum_ij dy^c / dA^k_ij,    L^c = sum_k alpha_k^c A^k
@@ -186,7 +269,7 @@ def grad_cam(
 
 
 def grad_cam_pp(
-    model: nn.Module, images: Tensor, classes: Classes = None, layer: nn.Module | str | None = None
+    model: nn.Module, images: Tensor, classes: Classes = None, layer: Layer = None
 ) -> Explanation:
     """Grad-CAM++ (arXiv 1710.11063) in closed form; arguments and result as for :func:`grad_cam`.
 
@@ -199,7 +282,7 @@ def grad_cam_pp(
 
 
 def _grad_cam(
-    model: nn.Module, images: Tensor, classes: Classes, layer: nn.Module | str | None, weighting: Weighting
+    model: nn.Module, images: Tensor, classes: Classes, layer: Layer, weighting: Weighting
 ) -> Explanation:
     model, images = prepare(model, images)
     chosen: list[Tensor] = []

@@ -18,7 +18,16 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from course_utils.arguments import whole_number
-from course_utils.pictures import Photo, composites, list_photos, list_textures, load_photo
+from course_utils.pictures import (
+    Composite,
+    Photo,
+    composites,
+    list_photos,
+    list_textures,
+    load_photo,
+    pixels,
+    texture_part,
+)
 
 __all__ = ["CORRUPTIONS", "FAMILIES", "GROUNDS", "PARTS", "Case", "composite_cases", "corrupt", "photo_cases"]
 
@@ -140,7 +149,7 @@ def _composite(draw: np.random.Generator, family: str, instead: str) -> Case:
     return _case(name, family, top.image, subject, other, {"object": grounds["whole"], **twins})
 
 
-def _pasted(name: str, ground: Image.Image, seed: int, scale: tuple[float, float]):
+def _pasted(name: str, ground: Image.Image, seed: int, scale: tuple[float, float]) -> Composite:
     """A composite of one object: the same seed and scale put it in the same pixels of any ground."""
     return composites(1, seed, SIZE, names=[name], background=ground, scale=scale)[0]
 
@@ -153,19 +162,12 @@ def _grounds(
         ground, mask = _square(second).image, _square(second).mask
         alone = Image.composite(ground, plain, Image.fromarray(mask.astype(np.uint8) * 255))
         return {"whole": ground, "other object": _flattened(ground, mask), "context": alone}, mask
-    ground = _texture_part(texture, draw)
+    ground = texture_part(pixels(texture), SIZE, draw)
     nothing = np.zeros((SIZE, SIZE), dtype=bool)
     if family != FAMILIES[2]:
         return {"whole": ground, "other object": ground, "context": plain}, nothing
     below, alone = (_pasted(second, image, seed, (0.4, 0.8)) for image in (ground, plain))
     return {"whole": below.image, "other object": ground, "context": alone.image}, below.objects[0].mask
-
-
-def _texture_part(name: str, draw: np.random.Generator) -> Image.Image:
-    image = load_photo(name).image.convert("RGB")
-    side = int(draw.integers(min(image.size) // 2, min(image.size) + 1))
-    x, y = (int(draw.integers(length - side + 1)) for length in image.size)
-    return image.crop((x, y, x + side, y + side)).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
 
 
 # --- corrupted photographs

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_utils.explain import batched_logits, grad_cam
+from course_utils.explain import batched_logits, enlarged, grad_cam
 from course_utils.networks import Classifier
 
 from .cases import PARTS, Case
@@ -119,7 +119,7 @@ def contrast(heat: Tensor, mask: Tensor) -> float | None:
 def contrasts(raw: Tensor, case: Case) -> dict[str, float]:
     """Return the contrast of each part of a picture under a raw map (h, w); parts without one are left out."""
     size = case.masks["object"].shape
-    heat = F.interpolate(raw.relu()[None, None], size, mode="bilinear", align_corners=False)[0, 0]
+    heat = enlarged(raw.relu(), size)
     found = {part: contrast(heat, torch.from_numpy(mask.copy())) for part, mask in case.masks.items()}
     return {part: value for part, value in found.items() if value is not None}
 

@@ -3,7 +3,15 @@
 from .captions import KINDS, caption, read_caption
 from .drawings import draw_answers, word_maps
 from .nets import Answerer, Captioner, caption_scores
-from .questions import ANSWERS, QUESTION_TYPES, QUESTIONS, all_questions, paired_questions, understand
+from .questions import (
+    ANSWERS,
+    QUESTION_TYPES,
+    QUESTIONS,
+    Question,
+    all_questions,
+    paired_questions,
+    understand,
+)
 from .trained import (
     ask_all,
     questions_about,
@@ -20,6 +28,7 @@ __all__ = [
     "QUESTION_TYPES",
     "Answerer",
     "Captioner",
+    "Question",
     "all_questions",
     "ask_all",
     "caption",

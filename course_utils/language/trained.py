@@ -7,8 +7,8 @@ the paper.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +20,10 @@ from course_utils.arguments import whole_number
 from course_utils.networks import (
     WEIGHTS,
     descend,
-    load_into,
     load_or_train,
     one_cycle,
-    one_thread,
-    save_weights,
     scene_classifier,
+    train_and_store,
 )
 from course_utils.pictures import Scenes
 
@@ -59,7 +57,7 @@ def unseen_described(n: int = 300, start: int = 0) -> Scenes:
 
 
 def questions_about(shown: Scenes, each: int, seed: int = 0) -> list[list[Question]]:
-    """Return ``each`` questions about every scene, drawn from a seed, see ``scene_questions.sample_questions``."""
+    """Return ``each`` questions about every scene, drawn from a seed, see ``questions.sample_questions``."""
     draw = np.random.default_rng(whole_number(seed, "seed", 0))
     return [sample_questions(things, each, draw) for things in shown.objects]
 
@@ -75,7 +73,7 @@ def ask_all(net: Answerer, images: Tensor, asked: Sequence[Sequence[Question]]) 
 
 
 def scene_answerer(run: int = 0, retrain: bool = False, progress: bool = True) -> Answerer:
-    """Return a small network that answers questions about drawn scenes (``scene_language.described_scenes``).
+    """Return a small network that answers questions about drawn scenes (``captions.described_scenes``).
 
     It was trained with questions and answers alone: no box and no mask.
 
@@ -191,17 +189,17 @@ LANGUAGE_NETS: dict[str, Callable[..., nn.Module]] = {
 
 
 def train_language(folder: Path, progress: bool = True) -> Iterator[str]:
-    """Train both networks ``RUNS`` times on one thread, write them into ``folder``, and yield a line about each."""
-    for name, make in LANGUAGE_NETS.items():
-        for run in range(RUNS):
-            start = time.perf_counter()
-            with one_thread():
-                net = make(run, retrain=True, progress=progress)
-            seconds = time.perf_counter() - start
-            path = folder / f"13_{name}_{run}.pt"
-            save_weights(net, path)
-            load_into(net, path)  # rounded to float16, as everyone else gets it
-            yield f"{path.name}: {seconds:.0f} s, {_score(net)} on 300 unseen scenes"
+    """Train both networks ``RUNS`` times, write them into ``folder``, and yield a line about each."""
+    trainings = (
+        (f"13_{name}_{run}.pt", partial(make, run, True, progress), _describe)
+        for name, make in LANGUAGE_NETS.items()
+        for run in range(RUNS)
+    )
+    yield from train_and_store(folder, trainings)
+
+
+def _describe(net: nn.Module, seconds: float) -> str:
+    return f"{seconds:.0f} s, {_score(net)} on 300 unseen scenes"
 
 
 def _score(net: nn.Module) -> str:

@@ -4,8 +4,8 @@
 :func:`course_utils.localization.evaluation.evaluate`.
 """
 
-from .checks import as_share
 from .measures import (
+    as_share,
     box_from_heatmap,
     classification_error,
     energy_inside,

@@ -4,19 +4,18 @@
 topic's room; how networks are trained, stored and loaded again, is here.
 """
 
-from .classifier import Classifier, imagenet_classes, list_classifiers, load_classifier
-from .small import SMALL_NETS, small_net
-from .trained import (
+from .classifier import Classifier, imagenet_classes, list_classifiers, load_classifier, with_head
+from .small import (
     RUNS,
+    SMALL_NETS,
     TRAINING_SEED,
-    WEIGHTS,
-    one_thread,
     scene_classifier,
+    small_net,
     train_classifiers,
     unseen_scenes,
 )
-from .training import descend, evaluate, fit, load_or_train, one_cycle, standardize
-from .weights import load_into, load_weights, save_weights
+from .training import descend, evaluate, fit, load_or_train, one_cycle, standardize, train_and_store
+from .weights import WEIGHTS, load_into, load_weights, save_weights
 
 __all__ = [
     "RUNS",
@@ -34,11 +33,12 @@ __all__ = [
     "load_or_train",
     "load_weights",
     "one_cycle",
-    "one_thread",
     "save_weights",
     "scene_classifier",
     "small_net",
     "standardize",
+    "train_and_store",
     "train_classifiers",
     "unseen_scenes",
+    "with_head",
 ]

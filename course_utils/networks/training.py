@@ -1,9 +1,11 @@
-"""One short training loop, its test, and networks that are loaded where they have been trained before."""
+"""One short training loop, its test, and networks that are stored, and loaded where they have been trained before."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -14,11 +16,20 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from course_utils.arguments import whole_number
-from course_utils.explain import check_images, evaluation_mode
+from course_utils.explain import check_images, evaluation_mode, hooked
 
-from .weights import load_into
+from .weights import load_into, save_weights
 
-__all__ = ["Evaluation", "descend", "evaluate", "fit", "load_or_train", "one_cycle", "standardize"]
+__all__ = [
+    "Evaluation",
+    "descend",
+    "evaluate",
+    "fit",
+    "load_or_train",
+    "one_cycle",
+    "standardize",
+    "train_and_store",
+]
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -189,13 +200,8 @@ def standardize(net: nn.Module, images: Tensor) -> None:
         return (output - mean.view(shape)) / deviation.view(shape)
 
     layers = [part for part in net.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
-    handles = [layer.register_forward_hook(scale) for layer in layers]
-    try:
-        with torch.no_grad(), evaluation_mode(net):
-            net(images)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with torch.no_grad(), evaluation_mode(net), hooked(layers, scale):
+        net(images)
 
 
 def one_cycle(step: int, steps: int) -> float:
@@ -250,6 +256,42 @@ def load_or_train(
     else:
         load_into(net, Path(path))
     return net
+
+
+def train_and_store(
+    folder: Path, trainings: Iterable[tuple[str, Callable[[], nn.Module], Callable[[nn.Module, float], str]]]
+) -> Iterator[str]:
+    """Train networks one after the other, each on one thread, write them into ``folder``, yield a line about each.
+
+    What is described is the network as everyone else gets it: rounded to float16 and loaded again.
+
+    Args:
+        folder: where the files and their ``SHA256SUMS`` go.
+        trainings: for each network the name of its file, a function that returns it trained, and one that takes it
+            and the seconds that its training took, and returns what is said about it.
+
+    Raises:
+        ValueError: a network has diverged, see :func:`course_utils.networks.save_weights`.
+    """
+    for file, train, describe in trainings:
+        start = time.perf_counter()
+        with one_thread():
+            net = train()
+        seconds = time.perf_counter() - start
+        save_weights(net, folder / file)
+        load_into(net, folder / file)
+        yield f"{file}: {describe(net, seconds)}"
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run what is inside with one thread of PyTorch's: how many there are decides about the last digits."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _checked(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

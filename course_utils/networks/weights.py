@@ -10,10 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from course_utils.assets import AssetError, verify
+from course_utils.assets import DATA, AssetError, verify
 
-__all__ = ["load_into", "load_weights", "save_weights"]
+__all__ = ["WEIGHTS", "load_into", "load_weights", "save_weights"]
 
+WEIGHTS = DATA / "weights"
+"""Folder of the networks that the course trained itself."""
 SUMS = "SHA256SUMS"
 """File beside the weights with a line for each, as ``sha256sum`` writes and checks it."""
 

@@ -1,20 +1,30 @@
 """Pictures with known truth, for all notebooks: photographs with boxes and masks, mosaics, composites, drawn scenes.
 
 ``photos`` reads the photographs inside installed packages, ``pasting`` puts objects on grounds, ``drawn_scenes`` draws
-shapes from a seed, ``files`` reads pictures that people bring along. Importing this room loads no PyTorch: the
-command line answers a wrong argument before that.
+``drawn_shapes`` from a seed, ``files`` reads pictures that people bring along. Importing this room loads no PyTorch:
+the command line answers a wrong argument before that.
 """
 
 from .drawn_scenes import SceneObject, Scenes, scenes
 from .drawn_shapes import COLORS, SHAPES
 from .files import Picture, PictureError, find_pictures, read_picture
 from .pasting import Composite, PastedObject, composites
-from .photo_files import pixels
-from .photos import Photo, list_photos, list_textures, load_photo, mosaic
+from .photos import (
+    Box,
+    Photo,
+    box_around,
+    list_photos,
+    list_textures,
+    load_photo,
+    mosaic,
+    pixels,
+    texture_part,
+)
 
 __all__ = [
     "COLORS",
     "SHAPES",
+    "Box",
     "Composite",
     "PastedObject",
     "Photo",
@@ -22,6 +32,7 @@ __all__ = [
     "PictureError",
     "SceneObject",
     "Scenes",
+    "box_around",
     "composites",
     "find_pictures",
     "list_photos",
@@ -31,4 +42,5 @@ __all__ = [
     "pixels",
     "read_picture",
     "scenes",
+    "texture_part",
 ]

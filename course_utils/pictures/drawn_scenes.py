@@ -7,7 +7,7 @@ are drawn independently of each other: a network that is right about the kind ha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,13 +15,13 @@ import numpy as np
 from course_utils.arguments import number_range, whole_number
 
 from .drawn_shapes import BACKGROUNDS, COLORS, SHAPES, Pose, draw_background, draw_shape
+from .pasting import Layer, seen
+from .photos import Box, box_around
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["BACKGROUNDS", "COLORS", "SHAPES", "SceneObject", "Scenes", "scenes"]
-
-Box = tuple[int, int, int, int]
+__all__ = ["SceneObject", "Scenes", "scenes"]
 
 LEAST_VISIBLE = 0.7
 """Share of its own pixels that each object shows, at least, when others lie over it."""
@@ -151,11 +151,12 @@ def scenes(
         canvas = draw_background(names[-1], size, int(draw.integers(few, many + 1)), draw)
         grain = draw.standard_normal(canvas.shape, dtype=np.float32) * np.float32(4)
         count = int(draw.integers(fewest, most + 1))
-        layers = [_layer(draw, kinds, tints, (low, high), size) for _ in range(count)]
-        shown = _arrange(layers, size, draw)
-        if not empty:
-            for layer in layers:
-                layer.paste(canvas)
+        drawn = [_layer(draw, kinds, tints, (low, high), size) for _ in range(count)]
+        layers, shown = _arrange(drawn, size, draw)
+        for layer in [] if empty else layers:
+            window, _ = layer.window(size)
+            # As in composites, but summed in another order: the trained networks hang on the last digits.
+            canvas[window] += layer.alpha[..., None] * (layer.ink - canvas[window])
         images[row] = np.clip(canvas + grain, 0, 255) / 255
         for place, (mask, _) in enumerate(shown):
             masks[row, place] = mask
@@ -165,71 +166,50 @@ def scenes(
     return Scenes(pictures, labels, torch.from_numpy(masks), records, names)
 
 
-class _Layer:
-    """An object as drawn, and the place that it gets."""
-
-    def __init__(self, name: str, color: str, ink: np.ndarray, alpha: np.ndarray) -> None:
-        self.name, self.color, self.ink, self.alpha = name, color, ink, alpha
-        self.corner = (0, 0)
-
-    @property
-    def window(self) -> tuple[slice, slice]:
-        """The rows and columns that it takes up in the scene."""
-        (x, y), (height, width) = self.corner, self.alpha.shape
-        return slice(y, y + height), slice(x, x + width)
-
-    def paste(self, canvas: np.ndarray) -> None:
-        alpha = self.alpha[..., None]
-        canvas[self.window] += alpha * (self.ink - canvas[self.window])
+@dataclass(frozen=True, eq=False)
+class _Drawn(Layer):
+    name: str
+    color: str
 
 
 def _layer(
     draw: np.random.Generator, kinds: list[str], tints: list[str], scale: tuple[float, float], size: int
-) -> _Layer:
+) -> _Drawn:
     name, color = kinds[draw.integers(len(kinds))], tints[draw.integers(len(tints))]
     side, turn, stretch, bright = draw.uniform(
         (scale[0], -0.35, 0.85, 0.88), (scale[1], 0.35, 1.18, 1.0)
     ).tolist()
     shade = tuple(value * bright for value in COLORS[color])
     pose = Pose(side * size, turn, stretch, bool(draw.integers(2)))
-    return _Layer(name, color, *draw_shape(name, shade, pose))
+    return _Drawn(*draw_shape(name, shade, pose), (0, 0), name, color)
 
 
-def _arrange(layers: list[_Layer], size: int, draw: np.random.Generator) -> list[tuple[np.ndarray, float]]:
-    """Draw places until every object is visible enough; return the visible masks and their shares."""
+def _arrange(
+    layers: list[_Drawn], size: int, draw: np.random.Generator
+) -> tuple[list[_Drawn], list[tuple[np.ndarray, float]]]:
+    """Draw places until every object is visible enough; return the placed layers, and what is seen of them."""
     for _ in range(ATTEMPTS):
-        for layer in layers:
-            height, width = layer.alpha.shape
-            layer.corner = (int(draw.integers(size - width + 1)), int(draw.integers(size - height + 1)))
-        shown, covered = [], np.zeros((size, size), dtype=bool)
-        for layer in reversed(layers):
-            own = np.zeros((size, size), dtype=bool)
-            own[layer.window] = layer.alpha >= 0.5
-            mask = own & ~covered if covered.any() else own
-            covered = covered | own
-            shown.append((mask, float(mask.sum() / own.sum())))
+        # x, then y: the room that an object's width leaves it, and its height
+        corners = [
+            tuple(int(draw.integers(size - side + 1)) for side in layer.alpha.shape[::-1]) for layer in layers
+        ]
+        placed = [replace(layer, corner=corner) for layer, corner in zip(layers, corners, strict=True)]
+        shown = seen(placed, size)
         if all(share >= LEAST_VISIBLE for _, share in shown):
-            return shown[::-1]
+            return placed, shown
     raise ValueError(
         f"in {ATTEMPTS} attempts to place {len(layers)} objects, more than {1 - LEAST_VISIBLE:.0%} of one was always "
         "hidden: ask for fewer objects, or for a smaller scale."
     )
 
 
-def _record(layer: _Layer, seen: tuple[np.ndarray, float], size: int) -> SceneObject:
-    mask, visible = seen
-    mask.flags.writeable = False
-    own = layer.alpha >= 0.5
-    x0, y0, x1, y1 = _box(own)
+def _record(layer: _Drawn, found: tuple[np.ndarray, float], size: int) -> SceneObject:
+    mask, visible = found
+    x0, y0, x1, y1 = box_around(layer.solid)
     center = ((layer.corner[0] + (x0 + x1) / 2) / size, (layer.corner[1] + (y0 + y1) / 2) / size)
     extent = max(x1 - x0, y1 - y0) / size
     label = SHAPES.index(layer.name)
-    return SceneObject(layer.name, label, layer.color, mask, _box(mask), center, extent, visible)
-
-
-def _box(mask: np.ndarray) -> Box:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+    return SceneObject(layer.name, label, layer.color, mask, box_around(mask), center, extent, visible)
 
 
 def _known(names: Sequence[str] | None, all_names: Sequence[str], what: str) -> list[str]:

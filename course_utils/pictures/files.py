@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 __all__ = ["MOST_BYTES", "Picture", "PictureError", "find_pictures", "read_picture"]
 
@@ -136,7 +136,7 @@ def _decoded(file: Image.Image, name: str) -> Picture:
 
 def _upright(file: Image.Image, notes: list[str]) -> Image.Image:
     try:
-        way = file.getexif().get(0x0112, 1)
+        way = file.getexif().get(ExifTags.Base.Orientation, 1)
         turned = ImageOps.exif_transpose(file)
     except Exception:  # broken metadata beside a whole picture
         notes.append("Its EXIF data cannot be read; if the picture lies on its side, turn it.")

@@ -1,4 +1,4 @@
-"""Composites of photographs: objects cut out by their masks and pasted on textures and on each other.
+"""Pasting: layers over each other, and what is seen of each; composites of objects cut out of photographs.
 
 What is on a composite is known to the pixel, and there are as many as one asks for. They are no photographs,
 though: the light does not fit, nothing casts a shadow, and there are only eight objects to cut out. Figures
@@ -20,13 +20,63 @@ from PIL import Image, ImageFilter, ImageOps
 
 from course_utils.arguments import number_range, positive_int, whole_number
 
-from .photo_files import Box, box_around, object_mask, pixels, read_only, record, records, to_tensor
+from .photos import Box, box_around, object_mask, pixels, read_only, record, records, texture_part, to_tensor
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Composite", "PastedObject", "composites"]
+__all__ = ["Composite", "Layer", "PastedObject", "composites", "seen"]
 
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """An object as drawn or cut out, and where it lies in a picture, of which it may reach beyond the edges."""
+
+    ink: np.ndarray
+    """(h, w, 3), its colors, 0..255."""
+    alpha: np.ndarray
+    """(h, w), its opacity, 0..1."""
+    corner: tuple[int, int]
+    """x, y of its upper left pixel in the picture; negative if it is cut off there."""
+
+    @property
+    def solid(self) -> np.ndarray:
+        """(h, w) bool, True where it makes up at least half of the pixel."""
+        return self.alpha >= 0.5
+
+    def window(self, size: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+        """Where it lies: (rows, columns) of a square picture, and the (rows, columns) of the layer shown there."""
+        picture, inside = [], []
+        for corner, side in zip(self.corner[::-1], self.alpha.shape, strict=True):
+            first, last = max(0, corner), min(size, corner + side)
+            picture.append(slice(first, last))
+            inside.append(slice(first - corner, last - corner))
+        return tuple(picture), tuple(inside)
+
+
+def seen(layers: Sequence[Layer], size: int) -> list[tuple[np.ndarray, float]]:
+    """Return what is seen of each layer if the later ones cover the earlier ones.
+
+    Args:
+        layers: from the lowest to the topmost.
+        size: width and height of the picture.
+
+    Returns:
+        For each layer a mask (size, size) of bool, read-only, and the share of the layer's own pixels in it, 0 to 1.
+    """
+    covered = np.zeros((size, size), dtype=bool)
+    found = []
+    for layer in reversed(layers):
+        (picture, inside), solid = layer.window(size), layer.solid
+        own = np.zeros((size, size), dtype=bool)
+        own[picture] = solid[inside]
+        mask = own & ~covered
+        covered |= own
+        found.append((read_only(mask), float(mask.sum() / max(1, solid.sum()))))
+    return found[::-1]
+
+
+# ---------------------------------------------------------------- composites of photographs
 EDGE = 0.7
 """Standard deviation, in pixels of the composite, of the blur that softens an object's edge."""
 LEAST_VISIBLE = 0.4
@@ -68,14 +118,9 @@ class Composite:
         return to_tensor(self.image)
 
 
-@dataclass(frozen=True)
-class _Layer:
-    """An object before it is pasted: colors, opacity and how it lies in the picture."""
-
-    name: str
-    color: np.ndarray  # (h, w, 3), 0..255
-    alpha: np.ndarray  # (h, w), 0..1
-    corner: tuple[int, int]  # x, y of the upper left pixel; negative if it is cut off
+@dataclass(frozen=True, eq=False)
+class _CutOut(Layer):
+    name: str  # of the photograph
     flipped: bool
 
 
@@ -151,14 +196,14 @@ def composites(
         chosen = str(draw.choice(list(records()["textures"]))) if background is None else background
         ground = _ground(chosen, size, draw)
         layers, shown = _layers(draw, known, (fewest, most), (low, high), overhang, size)
-        pasted = tuple(_record(layer, *seen) for layer, seen in zip(layers, shown, strict=True))
+        pasted = tuple(_record(layer, *found) for layer, found in zip(layers, shown, strict=True))
         made.append(Composite(_paste(ground, layers), pasted, chosen if isinstance(chosen, str) else "own"))
     return made
 
 
-def _record(layer: _Layer, mask: np.ndarray, visible: float) -> PastedObject:
+def _record(layer: _CutOut, mask: np.ndarray, visible: float) -> PastedObject:
     labels = list(record(layer.name)["labels"])
-    return PastedObject(layer.name, labels, read_only(mask), box_around(mask), visible, layer.flipped)
+    return PastedObject(layer.name, labels, mask, box_around(mask), visible, layer.flipped)
 
 
 def _layers(
@@ -168,14 +213,14 @@ def _layers(
     scale: tuple[float, float],
     overhang: float,
     size: int,
-) -> tuple[list[_Layer], list[tuple[np.ndarray, float]]]:
+) -> tuple[list[_CutOut], list[tuple[np.ndarray, float]]]:
     """Draw objects until each of them is visible enough; return them with their visible masks and shares."""
     # What is shown is drawn once, and only places and sizes again: else crowded composites would be rarer.
     count = int(draw.integers(counts[0], counts[1] + 1))
     chosen = draw.choice(names, size=count, replace=count > len(names))
     for _ in range(ATTEMPTS):
         layers = [_layer(draw, str(name), draw.uniform(*scale), overhang, size) for name in chosen]
-        shown = _visible(layers, size)
+        shown = seen(layers, size)
         if all(share >= LEAST_VISIBLE for _, share in shown):
             return layers, shown
     raise ValueError(
@@ -184,19 +229,19 @@ def _layers(
     )
 
 
-def _layer(draw: np.random.Generator, name: str, scale: float, overhang: float, size: int) -> _Layer:
+def _layer(draw: np.random.Generator, name: str, scale: float, overhang: float, size: int) -> _CutOut:
     cut = _cut_out(name)
     shrink = scale * size / max(cut.size)
     width, height = (max(1, round(side * shrink)) for side in cut.size)
     flipped = bool(draw.integers(2))
-    color, alpha = _softened(cut, width, height, flipped)
+    ink, alpha = _softened(cut, width, height, flipped)
     place = []
     for side in (width, height):
         # At least from edge to edge; an object larger than the picture covers it along this side.
         beyond = math.floor(overhang * side)
         first, last = sorted((-beyond, size - side + beyond))
         place.append(int(draw.integers(first, last + 1)) - _MARGIN)
-    return _Layer(name, color, alpha, (place[0], place[1]), flipped)
+    return _CutOut(ink, alpha, (place[0], place[1]), name, flipped)
 
 
 _MARGIN = 2  # pixels around an object into which its softened edge reaches
@@ -230,47 +275,20 @@ def _softened(cut: Image.Image, width: int, height: int, flipped: bool) -> tuple
     return np.clip(color, 0, 255), blurred[..., 3] / 255
 
 
-def _window(layer: _Layer, size: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Where a layer lies: (rows, columns) of the picture, and the (rows, columns) of the layer shown there."""
-    picture, inside = [], []
-    for corner, side in zip(layer.corner[::-1], layer.alpha.shape, strict=True):
-        first, last = max(0, corner), min(size, corner + side)
-        picture.append(slice(first, last))
-        inside.append(slice(first - corner, last - corner))
-    return tuple(picture), tuple(inside)
-
-
-def _visible(layers: list[_Layer], size: int) -> list[tuple[np.ndarray, float]]:
-    """Return each object's visible mask, (size, size), and the share of its pixels that it holds."""
-    covered = np.zeros((size, size), dtype=bool)
-    found = []
-    for layer in reversed(layers):
-        picture, inside = _window(layer, size)
-        own = np.zeros((size, size), dtype=bool)
-        own[picture] = layer.alpha[inside] >= 0.5
-        mask = own & ~covered
-        covered |= own
-        found.append((mask, float(mask.sum() / max(1, (layer.alpha >= 0.5).sum()))))
-    return found[::-1]
-
-
-def _paste(ground: Image.Image, layers: Sequence[_Layer]) -> Image.Image:
+def _paste(ground: Image.Image, layers: Sequence[Layer]) -> Image.Image:
     """Lay the objects over the background, one after the other: alpha * color + (1 - alpha) * what is below."""
     canvas = np.asarray(ground, dtype=float).copy()
     for layer in layers:
-        picture, inside = _window(layer, ground.width)
+        picture, inside = layer.window(ground.width)
         alpha = layer.alpha[inside][..., None]
-        canvas[picture] = alpha * layer.color[inside] + (1 - alpha) * canvas[picture]
+        canvas[picture] = alpha * layer.ink[inside] + (1 - alpha) * canvas[picture]
     return Image.fromarray(np.rint(canvas).astype(np.uint8))
 
 
 def _ground(background: str | Image.Image, size: int, draw: np.random.Generator) -> Image.Image:
     if isinstance(background, Image.Image):
         return ImageOps.fit(background.convert("RGB"), (size, size), Image.Resampling.BICUBIC)
-    texture = pixels(background)
-    side = int(draw.integers(min(texture.size) // 2, min(texture.size) + 1))
-    x, y = (int(draw.integers(0, length - side + 1)) for length in texture.size)
-    part = texture.crop((x, y, x + side, y + side)).resize((size, size), Image.Resampling.BICUBIC)
+    part = texture_part(pixels(background), size, draw)
     return ImageOps.mirror(part) if draw.integers(2) else part
 
 

@@ -1,4 +1,4 @@
-"""Real photographs with class names, exact object masks and boxes, 2x2 mosaics, composites.
+"""Real photographs with class names, exact object masks and boxes, and 2x2 mosaics of them.
 
 The pixels come from the installed packages scikit-image and scikit-learn, so nothing is downloaded.
 What the course adds (class names, outlines drawn by hand, square crops) lies in ``data/photos.json``.
@@ -6,34 +6,43 @@ What the course adds (class names, outlines drawn by hand, square crops) lies in
 
 from __future__ import annotations
 
-import operator
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from course_utils.arguments import positive_int
-
-from .pasting import Composite, PastedObject, composites
-from .photo_files import Box, box_around, object_mask, pixels, read_only, record, records, to_tensor
+from course_utils.arguments import as_whole, positive_int
+from course_utils.assets import AssetError, data_file, package_file
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = [
     "Box",
-    "Composite",
     "Mosaic",
-    "PastedObject",
     "Photo",
-    "composites",
+    "box_around",
+    "fill_polygon",
     "list_photos",
     "list_textures",
     "load_photo",
     "mosaic",
+    "object_mask",
+    "pixels",
+    "read_only",
+    "record",
+    "records",
+    "texture_part",
+    "to_tensor",
 ]
+
+Box = tuple[int, int, int, int]
+"""``(x0, y0, x1, y1)`` in pixels, half-open: x0 and y0 lie inside, x1 and y1 are the first outside."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,10 +150,7 @@ class Mosaic:
                     "give one of these numbers instead of the name."
                 )
             return places[0]
-        try:
-            place = operator.index(name)
-        except TypeError:
-            raise TypeError(f"give a photograph's name or its place 0 to 3, not {name!r}.") from None
+        place = as_whole(name, f"give a photograph's name or its place 0 to 3, not {name!r}.")
         if not 0 <= place < len(self.photos):
             raise ValueError(f"a mosaic has the places 0 to 3 in reading order, not {place}.")
         return place
@@ -216,3 +222,109 @@ def mosaic(names: Sequence[str | Photo], size: int = 224, seed: int | None = Non
         row, column = divmod(place, 2)
         image.paste(photo.image, (column * half, row * half))
     return Mosaic(image=image, photos=photos)
+
+
+def texture_part(texture: Image.Image, size: int, draw: np.random.Generator) -> Image.Image:
+    """Return a drawn square of a picture, resized to (size, size).
+
+    Its side is between half of the picture's shorter side and all of it; drawn are side, x and y, in this order.
+    """
+    side = int(draw.integers(min(texture.size) // 2, min(texture.size) + 1))
+    x, y = (int(draw.integers(length - side + 1)) for length in texture.size)
+    return texture.crop((x, y, x + side, y + side)).resize((size, size), Image.Resampling.BICUBIC)
+
+
+# ---------------------------------------------------------------- records, pixels, outlines
+@cache
+def records() -> dict[str, dict[str, dict]]:
+    """Return the content of ``data/photos.json``: the records under ``"objects"`` and ``"textures"``."""
+    return json.loads(data_file("photos.json").read_text(encoding="utf-8"))
+
+
+def record(name: str) -> dict:
+    """Return the record of one photograph.
+
+    Raises:
+        TypeError, ValueError: there is no such photograph; the message names close matches.
+    """
+    objects, textures = records()["objects"], records()["textures"]
+    known = {**objects, **textures}
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a photograph is a string such as 'cat', not {type(name).__name__}.")
+    if name not in known:
+        close = get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+        hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+        raise ValueError(
+            f"there is no photograph {name!r}.{hint} Photographs: {', '.join(objects)}. "
+            f"Textures: {', '.join(textures)}."
+        )
+    return known[name]
+
+
+@cache
+def pixels(name: str) -> Image.Image:
+    """Return the decoded photograph, RGB, in its original size. Shared: copy it before handing it out.
+
+    Raises:
+        AssetError: the package that carries it is missing, or carries a picture of another size.
+    """
+    entry = record(name)
+    path = package_file(entry["package"], entry["path"])
+    with Image.open(path) as file:
+        image = file.convert("RGB")
+    # The size, not the file's hash: if a package repacks its pictures, the outlines still fit.
+    if list(image.size) != entry["size"]:
+        raise AssetError(
+            f"{path} has {image.width} x {image.height} pixels, but the outline of {name!r} was drawn for "
+            f"{entry['size'][0]} x {entry['size'][1]}. Install the versions that requirements.txt asks for."
+        )
+    return image
+
+
+@cache
+def object_mask(name: str) -> np.ndarray:
+    """Return the (H, W) bool mask of the photograph's object, read-only: in a polygon and in no hole."""
+    entry = record(name)
+    width, height = entry["size"]
+    mask = np.zeros((height, width), dtype=bool)
+    for points in entry["polygons"]:
+        mask |= fill_polygon(points, height, width)
+    for points in entry["holes"]:
+        mask &= ~fill_polygon(points, height, width)
+    return read_only(mask)
+
+
+def fill_polygon(points: list[list[float]], height: int, width: int) -> np.ndarray:
+    """Return an (H, W) bool mask of the pixels whose center lies inside a polygon (even-odd rule).
+
+    Coordinates count pixels from the image's upper left corner, so pixel (column i, row j) has its
+    center at (i + 1/2, j + 1/2). A center is inside if the outline is crossed an odd number of times on
+    the way to it from the left edge.
+    """
+    crossings = np.zeros((height, width + 1), dtype=int)
+    for (xa, ya), (xb, yb) in zip(points, [*points[1:], points[0]], strict=True):
+        first, last = (int(np.clip(np.ceil(y - 0.5), 0, height)) for y in sorted((ya, yb)))
+        rows = np.arange(first, last)  # their centers lie between the two ends; none if the side is level
+        x = xa + (rows + 0.5 - ya) * (xb - xa) / (yb - ya) if rows.size else rows
+        crossings[rows, np.clip(np.ceil(x - 0.5), 0, width).astype(int)] += 1
+    return crossings.cumsum(axis=1)[:, :width] % 2 == 1
+
+
+def box_around(mask: np.ndarray) -> Box | None:
+    """Return the smallest half-open box around the True pixels of an (H, W) mask of bool, None if there are none."""
+    return Image.fromarray(mask).getbbox()
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """Return the array itself, from now on protected against writing."""
+    array.flags.writeable = False
+    return array
+
+
+def to_tensor(image: Image.Image) -> torch.Tensor:
+    """Return an RGB image as a (1, 3, H, W) float32 tensor in [0, 1]."""
+    # Imported here: listing and looking at photographs needs no torch.
+    import torch
+
+    values = torch.from_numpy(np.array(image, dtype=np.float32) / 255)
+    return values.permute(2, 0, 1)[None].contiguous()

@@ -1,17 +1,15 @@
 """Explain pictures of one's own: the engine behind the explorer of notebook 14 and ``python -m course_utils explain``.
 
-:class:`Explainer` reads off one network; :mod:`course_utils.pictures` reads the files.
+:class:`Explainer` reads off one network, by the methods of :mod:`course_utils.methods`;
+:mod:`course_utils.pictures` reads the files.
 """
 
 from .auditing import Audit, audit
 from .engine import Explainer, typed_class
-from .export import as_document, to_csv, to_npz, to_png
-from .figure import result_figure, result_words
-from .methods import METHODS
+from .output import as_document, result_figure, result_words, to_csv, to_npz, to_png
 from .results import Caution, Check, ClassResult, Result
 
 __all__ = [
-    "METHODS",
     "Audit",
     "Caution",
     "Check",

@@ -11,11 +11,12 @@ import torch
 from PIL import Image, ImageOps
 from torch import nn
 
+from course_utils.methods import METHODS
 from course_utils.networks import Classifier
 from course_utils.pictures import Picture
 
 from .engine import Explainer
-from .methods import METHODS
+from .marks import signed_maps
 from .results import Result
 
 __all__ = ["Audit", "audit", "with_shuffled_head"]
@@ -125,7 +126,7 @@ def _of(count: int, n: int) -> str:
 def _map(classifier: Classifier, image: Image.Image, result: Result) -> np.ndarray:
     """The map of a result's class and method, of another network or another picture."""
     square, index = classifier.preprocess(image), result.classes[0].index
-    return METHODS[result.method].maps(classifier, square, [index], None)[0].cpu().numpy()
+    return signed_maps(METHODS[result.method], classifier, square, [index])[0].cpu().numpy()
 
 
 def _alike(result: Result, other: np.ndarray) -> float:

@@ -10,17 +10,24 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from course_utils.explain import batched_logits, cover, evaluation_mode, find_layer, hooked, top_share_mask
+from course_utils.explain import (
+    batched_logits,
+    cover,
+    evaluation_mode,
+    find_layer,
+    heatmaps,
+    hooked,
+    top_share_mask,
+)
 from course_utils.localization import box_from_heatmap
 from course_utils.localization.evaluation import to_original
+from course_utils.methods import METHODS, Method
 from course_utils.networks import Classifier
 from course_utils.pictures import Picture
 
-from .cautions import class_cautions, picture_cautions
-from .methods import GRID, METHODS, Method
-from .results import Check, ClassResult, Result
+from .marks import GRID, marked_squares, marks, signed_maps
+from .results import Check, ClassResult, Result, class_cautions, picture_cautions
 
 __all__ = ["DRAWS", "SQUARES", "Explainer", "typed_class"]
 
@@ -116,7 +123,7 @@ class Explainer:
         maps = self._maps(picture, method, layer)
         new = [c for c in chosen if c not in maps]
         if new:
-            made = how.maps(self.classifier, image, new, layer).detach().float().cpu()
+            made = signed_maps(how, self.classifier, image, new, layer).detach().float().cpu()
             maps.update(zip(new, made, strict=True))
         covers = self._cover(picture, method, layer, squares, {c: maps[c] for c in chosen})
         found = [
@@ -172,9 +179,9 @@ class Explainer:
     ) -> dict[int, tuple[Tensor, Tensor]]:
         """Cover the most marked squares of each class that has any: (picture (3, S, S), its logits)."""
         how, covers = METHODS[method], self._covers(picture, method, layer, squares)
-        new = [c for c, raw in maps.items() if c not in covers and bool((how.marks(raw[None]) > 0).any())]
+        new = [c for c, raw in maps.items() if c not in covers and bool((marks(how, raw[None]) > 0).any())]
         if new:
-            marked = how.squares(torch.stack([maps[c] for c in new]))
+            marked = marked_squares(how, torch.stack([maps[c] for c in new]))
             pictures = cover(self._seen(picture)[0], top_share_mask(marked, squares / GRID**2))
             logits = batched_logits(self.classifier, pictures).float().cpu()
             covers.update({c: (p.cpu(), y) for c, p, y in zip(new, pictures, logits, strict=True)})
@@ -198,7 +205,7 @@ class Explainer:
         logits: Tensor,
         controls: bool,
     ) -> ClassResult:
-        heat = _heat(how.marks(raw[None])[0], self.classifier.size)
+        heat = heatmaps(marks(how, raw[None])[0], self.classifier.size)
         box = box_from_heatmap(heat, threshold)
         check = None
         if covered is not None:
@@ -237,12 +244,6 @@ class Explainer:
 
     def _blank(self) -> Tensor:
         return torch.full((1, 3, self.classifier.size, self.classifier.size), 0.5)
-
-
-def _heat(marks: Tensor, size: int) -> Tensor:
-    """relu, bilinear enlargement, division by the maximum: (h, w) -> (size, size), as ``Explanation.heatmaps``."""
-    heat = F.interpolate(marks.relu()[None, None], (size, size), mode="bilinear", align_corners=False)[0, 0]
-    return heat / heat.max() if heat.max() > 0 else heat
 
 
 def _layers_by_size(classifier: Classifier) -> dict[str, tuple[int, int]]:

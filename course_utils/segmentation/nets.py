@@ -8,10 +8,9 @@ from collections.abc import Collection, Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from course_utils.arguments import whole_number
-from course_utils.explain import check_images, evaluation_mode
+from course_utils.explain import check_images, enlarged, evaluation_mode
 from course_utils.networks import Classifier, descend
 
 from .losses import UNLABELED, color_affinity, constraint_loss, expansion_loss, seeding_loss
@@ -72,10 +71,7 @@ def segment(net: nn.Module, images: Tensor, batch: int = 100) -> Tensor:
     """
     check_images(images)
     with torch.no_grad(), evaluation_mode(net):
-        parts = [
-            F.interpolate(net(some), images.shape[2:], mode="bilinear", align_corners=False).argmax(1)
-            for some in images.split(batch)
-        ]
+        parts = [enlarged(net(some), images.shape[2:]).argmax(1) for some in images.split(batch)]
     return torch.cat(parts)
 
 

@@ -6,9 +6,9 @@ classifiers of ``train 07``, which the seeds come from.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,11 +22,9 @@ from course_utils.networks import (
     TRAINING_SEED,
     WEIGHTS,
     Classifier,
-    load_into,
     load_or_train,
-    one_thread,
-    save_weights,
     scene_classifier,
+    train_and_store,
     unseen_scenes,
 )
 from course_utils.pictures import SHAPES, scenes
@@ -131,16 +129,16 @@ def _train(net: Classifier, recipe: Recipe, run: int, progress: bool) -> None:
 
 
 def train_segmenters(folder: Path, progress: bool = True) -> Iterator[str]:
-    """Train all networks of ``SEGMENTERS`` on one thread, write them into ``folder``, and yield a line about each."""
+    """Train all networks of ``SEGMENTERS``, write them into ``folder``, and yield a line about each."""
     unseen = unseen_scenes(300)
-    for name in SEGMENTERS:
-        for run in range(RUNS):
-            start = time.perf_counter()
-            with one_thread():
-                net = scene_segmenter(name, run, retrain=True, progress=progress)
-            path = folder / f"08_{name}_{run}.pt"
-            save_weights(net, path)
-            load_into(net, path)  # rounded to float16, as everyone else gets it
-            ious = class_ious(segment(net, unseen.images), unseen.segmentation, len(SHAPES))
-            seconds = time.perf_counter() - start
-            yield f"{path.name}: {seconds:.0f} s, mean IoU {ious.mean():.3f} on 300 unseen scenes"
+
+    def describe(net: Classifier, seconds: float) -> str:
+        ious = class_ious(segment(net, unseen.images), unseen.segmentation, len(SHAPES))
+        return f"{seconds:.0f} s, mean IoU {ious.mean():.3f} on 300 unseen scenes"
+
+    trainings = (
+        (f"08_{name}_{run}.pt", partial(scene_segmenter, name, run, True, progress), describe)
+        for name in SEGMENTERS
+        for run in range(RUNS)
+    )
+    yield from train_and_store(folder, trainings)

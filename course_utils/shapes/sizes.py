@@ -5,31 +5,22 @@ The letters are those of the usual formula, along one axis (height or width):
     n  input size      f  window (kernel) size      p  padding on each side
     s  stride          d  dilation
 
-Everything here is arithmetic on whole numbers; only ``trace_shapes`` loads PyTorch, when it is called.
+Everything here is arithmetic on whole numbers and loads no PyTorch.
 """
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import torch
-
-    from .table import ShapeTrace
+from course_utils.arguments import as_whole
 
 
 def _whole(name: str, value: object, least: int) -> int:
     """``value`` as an int of at least ``least``; a sentence that names the argument otherwise."""
+    kind = "number" if isinstance(value, bool) else "whole number"
     advice = f"Give a whole number, {least} or more."
-    if isinstance(value, bool):
-        raise TypeError(f"{name} = {value!r} is no number. {advice}")
-    try:
-        number = operator.index(value)  # takes int and NumPy integers, refuses 3.0 and "3"
-    except TypeError:
-        raise TypeError(f"{name} = {value!r} is no whole number. {advice}") from None
+    number = as_whole(value, f"{name} = {value!r} is no {kind}. {advice}")
     if number < least:
         raise ValueError(f"{name} = {number} is too small. {advice}")
     return number
@@ -225,28 +216,3 @@ class ReceptiveField:
     def center(self, i: int) -> float:
         """Middle of the window of cell ``i``, in pixels whose centers lie at 0, 1, 2, ..."""
         return self.start + _whole("i", i, 0) * self.stride + (self.size - 1) / 2
-
-
-def trace_shapes(model: torch.nn.Module, x: torch.Tensor) -> ShapeTrace:
-    """Run ``model`` on ``x`` once and list its layers in the order in which they ran.
-
-    One row for each call of a leaf module (one without submodules): name, kind, input and output shape,
-    f, s, p, d if it slides a window, and receptive field and stride of a cell of its output, in pixels of
-    ``x``. The list prints as a table, in a notebook as an HTML table.
-
-    Padding is taken as it happens while the model runs, so uneven padding (TensorFlow's "same") comes out
-    right. Where branches meet, by addition or concatenation, a cell gets the smallest window that covers
-    both. After an operation that gives the cells no common window size (flattening, global pooling,
-    upsampling, attention, a product with a globally pooled map) both columns show a dash.
-
-    Args:
-        model: any network for images; train or eval mode, left as it was. It runs in eval mode.
-        x: ``(N, C, H, W)``, floating point; not changed.
-
-    Raises:
-        TypeError, ValueError: ``model`` is no module or ``x`` no batch of images.
-        RuntimeError: the model failed; the sentence names the layer and the shape it was given.
-    """
-    from .tracing import trace  # here, so that the arithmetic above needs no PyTorch
-
-    return trace(model, x)

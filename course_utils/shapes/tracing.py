@@ -1,22 +1,126 @@
-"""The engine of ``shapes.trace_shapes``: follow shapes and receptive fields through a running network.
+"""Follow shapes and receptive fields through a running network, and list its layers as a table.
 
-Receptive fields travel with the tensors. While the model runs, every PyTorch function that it calls is
-seen by a ``TorchFunctionMode``: convolution, pooling and padding change the fields of their output by the
-rule in ``ReceptiveField``, functions that keep height and width join the fields of their inputs. So the
-result does not depend on how a model is written: functional calls, padding inside a layer and skip
-connections all count.
+Receptive fields travel with the tensors. While the model runs, every PyTorch function that it calls is intercepted:
+convolution, pooling and padding change the fields of their output by the rule in ``ReceptiveField``, functions that
+keep height and width join the fields of their inputs. So the result does not depend on how a model is written:
+functional calls, padding inside a layer and skip connections all count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+import html
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
-from torch.overrides import TorchFunctionMode
+from torch import Tensor
+
+from course_utils.explain import Intercepted, evaluation_mode, hooked
 
 from .sizes import ReceptiveField
-from .table import Fields, Pair, ShapeRow, ShapeTrace, Window
+
+Fields = tuple[ReceptiveField, ReceptiveField] | None  # along height and width; None: no common window
+Pair = tuple[int, int]
+Sides = int | Iterable[int]  # PyTorch takes one number, or one for each of height and width
+
+
+@dataclass(frozen=True)
+class Window:
+    """How a layer slides, along (height, width); ``p`` holds the padding (before, after) of each."""
+
+    f: Pair
+    s: Pair
+    p: tuple[Pair, Pair]
+    d: Pair
+
+
+@dataclass(frozen=True)
+class ShapeRow:
+    """One call of one leaf module. ``fields`` are the receptive fields along height and width."""
+
+    name: str
+    kind: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    window: Window | None
+    fields: Fields
+
+    @property
+    def receptive_field(self) -> int | Pair | None:
+        """Pixels that one cell sees: a number, a pair if height and width differ, None if there is none."""
+        return _short(tuple(field.size for field in self.fields)) if self.fields else None
+
+    @property
+    def stride(self) -> int | Pair | None:
+        """Pixels between neighboring cells, in the same form."""
+        return _short(tuple(field.stride for field in self.fields)) if self.fields else None
+
+    def cells(self) -> list[str]:
+        """The row as the texts of the table's columns."""
+        shapes = [_text(shape[1:]) for shape in (self.input_shape, self.output_shape)]
+        letters = ["", "", "", ""]
+        if self.window is not None:
+            padding = tuple(f"{a}" if a == b else f"{a}|{b}" for a, b in self.window.p)
+            letters = [_text(_short(x)) for x in (self.window.f, self.window.s, padding, self.window.d)]
+        seen = ["–" if x is None else _text(x) for x in (self.receptive_field, self.stride)]
+        return [self.name, self.kind, *shapes, *letters, *seen]
+
+
+def _short(pair: tuple) -> object:
+    """One value instead of two equal ones."""
+    return pair[0] if len(set(pair)) == 1 else pair
+
+
+def _text(value: object) -> str:
+    return "×".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
+
+
+class ShapeTrace(list[ShapeRow]):
+    """The rows of ``trace_shapes``; a list that prints as a table."""
+
+    columns = ("layer", "kind", "input", "output", "f", "s", "p", "d", "sees", "stride")
+
+    def windows(self) -> ShapeTrace:
+        """Only the layers that slide a window: convolutions and pooling."""
+        return ShapeTrace(row for row in self if row.window is not None)
+
+    def __getitem__(self, index: int | slice | str) -> ShapeRow | ShapeTrace:
+        """A row; its name finds it too; a slice is again a table."""
+        if isinstance(index, str):
+            for row in self:
+                if row.name == index:
+                    return row
+            names = ", ".join(dict.fromkeys(row.name for row in self))
+            raise KeyError(f"No layer {index!r} ran. The layers that did: {names}.")
+        found = super().__getitem__(index)
+        return ShapeTrace(found) if isinstance(index, slice) else found
+
+    def __str__(self) -> str:
+        """Columns aligned with spaces; shapes without the batch dimension, p as before|after if uneven."""
+        lines = [list(self.columns), *(row.cells() for row in self)]
+        widths = [max(len(line[c]) for line in lines) for c in range(len(self.columns))]
+        texts = [
+            "  ".join(
+                text.ljust(width) if c < 2 else text.rjust(width)
+                for c, (text, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in lines
+        ]
+        return "\n".join([texts[0], "-" * len(texts[0]), *texts[1:]])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        head = "".join(f'<th scope="col">{name}</th>' for name in self.columns)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(text)}</td>" for text in row.cells()) + "</tr>"
+            for row in self
+        )
+        note = (
+            "Shapes without the batch dimension; what a cell sees, and its stride, in input pixels; "
+            "p as before|after where uneven."
+        )
+        return f"<table><caption>{note}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _pair(value: int | Iterable[int]) -> Pair:
@@ -31,7 +135,15 @@ def _even(p: int | Iterable[int]) -> tuple[Pair, Pair]:
 
 
 # Each takes the arguments of the PyTorch function of that name, so that positions and keywords both work.
-def _conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1) -> Window:
+def _conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sides = 1,
+    padding: Sides | str = 0,
+    dilation: Sides = 1,
+    groups: int = 1,
+) -> Window:
     f, d = tuple(weight.shape[-2:]), _pair(dilation)
     if padding == "same":  # PyTorch puts the odd cell after
         total = [d[a] * (f[a] - 1) for a in (0, 1)]
@@ -41,16 +153,31 @@ def _conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)
     return Window(f, _pair(stride), p, d)
 
 
-def _max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, *args, **kwargs) -> Window:
+def _max_pool2d(
+    input: Tensor,
+    kernel_size: Sides,
+    stride: Sides | None = None,
+    padding: Sides = 0,
+    dilation: Sides = 1,
+    *args: object,
+    **kwargs: object,
+) -> Window:
     f = _pair(kernel_size)
     return Window(f, _pair(stride) if stride else f, _even(padding), _pair(dilation))
 
 
-def _avg_pool2d(input, kernel_size, stride=None, padding=0, *args, **kwargs) -> Window:
+def _avg_pool2d(
+    input: Tensor,
+    kernel_size: Sides,
+    stride: Sides | None = None,
+    padding: Sides = 0,
+    *args: object,
+    **kwargs: object,
+) -> Window:
     return _max_pool2d(input, kernel_size, stride, padding)
 
 
-def _adaptive_pool2d(input, output_size, *args, **kwargs) -> Window | None:
+def _adaptive_pool2d(input: Tensor, output_size: Sides, *args: object, **kwargs: object) -> Window | None:
     """The windows are alike only if the output size divides the input size."""
     sizes = _pair(output_size) if isinstance(output_size, int) else tuple(output_size)
     shape = tuple(input.shape[-2:])
@@ -83,11 +210,10 @@ def _tensors(values: object) -> Iterable[torch.Tensor]:
             yield from _tensors(value)
 
 
-class _Follow(TorchFunctionMode):
+class _Follow:
     """Give each tensor that a function returns the receptive fields of its cells."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.enter()
 
     def enter(self) -> None:
@@ -95,15 +221,12 @@ class _Follow(TorchFunctionMode):
         self.window: Window | None = None
         self._padded = _even(0)
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
+    def answer(self, func: Callable, name: str, args: tuple, kwargs: dict) -> object:
+        """Call the function; what it returns takes its fields from the tensors among the arguments."""
         inputs = [t for t in _tensors((*args, *kwargs.values())) if hasattr(t, "_fields_seen")]
         sizes = [(t.shape[-2:], t._fields_seen) for t in inputs]  # before func: it may work in place
         result = func(*args, **kwargs)
-        if not inputs:
-            return result
-        name = getattr(func, "__name__", "")
-        for tensor in _tensors(result):
+        for tensor in _tensors(result) if inputs else ():
             tensor._fields_seen = self._fields(name, sizes, tensor, args, kwargs)
         return result
 
@@ -123,7 +246,9 @@ class _Follow(TorchFunctionMode):
             return None
         return _join([field for _, field in sizes])
 
-    def _pad(self, fields: Fields, input, pad, *args, **kwargs) -> Fields:
+    def _pad(
+        self, fields: Fields, input: Tensor, pad: Sequence[int], *args: object, **kwargs: object
+    ) -> Fields:
         left, right, top, bottom = (*pad, 0, 0, 0, 0)[:4]  # F.pad counts from the last axis
         self._padded = ((top, bottom), (left, right))
         if fields is None:
@@ -153,52 +278,59 @@ def _join(found: list[Fields]) -> Fields:
     return joined
 
 
-def trace(model: torch.nn.Module, x: torch.Tensor) -> ShapeTrace:
-    """See ``shapes.trace_shapes``."""
+def trace_shapes(model: torch.nn.Module, x: torch.Tensor) -> ShapeTrace:
+    """Run ``model`` on ``x`` once and list its layers in the order in which they ran.
+
+    One row for each call of a leaf module (one without submodules): name, kind, input and output shape,
+    f, s, p, d if it slides a window, and receptive field and stride of a cell of its output, in pixels of
+    ``x``. The list prints as a table, in a notebook as an HTML table.
+
+    Padding is taken as it happens while the model runs, so uneven padding (TensorFlow's "same") comes out
+    right. Where branches meet, by addition or concatenation, a cell gets the smallest window that covers
+    both. After an operation that gives the cells no common window size (flattening, global pooling,
+    upsampling, attention, a product with a globally pooled map) both columns show a dash.
+
+    Args:
+        model: any network for images; train or eval mode, left as it was. It runs in eval mode.
+        x: ``(N, C, H, W)``, floating point; not changed.
+
+    Raises:
+        TypeError, ValueError: ``model`` is no module or ``x`` no batch of images.
+        RuntimeError: the model failed; the sentence names the layer and the shape it was given.
+    """
     _check(model, x)
     rows = ShapeTrace()
     follow = _Follow()
-    running: list[tuple[str, torch.nn.Module, tuple[int, ...]]] = []  # the leaf that is at work, if any
+    names = {module: name for name, module in model.named_modules() if not any(module.children())}
+    running: list[tuple[torch.nn.Module, tuple[int, ...]]] = []  # the leaf that is at work, if any
 
-    def begin(name):
-        def hook(module, inputs):
-            follow.enter()
-            running.append((name, module, _shape(inputs)))
+    def begin(module: torch.nn.Module, inputs: tuple) -> None:
+        follow.enter()
+        running.append((module, _shape(inputs)))
 
-        return hook
-
-    def end(module, inputs, output):
-        name, _, input_shape = running.pop()
+    def end(module: torch.nn.Module, inputs: tuple, output: object) -> None:
+        _, input_shape = running.pop()
         tensor = next(iter(_tensors(output)), None)
         fields = getattr(tensor, "_fields_seen", None)
-        rows.append(ShapeRow(name, type(module).__name__, input_shape, _shape(output), follow.window, fields))
+        name, kind = names[module] or "(model)", type(module).__name__
+        rows.append(ShapeRow(name, kind, input_shape, _shape(output), follow.window, fields))
 
-    leaves = [(name, module) for name, module in model.named_modules() if not any(module.children())]
-    training = {module: module.training for module in model.modules()}
-    handles = []
     try:
-        for name, module in leaves:
-            handles.append(module.register_forward_pre_hook(begin(name or "(model)")))
-            handles.append(module.register_forward_hook(end))
-        model.eval()  # no batch statistics are updated and nothing is dropped
         start = x.detach().clone()  # a first layer may work in place
         start._fields_seen = (ReceptiveField(), ReceptiveField())
-        with torch.no_grad(), follow:
+        # In evaluation mode no batch statistics are updated and nothing is dropped.
+        with evaluation_mode(model), hooked(names, end, begin), torch.no_grad(), Intercepted(follow.answer):
             model(start)
     except Exception as error:
         where = ""
         if running:
-            name, module, shape = running[-1]
-            where = f" in {name} ({type(module).__name__}), which was given the shape {shape}"
+            module, shape = running[-1]
+            name, kind = names[module] or "(model)", type(module).__name__
+            where = f" in {name} ({kind}), which was given the shape {shape}"
         raise RuntimeError(
             f"The network failed on an input of shape {tuple(x.shape)}{where}: {error} "
             "Give it the input size and the number of channels that it is made for."
         ) from error
-    finally:
-        for handle in handles:
-            handle.remove()
-        for module, mode in training.items():
-            module.training = mode
     return rows
 
 

@@ -1,13 +1,11 @@
 """Figures in one visual grammar, for all notebooks: photographs, heat-maps, signed maps, boxes, and drawn diagrams.
 
-``show`` hands a figure with its caption to the notebook; ``panels`` lays axes out; ``draw_...`` fill one of them.
+``panels`` and ``canvas`` lay axes out; most of ``draw_...`` fill one of them, others return a whole diagram; ``show``
+hands a figure with its caption to the notebook.
 """
 
-from .figures import figure_html, show, without_axes
-from .gradient_images import draw_gradient, gradient_limit, gradient_picture
-from .head import draw_pooled_head
-from .hooks import color_limit, draw_chain, draw_channel
-from .masks import draw_outline, draw_seeds, draw_segmentation
+from .diagrams import draw_chain, draw_pooled_head, draw_relu_rules
+from .figures import canvas, figure_html, panels, show, without_axes
 from .plots import (
     ACTIVATIONS,
     FOUND,
@@ -16,16 +14,24 @@ from .plots import (
     SIGNED_MAP,
     TRUTH,
     WEIGHTS,
+    color_limit,
     compare_maps,
     draw_box,
+    draw_channel,
+    draw_gradient,
     draw_heatmap,
+    draw_marked,
     draw_numbers,
+    draw_outline,
     draw_photo,
+    draw_seeds,
+    draw_segmentation,
     draw_signed,
+    gradient_limit,
+    gradient_picture,
     in_digits,
-    panels,
+    wrapped,
 )
-from .relu_rules import draw_relu_rules
 from .windows import draw_grids, draw_pyramid, draw_sliding, draw_transposed
 
 __all__ = [
@@ -36,6 +42,7 @@ __all__ = [
     "SIGNED_MAP",
     "TRUTH",
     "WEIGHTS",
+    "canvas",
     "color_limit",
     "compare_maps",
     "draw_box",
@@ -44,6 +51,7 @@ __all__ = [
     "draw_gradient",
     "draw_grids",
     "draw_heatmap",
+    "draw_marked",
     "draw_numbers",
     "draw_outline",
     "draw_photo",
@@ -62,4 +70,5 @@ __all__ = [
     "panels",
     "show",
     "without_axes",
+    "wrapped",
 ]

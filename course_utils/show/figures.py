@@ -1,10 +1,14 @@
-"""Figures as HTML: a picture small enough to store, and its caption, which is its alternative text."""
+"""A figure as a whole: its axes laid out, and its HTML, a small picture with a caption that is its alternative text.
+
+What is drawn into the axes is in ``plots`` and, for whole diagrams, in ``diagrams`` and ``windows``.
+"""
 
 from __future__ import annotations
 
 import base64
 import html
 import io
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,12 +18,57 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-__all__ = ["figure_html", "show", "without_axes"]
+__all__ = ["canvas", "figure_html", "panels", "show", "without_axes"]
 
 # A drawing has few colors, and a palette stores it in a third of the space. Above this size a PNG is a
 # photograph, which JPEG stores in a fifth of the space.
 MOST_COLORS = 4096
 LARGEST_PNG = 40_000
+
+
+def panels(
+    columns: int,
+    rows: int = 1,
+    width: float = 10,
+    height: float | None = None,
+    places: Mapping[str, object] | None = None,
+) -> tuple[Figure, list]:
+    """Return a figure of ``rows`` x ``columns`` panels, square unless a height is given, and the flat list of its axes.
+
+    Args:
+        columns, rows: how many panels.
+        width, height: of the figure, in inches.
+        places: margins, gaps and ratios as :class:`matplotlib.gridspec.GridSpec` takes them. By default matplotlib
+            finds them, which takes as long as drawing the rest: an explorer fixes them.
+    """
+    height = height or rows * (width / columns + 0.3)
+    how = {"layout": "constrained"} if places is None else {"gridspec_kw": places}
+    figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, **how)
+    return figure, list(axes.flat)
+
+
+def canvas(
+    width: float, height: float, x: tuple[float, float] | None = None, y: tuple[float, float] | None = None
+) -> tuple[Figure, Axes]:
+    """Return a figure and one pair of axes, not shown, that fill it: to draw a diagram by coordinates.
+
+    Args:
+        width, height: of the figure, in inches.
+        x, y: coordinates of its left and right, and of its lower and upper edge. By default one unit is one inch,
+            from the lower left corner.
+    """
+    edges = {"left": 0, "right": 1, "bottom": 0, "top": 1}
+    figure, ax = plt.subplots(figsize=(width, height), gridspec_kw=edges)
+    ax.set(xlim=x or (0, width), ylim=y or (0, height))
+    without_axes(ax)
+    return figure, ax
+
+
+def without_axes(ax: Axes) -> None:
+    """Draw no axes. An axis that is only switched off still has its ticks laid out, which takes most of the time."""
+    ax.set_axis_off()
+    ax.xaxis.set_visible(False)
+    ax.yaxis.set_visible(False)
 
 
 def figure_html(
@@ -55,11 +104,11 @@ def figure_html(
 
 def _encoded(figure: Figure, small: bool) -> tuple[str, bytes]:
     """Draw the figure once; return the kind of picture and its bytes."""
-    canvas = FigureCanvasAgg(figure)
+    drawn = FigureCanvasAgg(figure)
     if (layout := figure.get_layout_engine()) is not None:
         layout.execute(figure)  # drawing does it once more: one pass alone cuts off titles of two lines
-    canvas.draw()
-    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    drawn.draw()
+    picture = Image.fromarray(np.asarray(drawn.buffer_rgba())).convert("RGB")
     drawing = picture.getcolors(MOST_COLORS) is not None  # lines, cells and letters, no photograph
     if not small:  # an explorer waits for it: the smallest PNG of a photograph takes 0.3 s
         return (
@@ -79,13 +128,6 @@ def _bytes(picture: Image.Image, kind: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
     return buffer.getvalue()
-
-
-def without_axes(ax: Axes) -> None:
-    """Draw no axes. An axis that is only switched off still has its ticks laid out, which takes most of the time."""
-    ax.set_axis_off()
-    ax.xaxis.set_visible(False)
-    ax.yaxis.set_visible(False)
 
 
 def show(figure: Figure, caption: str) -> None:

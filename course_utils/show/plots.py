@@ -1,54 +1,68 @@
-"""The few figures that all notebooks share, in one visual grammar.
+"""What is drawn into axes, in one visual grammar: photographs, maps, numbers, boxes, outlines.
 
 Activations are blue, gradients orange, weights green. Positive maps are drawn in inferno (black where
-there is nothing), signed maps in a diverging map that is white at zero. What is true has a solid
-white outline, what a method found a dashed yellow one. Colors are Okabe and Ito's, which people with
-any kind of color vision can tell apart.
+there is nothing), signed maps in a diverging map that is white at zero, gradients with respect to an image in
+colors around mid-gray. What is true has a solid white outline, what a method found a dashed yellow one. Colors are
+Okabe and Ito's, which people with any kind of color vision can tell apart.
 """
 
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from matplotlib import patches
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from course_utils.explain import Explanation
 
-from .figures import figure_html, show, without_axes
-from .gradient_images import draw_gradient, gradient_limit, gradient_picture
+from .figures import panels, without_axes
 
 __all__ = [
     "ACTIVATIONS",
+    "FOUND",
     "GRADIENTS",
     "PALETTE",
+    "SIGNED_MAP",
+    "TRUTH",
     "WEIGHTS",
     "as_image",
+    "color_limit",
     "compare_maps",
     "draw_box",
+    "draw_cell",
+    "draw_channel",
     "draw_gradient",
     "draw_heatmap",
+    "draw_marked",
     "draw_numbers",
+    "draw_outline",
     "draw_photo",
+    "draw_seeds",
+    "draw_segmentation",
     "draw_signed",
-    "figure_html",
     "gradient_limit",
     "gradient_picture",
     "in_digits",
-    "panels",
-    "show",
-    "without_axes",
+    "wrapped",
 ]
 
 PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#000000"]
 ACTIVATIONS, GRADIENTS, WEIGHTS = PALETTE[0], PALETTE[1], PALETTE[2]
 FOUND, TRUTH = "#F0E442", "white"
 SIGNED_MAP = "PuOr_r"  # negative purple, positive orange, white at zero
+
+# White at zero, blue above; below zero (layers without a ReLU at their end) gray.
+ACTIVATION_MAP = LinearSegmentedColormap.from_list("activations", ["#4D4D4D", "white", ACTIVATIONS])
+OBJECT_SEED, BACKGROUND_SEED, OTHER_CLASS = PALETTE[1], PALETTE[0], PALETTE[3]
+PERCENTILE = 99.0  # of |v|, where a scale ends: one value in a hundred may lie beyond
 
 STYLE = {
     "figure.dpi": 100,
@@ -62,15 +76,6 @@ STYLE = {
     "savefig.facecolor": "white",
 }
 plt.rcParams.update(STYLE)
-
-
-def panels(
-    columns: int, rows: int = 1, width: float = 10, height: float | None = None
-) -> tuple[Figure, list]:
-    """Return a figure of ``rows`` x ``columns`` square panels and the flat list of its axes."""
-    height = height or rows * (width / columns + 0.3)
-    figure, axes = plt.subplots(rows, columns, figsize=(width, height), layout="constrained", squeeze=False)
-    return figure, list(axes.flat)
 
 
 def as_image(image: object) -> np.ndarray:
@@ -103,6 +108,11 @@ def as_image(image: object) -> np.ndarray:
 def in_digits(probability: float) -> str:
     """Return a probability with two digits after the point, or "<0.01" where these would be zeros."""
     return f"{probability:.2f}" if probability >= 0.005 else "<0.01"
+
+
+def wrapped(words: str, width: int) -> str:
+    """Return words in lines of at most ``width`` letters, as a title has room for; a longer word stays whole."""
+    return textwrap.fill(words, width, break_long_words=False)
 
 
 def draw_photo(ax: Axes, image: object, title: str = "") -> None:
@@ -159,8 +169,13 @@ def _draw_empty(ax: Axes, heat: np.ndarray, image: object, title: str) -> None:
         background = background[..., :3].mean(2)
     ax.imshow(0.35 + 0.3 * background, cmap="gray", vmin=0, vmax=1)
     name = re.sub(r" <?\d\.\d+$", "", title.split("\n", maxsplit=1)[0]).strip() or "this class"
+    _write_across(ax, f"no positive evidence\nfor {name}")
+
+
+def _write_across(ax: Axes, words: str) -> None:
+    """Say in the middle of a picture what it cannot show."""
     ax.text(
-        0.5, 0.5, f"no positive evidence\nfor {name}", transform=ax.transAxes, ha="center", va="center",
+        0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center",
         bbox={"facecolor": "white", "edgecolor": "none", "boxstyle": "round"},
     )  # fmt: skip
 
@@ -188,6 +203,121 @@ def draw_signed(
         ax.figure.colorbar(picture, ax=ax, shrink=0.7)
 
 
+def color_limit(values: Tensor | np.ndarray) -> float:
+    """Return the absolute value at which the colors of a channel end: 1% of its cells may lie beyond.
+
+    Early layers have a few gradients many times as large as all others, which would leave the rest of
+    the picture white.
+    """
+    return _scale(np.abs(np.asarray(values)))
+
+
+def _scale(sizes: np.ndarray, percentile: float = PERCENTILE) -> float:
+    """A percentile of sizes; where that is zero (nearly empty maps) the maximum, and 1 where all is zero."""
+    # A value that is there, not one between two: the limit of two images is then one of their values.
+    return float(np.percentile(sizes, percentile, method="higher")) or float(sizes.max()) or 1.0
+
+
+def draw_channel(ax: Axes, values: Tensor | np.ndarray, title: str = "", *, gradient: bool = False) -> None:
+    """Draw one channel (h, w) of a layer, cell by cell, on a scale that is white at zero.
+
+    Activations are blue where positive and gray where negative; gradients orange and purple. Each
+    picture has its own scale, which ends at :func:`color_limit`.
+    """
+    array = as_image(values)
+    if array.ndim != 2:
+        raise ValueError(f"one channel has shape (h, w), got {array.shape}: pick one, `activations[0, k]`.")
+    limit = color_limit(array)
+    colors = SIGNED_MAP if gradient else ACTIVATION_MAP
+    ax.imshow(array, cmap=colors, vmin=-limit, vmax=limit)
+    ax.set_title(title)
+    # A frame, because a channel that is zero at its border would melt into the page.
+    ax.set(xticks=[], yticks=[])
+    for spine in ax.spines.values():
+        spine.set(visible=True, color="0.7")
+
+
+def gradient_limit(*images: Tensor | np.ndarray, percentile: float = PERCENTILE) -> float:
+    """Return one limit for all the images given: a percentile of |v| over all their values.
+
+    Give it all images that are to be compared, and draw them with the limit that it returns. A few pixels have
+    values many times as large as all others; measured by the maximum, everything else would be gray.
+
+    Args:
+        images: signed numbers of any shape.
+        percentile: 100 is the maximum, at which nothing is cut off.
+
+    Returns:
+        A positive number; where the percentile is zero (nearly empty images) the maximum, and 1 where all is zero.
+
+    Raises:
+        ValueError: no image, values that are not finite, a percentile outside 0 to 100.
+    """
+    if not images:
+        raise ValueError("a limit needs at least one image to be taken from, got none.")
+    if not 0 < percentile <= 100:
+        raise ValueError(f"percentile must lie above 0 and not above 100, got {percentile}.")
+    return _scale(np.concatenate([np.abs(_array(image)).ravel() for image in images]), percentile)
+
+
+def gradient_picture(values: Tensor | np.ndarray, limit: float | None = None) -> np.ndarray:
+    """Return a gradient image as a picture (H, W, 3) in [0, 1] whose mid-gray, 0.5, is zero.
+
+        picture = 1/2 + v / (2 limit), cut off at 0 and 1
+
+    A channel above 0.5 is one whose increase would raise the score, below 0.5 one whose decrease would. The limit is
+    the same above and below zero: a picture stretched from its minimum to its maximum would move zero away from
+    mid-gray, and then "no influence" looks like an influence.
+
+    Args:
+        values: (3, H, W), or (1, 3, H, W), signed.
+        limit: |v| that is shown as 0 or 1. By default this image's own :func:`gradient_limit`; give the same
+            to images that are to be compared.
+
+    Raises:
+        ValueError: another shape, values that are not finite, a limit that is not positive.
+    """
+    array = _array(values)
+    array = array[0] if array.ndim == 4 and len(array) == 1 else array
+    if array.ndim != 3 or len(array) != 3:
+        raise ValueError(
+            f"a gradient image has shape (3, H, W), got {tuple(array.shape)}: pick one, `images[n, k]`."
+        )
+    limit = gradient_limit(array) if limit is None else limit
+    if not (limit > 0 and np.isfinite(limit)):
+        raise ValueError(f"limit must be a positive number, got {limit}.")
+    return (0.5 + array / (2 * limit)).clip(0, 1).transpose(1, 2, 0)
+
+
+def draw_gradient(ax: Axes, values: Tensor | np.ndarray, title: str = "", limit: float | None = None) -> None:
+    """Draw a gradient image (3, H, W): zero is mid-gray, see :func:`gradient_picture`.
+
+    An image that is zero everywhere says so in words, so that nobody takes it for a faint one.
+
+    Args:
+        ax: where to draw.
+        values: signed.
+        title: by custom the method and the class.
+        limit: see :func:`gradient_picture`.
+    """
+    picture = gradient_picture(values, limit)
+    # Numbers that alternate from pixel to pixel would make false patterns where pixels are left out: average them.
+    ax.imshow(picture, interpolation="antialiased")
+    ax.set_title(title)
+    without_axes(ax)
+    if not _array(values).any():
+        _write_across(ax, "zero\neverywhere")
+
+
+def _array(values: Tensor | np.ndarray) -> np.ndarray:
+    array = values.detach().cpu().double().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+    if array.size == 0 or not np.isfinite(array).all():
+        raise ValueError(
+            "a gradient image needs at least one value, and only finite ones. Check how it was computed."
+        )
+    return array.astype(float, copy=False)
+
+
 def draw_numbers(
     ax: Axes,
     values: Tensor | np.ndarray,
@@ -209,13 +339,29 @@ def draw_numbers(
     largest = largest or np.abs(array).max() or 1.0
     for (row, column), value in np.ndenumerate(array):
         shade = 0.75 * min(abs(value) / largest, 1)
-        face = color if value >= 0 else "0.4"
-        ax.add_patch(patches.Rectangle((column, row), 1, 1, facecolor=face, alpha=shade, edgecolor="none"))
-        ax.add_patch(patches.Rectangle((column, row), 1, 1, fill=False, edgecolor="0.5"))
-        ax.text(column + 0.5, row + 0.5, f"{value:g}", ha="center", va="center")
+        draw_cell(ax, (column, row), (1, 1), f"{value:g}", color if value >= 0 else "0.4", shade)
     ax.set(xlim=(0, array.shape[1]), ylim=(array.shape[0], 0), aspect="equal")
     ax.set_title(title)
     without_axes(ax)
+
+
+def draw_cell(
+    ax: Axes, corner: tuple[float, float], size: tuple[float, float], words: str, color: str, shade: float
+) -> None:
+    """Draw a cell with words in its middle, framed in gray, and tinted by a share ``shade`` of a color.
+
+    Args:
+        ax: where to draw.
+        corner: (x, y) at which the cell begins.
+        size: (width, height).
+        words: a number, mostly.
+        color: of the tint.
+        shade: from 0, white, to 1.
+    """
+    (x, y), (width, height) = corner, size
+    ax.add_patch(patches.Rectangle(corner, width, height, facecolor=color, alpha=shade, edgecolor="none"))
+    ax.add_patch(patches.Rectangle(corner, width, height, fill=False, edgecolor="0.5"))
+    ax.text(x + width / 2, y + height / 2, words, ha="center", va="center")
 
 
 def draw_box(
@@ -236,6 +382,62 @@ def draw_box(
         )  # fmt: skip
     if label:
         ax.text(x0, y0, label, va="bottom", bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5})
+
+
+def draw_outline(ax: Axes, mask: Tensor | np.ndarray, found: bool = False) -> None:
+    """Outline a mask (H, W): solid white for the truth, dashed yellow if found. An empty mask has no outline."""
+    inside = np.pad(np.asarray(mask, dtype=float), 1)  # so that an outline closes at the edge of the picture
+    if inside.max() == 0:
+        return
+    places = np.arange(-1, inside.shape[1] - 1), np.arange(-1, inside.shape[0] - 1)
+    for color, width in (("black", 3.5), (FOUND if found else TRUTH, 1.8)):
+        ax.contour(
+            *places, inside, [0.5], colors=[color], linewidths=width, linestyles="--" if found else "-"
+        )
+    height, width = np.shape(mask)
+    ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+
+
+def draw_marked(ax: Axes, image: object, marked: Tensor | np.ndarray, title: str = "") -> None:
+    """Draw an image in color where a mask (H, W) is True, and grayed and paler elsewhere."""
+    photo = as_image(image)
+    gray = np.repeat(0.5 + 0.4 * photo.mean(2, keepdims=True), 3, axis=2)
+    draw_photo(ax, np.where(np.asarray(marked)[..., None], photo, gray), title)
+
+
+def draw_seeds(ax: Axes, image: object, seeds: Tensor, title: str = "", blend: float = 0.65) -> None:
+    """Tint an image by its seeds (h, w), which may be coarser: objects orange, background blue, unlabeled as it is."""
+    photo = as_image(image)
+    labels = np.asarray(seeds)
+    factor = photo.shape[0] // labels.shape[0]
+    labels = labels.repeat(factor, 0).repeat(factor, 1)
+    if labels.shape != photo.shape[:2]:
+        raise ValueError(
+            f"seeds {tuple(np.shape(seeds))} do not divide an image of {photo.shape[:2]} into cells."
+        )
+    tinted = photo[..., :3].copy()
+    for chosen, color in ((labels > 0, OBJECT_SEED), (labels == 0, BACKGROUND_SEED)):
+        tinted[chosen] = (1 - blend) * tinted[chosen] + blend * np.array(to_rgb(color))
+    draw_photo(ax, tinted, title)
+
+
+def draw_segmentation(ax: Axes, image: object, found: Tensor, truth: Tensor, title: str = "") -> None:
+    """Outline the one object of an image and what was found of its class; tint what was given another class.
+
+    Args:
+        ax: where to draw.
+        image: (3, H, W) in [0, 1].
+        found: (H, W) class numbers, 0 for the background.
+        truth: likewise, with one object's class.
+        title: say, the IoU.
+    """
+    own = int(truth.max())
+    photo = as_image(image)[..., :3].copy()
+    other = np.asarray((found > 0) & (found != own))
+    photo[other] = 0.35 * photo[other] + 0.65 * np.array(to_rgb(OTHER_CLASS))
+    draw_photo(ax, photo, title)
+    draw_outline(ax, np.asarray(truth == own))
+    draw_outline(ax, np.asarray(found == own), found=True)
 
 
 def compare_maps(

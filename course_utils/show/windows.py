@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 from matplotlib import patches
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from course_utils.shapes import conv_size, pool_size, transposed_conv_size
 
-from .figures import without_axes
+from .figures import canvas
 from .plots import ACTIVATIONS, WEIGHTS
 
 __all__ = ["draw_grids", "draw_pyramid", "draw_sliding", "draw_transposed"]
@@ -49,13 +48,12 @@ def _taps(first: int, f: int, d: int) -> range:
     return range(first, first + d * (f - 1) + 1, d)
 
 
-def _canvas(left: float, right: float, bottom: float) -> tuple[Figure, Axes]:
+def _cell_canvas(left: float, right: float, bottom: float) -> tuple[Figure, Axes]:
     """A figure 10 inches wide at most, in which a cell is at most half an inch wide."""
     unit = min(0.5, 10 / (right - left))
-    figure, ax = plt.subplots(figsize=(unit * (right - left), max(1.2, unit * (bottom + 1.2))))
-    figure.subplots_adjust(0, 0, 1, 1)
-    ax.set(xlim=(left, right), ylim=(bottom, -1.2), aspect="equal")
-    without_axes(ax)
+    size = unit * (right - left), max(1.2, unit * (bottom + 1.2))
+    figure, ax = canvas(*size, x=(left, right), y=(bottom, -1.2))
+    ax.set_aspect("equal")
     return figure, ax
 
 
@@ -76,7 +74,7 @@ def draw_sliding(
     windows = [_taps(i * s - p, f, d) for i in range(out)]
     end = max(n + p, windows[-1][-1] + 1)  # with ceil_mode a window may reach beyond the padding
     read = {cell for window in windows for cell in window}
-    figure, ax = _canvas(-p - 0.2, end + 5, out + 1.6)
+    figure, ax = _cell_canvas(-p - 0.2, end + 5, out + 1.6)
     for x in range(-p, n + p):
         inside = 0 <= x < n
         _cell(ax, x, 0, str(x) if inside else "p", _kind(inside, x in read))
@@ -103,7 +101,7 @@ def draw_transposed(n: int, f: int, p: int = 0, s: int = 1, d: int = 1, output_p
         ValueError: nothing is left after cutting.
     """
     out = transposed_conv_size(n, f, p, s, d, output_padding=output_padding)
-    figure, ax = _canvas(-p - 5, max(out + p, 1) + 0.2, n + 2.4)
+    figure, ax = _cell_canvas(-p - 5, max(out + p, 1) + 0.2, n + 2.4)
     for i in range(n):
         window = _taps(i * s - p, f, d)
         _cell(ax, -p - 3, 0.2 + i - 0.1, str(i))
@@ -142,7 +140,7 @@ def draw_pyramid(layers: Sequence[tuple[int, int]], n: int, cell: int) -> Figure
         first, last = seen[0]
         seen.insert(0, (first * s, last * s + f - 1))
     height = 2.0 * len(layers)
-    figure, ax = _canvas(-3.2, n + 0.2, height + 1.2)
+    figure, ax = _cell_canvas(-3.2, n + 0.2, height + 1.2)
     centers, step = 0.0, 1  # where cell 0 of this level stands, and how far apart its cells are
     for level, size in enumerate(sizes):
         y = height - 2.0 * level
@@ -173,7 +171,7 @@ def draw_grids(height: int, width: int, f: tuple[int, int], s: int = 1, p: int =
         ValueError: no window fits.
     """
     rows, columns = conv_size(height, f[0], p, s), conv_size(width, f[1], p, s)
-    figure, ax = _canvas(-p - 0.2, width + p + 3 + columns, height + 2 * p + 0.2)
+    figure, ax = _cell_canvas(-p - 0.2, width + p + 3 + columns, height + 2 * p + 0.2)
     read_rows, read_columns = (
         {i * s - p + k for i in range(out) for k in range(size)}
         for out, size in zip((rows, columns), f, strict=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from functools import lru_cache
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -13,7 +12,7 @@ from torch import Tensor
 from course_utils.attacks import pgd, random_noise
 from course_utils.explain import batched_logits, grad_cam
 from course_utils.networks import Classifier
-from course_utils.show import PALETTE, draw_heatmap, draw_photo, in_digits
+from course_utils.show import PALETTE, draw_heatmap, draw_photo, in_digits, panels
 
 from .explorer import SLOW, Explorer, choice, slider, typed
 
@@ -70,12 +69,11 @@ def attack_explorer(classifier: Classifier, image: Tensor, label: str, target: s
         maps = grad_cam(classifier, picture, [own, goal]).heatmaps()[0].cpu()
         name = classifier.classes[goal]
 
-        # Fixed places: letting matplotlib find them takes as long as drawing the rest.
-        figure, axes = plt.subplots(1, 5, figsize=(11, 2.9), gridspec_kw=_PLACES)
+        figure, axes = panels(5, width=11, height=2.9, places=_PLACES)
         draw_photo(axes[0], picture, f"changed by at\nmost {epsilon}/255")
-        draw_heatmap(axes[1], map_before, image, f"before\n{_wrapped(label)} {in_digits(before[own])}")
-        draw_heatmap(axes[2], maps[0], picture, f"{_wrapped(label)} {in_digits(after[own])}")
-        draw_heatmap(axes[3], maps[1], picture, f"{_wrapped(name)} {in_digits(after[goal])}")
+        draw_heatmap(axes[1], map_before, image, f"before\n{_shortened(label)} {in_digits(before[own])}")
+        draw_heatmap(axes[2], maps[0], picture, f"{_shortened(label)} {in_digits(after[own])}")
+        draw_heatmap(axes[3], maps[1], picture, f"{_shortened(name)} {in_digits(after[goal])}")
         _draw_chances(axes[4], [(before[own], after[own]), (before[goal], after[goal])])
         largest = (picture - image).abs().max() * 255
         way = "random noise" if how == NOISE else f"{steps} steps toward {name}"
@@ -98,7 +96,7 @@ def attack_explorer(classifier: Classifier, image: Tensor, label: str, target: s
     return explorer
 
 
-def _wrapped(name: str) -> str:
+def _shortened(name: str) -> str:
     return textwrap.shorten(name, 18, placeholder="...") if len(name) > 18 else name
 
 

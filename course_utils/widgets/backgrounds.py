@@ -8,7 +8,6 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from course_utils.backgrounds import (
     CLASSES,
@@ -22,6 +21,7 @@ from course_utils.backgrounds import (
     pictures,
     scene,
 )
+from course_utils.explain import heatmaps
 from course_utils.networks import RUNS
 from course_utils.show import PALETTE, draw_heatmap, in_digits, panels
 
@@ -74,9 +74,8 @@ def background_explorer(maps: Tensor) -> Explorer:
         _bars(axes[0], accuracies[key])
         probabilities, shares = [], []
         for ground, ax in enumerate(axes[1:]):
-            raw = head_maps(head, maps[n, ground][None], labels[n : n + 1]).relu()
-            heat = F.interpolate(raw[None], (224, 224), mode="bilinear", align_corners=False)[0, 0]
-            heat = heat / heat.max() if heat.max() > 0 else heat
+            raw = head_maps(head, maps[n, ground][None], labels[n : n + 1])
+            heat = heatmaps(raw, 224)[0]
             p = head(pooled[n, ground]).softmax(0)[c].item()
             image = pictures([TESTED[n]], GROUNDS[ground], "test")
             draw_heatmap(ax, heat, image, f"{GROUNDS[ground]}: {CLASSES[c]} {in_digits(p)}")

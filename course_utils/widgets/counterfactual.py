@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import textwrap
 from functools import lru_cache
 
-import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,7 +11,7 @@ from torch import Tensor
 
 from course_utils.explain import FILLS, batched_logits, cover, grad_cam, top_share_mask
 from course_utils.networks import Classifier
-from course_utils.show import PALETTE, draw_photo, draw_signed
+from course_utils.show import PALETTE, draw_photo, draw_signed, panels, wrapped
 
 from .explorer import Explorer, choice, slider, typed
 
@@ -30,6 +28,7 @@ _PLACES = {
     "width_ratios": (1, 1, 0.9),
 }
 COLORS = PALETTE[3], PALETTE[5]  # of the two classes
+LINE = 18  # letters of a class's name in a line
 
 
 def counterfactual_explorer(classifier: Classifier, image: Tensor, first: str, second: str) -> Explorer:
@@ -72,9 +71,9 @@ def counterfactual_explorer(classifier: Classifier, image: Tensor, first: str, s
         picture, after = covered_logits(mask[None], fill)
         after, random = after[0], at_random(cells, fill)
 
-        # Fixed places: letting matplotlib find them takes as long as drawing the rest.
-        figure, axes = plt.subplots(1, 3, figsize=(10, 3.9), gridspec_kw=_PLACES)
-        title = f"{_wrapped(names[0])}\n- {_wrapped(names[1])}" if which == RATHER else _wrapped(names[0])
+        figure, axes = panels(3, width=10, height=3.9, places=_PLACES)
+        lines = [wrapped(name, LINE) for name in names]
+        title = f"{lines[0]}\n- {lines[1]}" if which == RATHER else lines[0]
         draw_signed(axes[0], raw, f"raw map\n{title}", bar=False)
         draw_photo(axes[1], picture, f"{cells} cells covered\n{fill}")
         changes = [(after - before)[pair], (random - before)[pair]]
@@ -117,16 +116,12 @@ def _signed(value: Tensor) -> str:
     return f"{round(float(value), 2) + 0:+.2f}"
 
 
-def _wrapped(name: str) -> str:
-    return textwrap.fill(name, 18, break_long_words=False)
-
-
 def _draw_changes(ax: Axes, changes: list[Tensor], names: list[str]) -> None:
     """Bars: how far both logits moved, by the map (full color) and by random cells (pale)."""
     for k, name in enumerate(names):
         for offset, change, alpha in ((-0.2, changes[0][k], 1.0), (0.2, changes[1][k], 0.4)):
             ax.bar(k + offset, float(change), 0.4, color=COLORS[k], alpha=alpha, edgecolor="black")
-        ax.text(k, 1.02, _wrapped(name), transform=ax.get_xaxis_transform(), ha="center", va="bottom")
+        ax.text(k, 1.02, wrapped(name, LINE), transform=ax.get_xaxis_transform(), ha="center", va="bottom")
     ax.axhline(0, color="black", linewidth=1)
     # Small changes are to look small: the axis spans at least two units.
     reach = max(1.0, *(float(change.abs().max()) for change in changes)) * 1.1

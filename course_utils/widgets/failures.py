@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from course_utils.explain import heatmaps
 from course_utils.failures import KINDS, PARTS, SHOWN, Case, Mistake
-from course_utils.show import PALETTE, draw_heatmap, draw_photo, in_digits
+from course_utils.show import PALETTE, draw_heatmap, draw_photo, in_digits, panels, wrapped
 
 from .explorer import Explorer, choice, slider
 
 __all__ = ["draw_mistake", "enlarged", "failure_explorer"]
 
 ALL = "all"
+LINE = 24  # letters of a name in a line
 COLORS = dict(zip(PARTS, (PALETTE[2], PALETTE[3], PALETTE[0]), strict=True))
 """Of the parts of a picture, in every figure of the notebook."""
 _PLACES = {
@@ -34,10 +34,7 @@ _PLACES = {
 
 def enlarged(mistake: Mistake, shown: int = 0) -> torch.Tensor:
     """Return one of a mistake's heat-maps (H, W) in [0, 1]: relu, bilinear, divided by its maximum."""
-    size = mistake.case.masks["object"].shape
-    raw = mistake.maps[shown].relu()[None, None]
-    heat = torch.nn.functional.interpolate(raw, size, mode="bilinear", align_corners=False)[0, 0]
-    return heat / heat.max() if heat.max() > 0 else heat
+    return heatmaps(mistake.maps[shown], mistake.case.masks["object"].shape)
 
 
 def outlined(case: Case) -> np.ndarray:
@@ -61,13 +58,11 @@ def draw_mistake(mistake: Mistake, second: int = 1) -> Figure:
         mistake: what to draw.
         second: which of the four classes of SHOWN comes third.
     """
-    # Fixed places: letting matplotlib find them takes as long as drawing the rest.
-    figure, axes = plt.subplots(1, 4, figsize=(10, 3.4), dpi=85, gridspec_kw=_PLACES)
-    draw_photo(axes[0], outlined(mistake.case), f"{mistake.case.name}\n{_wrapped(mistake.case.family)}")
+    figure, axes = panels(4, width=10, height=3.4, places=_PLACES)
+    figure.set_dpi(85)
+    draw_photo(axes[0], outlined(mistake.case), f"{mistake.case.name}\n{wrapped(mistake.case.family, LINE)}")
     for ax, shown in zip(axes[1:], (0, second), strict=False):
-        title = (
-            f"{_wrapped(mistake.names[shown])} {in_digits(mistake.probabilities[shown])}\n({SHOWN[shown]})"
-        )
+        title = f"{wrapped(mistake.names[shown], LINE)} {in_digits(mistake.probabilities[shown])}\n({SHOWN[shown]})"
         draw_heatmap(ax, enlarged(mistake, shown), mistake.case.image, title)
     _draw_drops(axes[3], mistake)
     return figure
@@ -130,7 +125,3 @@ def in_words(mistake: Mistake) -> str:
         f"{taken}. Kind, by the map: {mistake.kind} (contrast: {bright or 'nothing to compare'}). "
         f"The logit {falls}. Costliest to lose: {cause}."
     )
-
-
-def _wrapped(name: str) -> str:
-    return textwrap.fill(name, 24, break_long_words=False)

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from course_utils.explain import deconvnet, evaluation_mode, grad_cam, guided_backprop, saliency
 from course_utils.networks import Classifier
-from course_utils.show import draw_gradient, draw_heatmap, draw_photo, in_digits
+from course_utils.show import draw_gradient, draw_heatmap, draw_photo, in_digits, panels
 
 from .explorer import Explorer, choice
 
 __all__ = ["guided_explorer"]
 
 METHODS = {"gradient": saliency, "deconvnet": deconvnet, "guided": guided_backprop}
+"""By the rule at the ReLUs, as :func:`course_utils.explain.relu_rule` names it: no choice of methods in general."""
+_PLACES = {"left": 0.005, "right": 0.995, "bottom": 0.01, "top": 0.9, "wspace": 0.03}
 QUARTERS = ("top left", "top right", "bottom left", "bottom right")
 
 
@@ -64,9 +65,7 @@ def guided_explorer(
     def draw(rule: str, name: str, layer: str) -> tuple[Figure, str]:
         values, heat = gradients(rule, name), heatmap(layer, name)
         product = values * heat
-        # Fixed margins: finding them anew would take a third of the time of an answer.
-        margins = {"left": 0.005, "right": 0.995, "bottom": 0.01, "top": 0.9, "wspace": 0.03}
-        figure, axes = plt.subplots(1, 4, figsize=(9.6, 2.65), gridspec_kw=margins)
+        figure, axes = panels(4, width=9.6, height=2.65, places=_PLACES)
         draw_photo(axes[0], image, "the photograph")
         draw_gradient(axes[1], values, f"{rule}, {name}")
         draw_heatmap(axes[2], heat, image, f"{name} {in_digits(probabilities[numbers[name]].item())}")

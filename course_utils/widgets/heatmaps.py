@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-import numpy as np
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
-from torch.nn import functional as F
 
-from course_utils.explain import cam, grad_cam
+from course_utils.explain import cam, grad_cam, heatmaps
 from course_utils.networks import Classifier
 from course_utils.pictures import list_photos, load_photo
-from course_utils.show import draw_heatmap, draw_photo, in_digits, panels
+from course_utils.show import draw_heatmap, draw_marked, draw_photo, in_digits, panels
 
 from .explorer import Explorer, choice, slider, typed
 
@@ -39,7 +36,7 @@ def any_class_explorer(classifier: Classifier) -> Explorer:
     def draw(photo: str, name: str) -> tuple[Figure, str]:
         index = classifier.class_index(name)
         image, maps, probabilities = all_maps(photo)
-        heat = _enlarged(maps[index], image.shape[2:])
+        heat = heatmaps(maps[index], image.shape[2:])
         figure, axes = panels(2, width=7)
         draw_photo(axes[0], image, photo)
         draw_heatmap(axes[1], heat, image, f"{classifier.classes[index]} {in_digits(probabilities[index])}")
@@ -81,13 +78,13 @@ def layer_explorer(classifier: Classifier, image: Tensor, layers: Mapping[str, s
     def draw(name: str, layer: str, blend: float, threshold: int) -> tuple[Figure, str]:
         index = classifier.class_index(name)
         raw = raw_map(index, layer)
-        heat = _enlarged(raw, image.shape[2:])
+        heat = heatmaps(raw, image.shape[2:])
         figure, axes = panels(2, width=7)
         title = f"{classifier.classes[index]} {in_digits(probabilities[index])}"
         draw_heatmap(axes[0], heat, image, title, blend)
         marked = heat >= threshold / 100
-        _draw_marked(axes[1], marked if heat.max() > 0 else torch.zeros_like(marked), image)
-        axes[1].set_title(f"at least {threshold}% of the maximum")
+        shown = marked if heat.max() > 0 else torch.zeros_like(marked)
+        draw_marked(axes[1], image, shown, f"at least {threshold}% of the maximum")
         share = float(marked.float().mean()) if heat.max() > 0 else 0.0
         words = (
             f"{classifier.classes[index]} (probability {_chance(probabilities[index])}), layer: {layer}. "
@@ -102,19 +99,6 @@ def layer_explorer(classifier: Classifier, image: Tensor, layers: Mapping[str, s
         blend=slider("blend", 0, 1, 0.6, 0.1),
         threshold=slider("threshold (%)", 5, 95, 15, 5),
     )
-
-
-def _enlarged(raw: Tensor, size: tuple[int, int]) -> Tensor:
-    """relu, bilinear upsampling, division by the maximum: as ``Explanation.heatmaps`` does."""
-    heat = F.interpolate(raw.relu()[None, None], size, mode="bilinear", align_corners=False)[0, 0]
-    return heat / heat.max() if heat.max() > 0 else heat
-
-
-def _draw_marked(ax: Axes, marked: Tensor, image: Tensor) -> None:
-    """Draw the photograph with everything that is not marked in gray."""
-    photo = image[0].permute(1, 2, 0).cpu().numpy()
-    gray = np.repeat(0.5 + 0.4 * photo.mean(2, keepdims=True), 3, axis=2)
-    draw_photo(ax, np.where(marked.numpy()[..., None], photo, gray))
 
 
 def _in_words(raw: Tensor) -> str:

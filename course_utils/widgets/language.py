@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import textwrap
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
-from course_utils.explain import explain
+from course_utils.explain import Explanation, explain
 from course_utils.language import (
     ANSWERS,
     QUESTIONS,
     Answerer,
     Captioner,
+    Question,
     all_questions,
     caption_scores,
     draw_answers,
@@ -22,7 +24,7 @@ from course_utils.language import (
 )
 from course_utils.localization import energy_inside
 from course_utils.pictures import Scenes
-from course_utils.show import draw_heatmap, draw_outline, draw_photo, in_digits, panels
+from course_utils.show import draw_heatmap, draw_outline, draw_photo, in_digits, panels, wrapped
 
 from .explorer import Explorer, buttons, choice, slider, typed
 
@@ -60,7 +62,7 @@ def question_explorer(net: Answerer, shown: Scenes, question: str = "what color 
         asked = next((q for q in all_questions(things) if q.text == text), None)
 
         figure, axes = panels(3, width=9, height=HEIGHT)
-        draw_photo(axes[0], image, textwrap.fill(f"{text}?", 26))
+        draw_photo(axes[0], image, wrapped(f"{text}?", 26))
         draw_heatmap(axes[1], heat, image, f'map of "{wanted}"\n{layer}')
         if asked and asked.about:
             mask = shown.masks[n, list(asked.about)].any(0)
@@ -78,7 +80,16 @@ def question_explorer(net: Answerer, shown: Scenes, question: str = "what color 
     )
 
 
-def _about_answer(text, logits, answers, wanted, asked, heat, shown, n) -> str:
+def _about_answer(
+    text: str,
+    logits: Tensor,
+    answers: Sequence[str],
+    wanted: str,
+    asked: Question | None,
+    heat: Tensor,
+    shown: Scenes,
+    n: int,
+) -> str:
     p = logits.softmax(0)
     given = answers[int(p.argmax())]
     words = f'Asked "{text}?", the network answers "{given}" (probability {p.max():.2f}). '
@@ -111,7 +122,7 @@ def caption_explorer(net: Captioner, shown: Scenes) -> Explorer:
         return [WHOLE, *(f"{at}. {word}" for at, word in enumerate(captions[scene - 1].split(), 1))]
 
     @lru_cache(maxsize=len(shown))
-    def explained(n: int):
+    def explained(n: int) -> Explanation:
         codes = net.vocabulary.encode(captions[n : n + 1], end=True)
         image = shown.images[n : n + 1]
         return explain(net.features, lambda: _with_sum(caption_scores(net, image, codes)))
@@ -127,7 +138,7 @@ def caption_explorer(net: Captioner, shown: Scenes) -> Explorer:
         nouns = [s for s in read_caption(captions[n], shown.objects[n]) if s.noun is not None]
         statement = next((s for s in nouns if s.noun - 2 <= at <= s.noun), None)
         figure, axes = panels(2, width=7.5, height=4.5)
-        draw_photo(axes[0], shown.images[n], textwrap.fill(captions[n], 36))
+        draw_photo(axes[0], shown.images[n], wrapped(captions[n], 36))
         draw_heatmap(axes[1], heat, shown.images[n], f"{name}\nlog-probability {score:.2g}")
         words = f'The caption: "{captions[n]}". The map of {name!r}, whose log-probability is {score:.2g}.'
         if statement is not None and at >= 0:

@@ -13,7 +13,7 @@ from course_utils.explain import grad_cam
 from course_utils.localization import box_from_heatmap, iou
 from course_utils.networks import Classifier
 from course_utils.pictures import list_photos, load_photo
-from course_utils.show import draw_box, draw_heatmap, draw_photo, in_digits, panels
+from course_utils.show import draw_box, draw_heatmap, draw_marked, draw_photo, in_digits, panels
 
 from .explorer import Explorer, choice, slider
 
@@ -63,10 +63,7 @@ def threshold_explorer(classifier: Classifier, names: Sequence[str] | None = Non
         marked = (heat >= threshold / 100 * heat.max()) & (heat > 0)
         parts = int(ndimage.label(marked, np.ones((3, 3)))[1])
         overlap = iou(box, truth)
-        gray = np.repeat(0.5 + 0.4 * _photo(image).mean(2, keepdims=True), 3, axis=2)
-        draw_photo(
-            axes[1], np.where(marked[..., None], _photo(image), gray), f"{threshold}%: IoU {overlap:.3f}"
-        )
+        draw_marked(axes[1], image, marked, f"{threshold}%: IoU {overlap:.3f}")
         draw_box(axes[1], truth)
         draw_box(axes[1], box, found=True)
         return figure, _words(label, threshold, float(marked.mean()), parts, box, truth, overlap)
@@ -76,10 +73,6 @@ def threshold_explorer(classifier: Classifier, names: Sequence[str] | None = Non
         photo=choice("photograph", chosen),
         threshold=slider("threshold (% of the maximum)", 5, 95, 15, 5),
     )
-
-
-def _photo(image: Tensor) -> np.ndarray:
-    return image[0].permute(1, 2, 0).cpu().numpy()
 
 
 def _words(

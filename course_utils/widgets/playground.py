@@ -16,6 +16,7 @@ from IPython.display import HTML, display
 from matplotlib.figure import Figure
 
 from course_utils.assets import AssetError
+from course_utils.methods import METHODS
 from course_utils.networks import Classifier, list_classifiers, load_classifier
 from course_utils.pictures import (
     Picture,
@@ -27,7 +28,6 @@ from course_utils.pictures import (
     read_picture,
 )
 from course_utils.playground import (
-    METHODS,
     Explainer,
     Result,
     result_figure,

@@ -20,7 +20,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.show import ACTIVATIONS, SIGNED_MAP, without_axes
+from course_utils.show import ACTIVATIONS, SIGNED_MAP, canvas
 
 from .explorer import Explorer, choice, slider
 
@@ -109,7 +109,7 @@ def _draw(cell: float, w1: float, w2: float, bias: float, pooling: str, size: st
     maps = toy_maps(activations, weights, bias, pooling)
 
     # Everything in one pair of axes: six of them would take three times as long to draw.
-    figure, ax = plt.subplots(figsize=(7.5, 5.2), gridspec_kw={"left": 0, "right": 1, "bottom": 0, "top": 1})
+    figure, ax = canvas(7.5, 5.2, x=(0, 3), y=(2, 0))
     for k in (0, 1):
         title = (
             f"channel A{'¹²'[k]}\nw{'₁₂'[k]} = {_short(weights[k])},  α{'₁₂'[k]} = {_short(maps.alphas[k])}"
@@ -120,13 +120,12 @@ def _draw(cell: float, w1: float, w2: float, bias: float, pooling: str, size: st
     for row, (name, values) in enumerate((("CAM", maps.cam), ("Grad-CAM", maps.grad_cam))):
         colors = plt.get_cmap(SIGNED_MAP)((values / limit + 1).numpy() / 2)
         _draw_block(ax, (row, 1), colors, f"raw {name}\nsum {_short(values.sum())}", values)
+        # Not explain's heatmaps: the cells are shown as they are, with nothing enlarged between them.
         heat = values.relu() / values.max() if values.max() > 0 else None
         colors = np.full((1, 1, 4), 0.8) if heat is None else plt.get_cmap("inferno")(heat.numpy())
         _draw_block(ax, (row, 2), colors, f"heat-map\n{name} / its maximum")
         if heat is None:
             ax.text(2.5, row + 0.6, "no positive evidence\nfor the class", ha="center", va="center")
-    ax.set(xlim=(0, 3), ylim=(2, 0))
-    without_axes(ax)
     return figure, _words(maps, bias, pooling, side * side)
 
 
@@ -149,7 +148,10 @@ def _words(maps: ToyMaps, bias: float, pooling: str, z: int) -> str:
 def _draw_block(
     ax: Axes, place: tuple[int, int], colors: np.ndarray, title: str, numbers: Tensor | None = None
 ) -> None:
-    """Draw cells (h, w, 4) with a title, and numbers in them, into the unit square at (row, column)."""
+    """Draw cells (h, w, 4) with a title, and numbers in them, into the unit square at (row, column).
+
+    Cells that are one image are drawn faster than the patches of :func:`course_utils.show.draw_numbers`.
+    """
     row, column = place
     left, top, side = column + 0.12, row + 0.2, 0.76
     ax.text(column + 0.5, row + 0.17, title, ha="center", va="bottom")

@@ -13,10 +13,10 @@ from course_utils.explain import grad_cam
 from course_utils.show import PALETTE, draw_heatmap, draw_outline, in_digits, panels
 
 from .films import Radiographs
+from .study import FINDING
 
 __all__ = ["draw_answer", "draw_doses", "draw_repairs", "draw_twins"]
 
-FINDING = 1
 COLORS = {"normal": PALETTE[0], "finding": PALETTE[4]}
 
 

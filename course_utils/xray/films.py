@@ -11,15 +11,15 @@ twice, with and without the word that a technician may stamp on it.
 from __future__ import annotations
 
 import math
-import operator
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .anatomy import build_chest
-from .findings import add_consolidation, add_effusion
+from course_utils.arguments import as_whole
+
+from .anatomy import add_consolidation, add_effusion, build_chest
 from .markers import lettering, print_over, stamp
 from .patient import Frame, draw_patient
 from .physics import Exposure, detect, display, transmission
@@ -146,10 +146,7 @@ def stamp_strip(size: int) -> Tensor:
 
 
 def _whole(name: str, value: int, least: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be a whole number, got {value!r}.") from None
+    number = as_whole(value, f"{name} must be a whole number, got {value!r}.")
     if number < least:
         raise ValueError(f"{name} must be at least {least}, got {number}.")
     return number

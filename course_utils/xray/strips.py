@@ -6,7 +6,6 @@ property of the pictures, not of the patients.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 
 from course_utils.arguments import whole_number
 from course_utils.explain import check_images
-from course_utils.networks import Classifier
+from course_utils.networks import Classifier, with_head
 
 __all__ = [
     "PARTS",
@@ -30,7 +29,6 @@ __all__ = [
     "lungs",
     "strip_test",
     "top_strip",
-    "with_head",
 ]
 
 
@@ -57,22 +55,6 @@ PARTS: dict[str, Callable[[Tensor], Tensor]] = {
     "top strip alone": lambda images: images.masked_fill(~top_strip(images.shape[-1]), 0.0),
 }
 """What is shown to the network: functions from square images (N, 1, H, H) to images."""
-
-
-def with_head(clf: Classifier, head: nn.Module, classes: Sequence[str]) -> Classifier:
-    """Return a copy of a classifier whose last linear layer is replaced by ``head``; the original stays as it is.
-
-    Raises:
-        ValueError: there is no linear layer to replace.
-    """
-    changed = copy.deepcopy(clf)
-    names = [name for name, part in changed.net.named_modules() if isinstance(part, nn.Linear)]
-    if not names:
-        raise ValueError("this classifier has no linear layer that a head could replace.")
-    parent, _, last = names[-1].rpartition(".")
-    setattr(changed.net.get_submodule(parent), last, head)
-    changed.classes = list(classes)
-    return changed.eval()
 
 
 def features(clf: Classifier, images: Tensor, batch: int = 4) -> Tensor:

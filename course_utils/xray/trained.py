@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from pathlib import Path
 
+from torch import nn
+
 from course_utils.arguments import whole_number
-from course_utils.networks import RUNS, WEIGHTS, load_into, load_or_train, one_thread, save_weights
+from course_utils.networks import RUNS, WEIGHTS, load_or_train, train_and_store
 
 from .films import Radiographs, radiographs
-from .net import XrayNet, xray_net
-from .study import REPAIRS, measure, train
+from .study import REPAIRS, XrayNet, measure, train, xray_net
 
 __all__ = ["BIAS", "DOSES", "train_readers", "training_films", "unseen_films", "xray_reader"]
 
@@ -58,7 +58,7 @@ def xray_reader(repair: str = "none", run: int = 0, p: float = BIAS, retrain: bo
     run = whole_number(run, "run", 0, RUNS - 1)
     if p not in DOSES or (repair != "none" and p != BIAS):
         doses = ", ".join(map(str, DOSES)) if repair == "none" else f"{BIAS} for a repair"
-        raise ValueError(f"no network was stored for p = {p}, only for {doses}. Train one: xray_study.train.")
+        raise ValueError(f"no network was stored for p = {p}, only for {doses}. Train one: xray.study.train.")
     if retrain:
         net = train(training_films(run), repair, p, seed=run)
     else:
@@ -72,28 +72,26 @@ def _file(repair: str, run: int, p: float) -> str:
 
 
 def train_readers(folder: Path, progress: bool = True) -> Iterator[str]:
-    """Train all networks on one thread, write them into ``folder``, and yield a line about each.
+    """Train all networks, write them into ``folder``, and yield a line about each.
 
     ``progress`` is not used: each training is short, and its line follows at once.
     """
     wanted = [(repair, BIAS) for repair in REPAIRS] + [("none", p) for p in DOSES if p != BIAS]
-    for run in range(RUNS):
-        for repair, p in wanted:
-            yield _train_one(folder, repair, run, p)
+
+    def trainings() -> Iterator[tuple[str, Callable[[], XrayNet], Callable[[nn.Module, float], str]]]:
+        for run in range(RUNS):
+            training_films(run)  # drawn and kept here: the time of a training is without it
+            for repair, p in wanted:
+                read = partial(xray_reader, repair, run, p, retrain=True)
+                yield _file(repair, run, p), read, partial(_describe, repair)
+
+    yield from train_and_store(folder, trainings())
 
 
-def _train_one(folder: Path, repair: str, run: int, p: float) -> str:
-    films = training_films(run)
-    start = time.process_time()
-    with one_thread():
-        net = train(films, repair, p, seed=run)
-    seconds = time.process_time() - start
-    path = folder / _file(repair, run, p)
-    save_weights(net, path)
-    load_into(net, path)  # rounded to float16, as everyone else gets it
+def _describe(repair: str, net: XrayNet, seconds: float) -> str:
     found = measure(net, unseen_films(), masked=repair == "mask the corner")
     return (
-        f"{path.name}: {seconds:.0f} s, accuracy on the biased test {found.biased:.3f}, unbiased {found.unbiased:.3f}, "
+        f"{seconds:.0f} s, accuracy on the biased test {found.biased:.3f}, unbiased {found.unbiased:.3f}, "
         f"flip rate {found.flip_rate:.3f}, energy in corner {found.corner:.2f}, box {found.box:.3f}, "
         f"finding {found.finding:.2f}"
     )

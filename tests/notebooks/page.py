@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from course_utils.authoring import notebook_files
+from course_utils.authoring import DATA_URI
 
 
 @dataclass
@@ -81,7 +81,7 @@ def images(page: Page) -> list[tuple[int, str | None]]:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             found += [(index, None) for kind in data if kind.startswith("image/")]
-            written += notebook_files.DATA_URI.sub("", data.get("text/html", ""))
+            written += DATA_URI.sub("", data.get("text/html", ""))
         for tag in re.findall(r"<img\b[^>]*>", written, re.I):
             alt = re.search(r"""\balt\s*=\s*(?:"([^"]*)"|'([^']*)')""", tag)
             found.append((index, html.unescape(alt[1] or alt[2] or "") if alt else None))

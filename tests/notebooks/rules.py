@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from page import Page, images, links
 
-from course_utils.authoring import notebook_files
+from course_utils.authoring import DATA_URI, HEADER_SECONDS, MAX_IMAGE, MAX_NOTEBOOK, image_sizes
 
 MAX_SECONDS = 60
 LONG_CELL, LONGEST_CELL = 15, 25  # lines of code: nine cells in ten, every cell
@@ -59,7 +59,7 @@ def header_facts(page: Page) -> list[str]:
     if "colab.research.google.com" not in page.header:
         faults.append("the header has no link that opens the notebook in Colab.")
     # authoring writes the seconds in the first text cell, so they must stand there.
-    seconds = notebook_files.HEADER_SECONDS.search(page.text[0][1].source) if page.text else None
+    seconds = HEADER_SECONDS.search(page.text[0][1].source) if page.text else None
     if seconds is None:
         faults.append('the first text cell does not say "about NN seconds to run".')
     elif int(seconds[2]) > MAX_SECONDS:
@@ -271,15 +271,15 @@ def pictures_have_words(page: Page) -> list[str]:
 def sizes(page: Page) -> list[str]:
     size = page.path.stat().st_size
     faults = (
-        [f"the file has {size // 1000} KB; the limit is {notebook_files.MAX_NOTEBOOK // 1000} KB."]
-        if size > notebook_files.MAX_NOTEBOOK
+        [f"the file has {size // 1000} KB; the limit is {MAX_NOTEBOOK // 1000} KB."]
+        if size > MAX_NOTEBOOK
         else []
     )
-    for index, size in notebook_files.image_sizes(page.notebook):
-        if size > notebook_files.MAX_IMAGE:
+    for index, size in image_sizes(page.notebook):
+        if size > MAX_IMAGE:
             faults.append(
                 f"{page.where(index)} has a picture of {size // 1000} KB; "
-                f"the limit is {notebook_files.MAX_IMAGE // 1000} KB."
+                f"the limit is {MAX_IMAGE // 1000} KB."
             )
     return faults
 
@@ -303,7 +303,7 @@ def no_stray_words(page: Page) -> list[str]:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             shown = [output.get("text", ""), data.get("text/plain", ""), data.get("text/html", "")]
-            written += notebook_files.DATA_URI.sub("", "\n".join(shown))
+            written += DATA_URI.sub("", "\n".join(shown))
         faults += [f"{page.where(index)} says {word!r}." for word in FORBIDDEN.findall(written)]
     return faults
 

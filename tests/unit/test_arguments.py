@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from course_utils.arguments import number_range, positive_int, whole_number
+from course_utils.arguments import as_whole, number_range, positive_int, whole_number
 
 
 def test_what_passes():
@@ -18,12 +18,15 @@ def test_what_passes():
 @pytest.mark.parametrize(
     ("call", "kind", "says"),
     [
+        (lambda: as_whole("3", "give a number"), TypeError, "give a number"),
+        (lambda: as_whole(np.True_, "give a number"), TypeError, "give a number"),
         (lambda: whole_number(3.0, "n"), TypeError, "n is a whole number, not 3.0"),
         (lambda: whole_number(True, "n"), TypeError, "not True"),
         (lambda: whole_number(-1, "n", 0), ValueError, "n must be at least 0, not -1"),
         (lambda: whole_number(9, "n", 0, 8), ValueError, "n must be at most 8, not 9"),
         (lambda: positive_int(0, "size"), ValueError, "at least 1 pixel, not 0"),
         (lambda: positive_int("8", "size"), TypeError, "whole number of pixels, not '8'"),
+        (lambda: positive_int(True, "size"), TypeError, "whole number of pixels, not True"),
         (lambda: number_range(0.5, "scale"), TypeError, "scale is a pair of numbers"),
         (lambda: number_range((1, 2.5), "objects", whole=True), TypeError, "or a pair of them"),
         (lambda: number_range(True, "objects", whole=True), TypeError, "not True"),

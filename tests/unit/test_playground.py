@@ -23,16 +23,15 @@ from course_utils.explain import (
     guided_backprop,
     guided_grad_cam,
 )
-from course_utils.explain_command import CLASSIFIERS, METHOD_NAMES
-from course_utils.networks import Classifier, list_classifiers, load_classifier
+from course_utils.methods import METHODS
+from course_utils.networks import Classifier, load_classifier
 from course_utils.pictures import Picture
 from course_utils.playground import (
-    METHODS,
     Explainer,
     as_document,
     auditing,
     engine,
-    methods,
+    marks,
     result_figure,
     result_words,
     to_csv,
@@ -57,11 +56,6 @@ def picture(width=56, height=56, seed=0, name="p.png"):
 @pytest.fixture(scope="module")
 def lite():
     return Explainer(load_classifier(), "lite")
-
-
-def test_the_names_known_without_pytorch_are_the_names():
-    assert tuple(METHODS) == METHOD_NAMES
-    assert tuple(list_classifiers()) == CLASSIFIERS
 
 
 def test_predictions_scores_and_ranks():
@@ -98,11 +92,11 @@ def test_maps_are_those_of_the_methods(method):
     expected = CALLS[method](explainer.classifier, x, [0, 3])
     for found, raw in zip(result.classes, expected, strict=True):
         torch.testing.assert_close(torch.from_numpy(found.raw), raw)
-        marks = raw if method != "counterfactual" else -raw
+        marked = raw if method != "counterfactual" else -raw
         if raw.ndim == 3:  # the size of a gradient, averaged over squares
-            marks = raw.abs().sum(0).reshape(methods.GRID, 4, methods.GRID, 4).mean((1, 3))
-        heat = F.interpolate(marks.relu()[None, None], (28, 28), mode="bilinear")[0, 0]
-        assert found.empty == (not bool((marks > 0).any()))
+            marked = raw.abs().sum(0).reshape(marks.GRID, 4, marks.GRID, 4).mean((1, 3))
+        heat = F.interpolate(marked.relu()[None, None], (28, 28), mode="bilinear")[0, 0]
+        assert found.empty == (not bool((marked > 0).any()))
         heat = heat / heat.max() if heat.max() > 0 else heat
         torch.testing.assert_close(torch.from_numpy(found.heat), heat)
 
@@ -119,10 +113,10 @@ def test_the_check_covers_the_most_marked_squares(method):
             continue
         seen += 1
         raw = torch.from_numpy(found.raw)
-        marks = raw.abs().sum(0) if raw.ndim == 3 else METHODS[method].sign * raw
-        step = marks.shape[0] // methods.GRID
-        totals = {(i, j): marks[step * i : step * (i + 1), step * j : step * (j + 1)].mean().item()
-                  for i in range(methods.GRID) for j in range(methods.GRID)}  # fmt: skip
+        marked = raw.abs().sum(0) if raw.ndim == 3 else METHODS[method].sign * raw
+        step = marked.shape[0] // marks.GRID
+        totals = {(i, j): marked[step * i : step * (i + 1), step * j : step * (j + 1)].mean().item()
+                  for i in range(marks.GRID) for j in range(marks.GRID)}  # fmt: skip
         by_hand = x[0].clone()
         for i, j in sorted(totals, key=totals.get, reverse=True)[:6]:
             by_hand[:, 4 * i : 4 * i + 4, 4 * j : 4 * j + 4] = color[:, None, None]
@@ -154,11 +148,9 @@ def test_random_covers_have_as_many_squares(monkeypatch):
 def test_maps_of_all_classes_come_from_one_pass_and_are_kept(monkeypatch):
     explainer, p = Explainer(tiny()), picture()
     calls = []
-    original = playground.methods.grad_cam
     monkeypatch.setattr(
-        playground.methods,
-        "grad_cam",
-        lambda net, x, c, layer: calls.append(list(c)) or original(net, x, c, layer),
+        "course_utils.explain.grad_cam",
+        lambda net, x, c, layer: calls.append(list(c)) or grad_cam(net, x, c, layer),
     )
     explainer.explain(p, [0, 1, 2])
     explainer.explain(p, [2, 0], threshold=0.5)
@@ -266,33 +258,54 @@ def test_a_confirmed_map_has_no_caution_and_another_has_one():
     assert kinds == {True, False}
 
 
+def six():
+    return Classifier(TinyNet(n_classes=6), list("abcdef"), size=28)
+
+
+def smooth():
+    """A network that neither guided backprop nor CAM can treat."""
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.SiLU(), nn.Flatten(), nn.Linear(4 * 28 * 28, 5))
+    return Classifier(net.eval(), NAMES, size=28)
+
+
+def explain(**arguments):
+    return Explainer(tiny()).explain(picture(), **arguments)
+
+
+def audit(labels, method="grad-cam"):
+    return playground.audit(Explainer(tiny()), [picture(seed=s) for s in range(4)], labels, method)
+
+
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("call", "error", "words"),
     [
-        ({"method": "lime"}, "no method 'lime'"),
-        ({"classes": "bea"}, "Did you mean 'bee'"),
-        ({"classes": 7}, "no class 7"),
-        ({"threshold": 0}, "threshold"),
-        ({"squares": 49}, "squares"),
-        ({"method": "cam", "layer": "net.features.2"}, "CAM takes no layer"),
-        ({"layer": "net.nowhere"}, "no layer named"),
+        (lambda: explain(method="lime"), ValueError, "no method 'lime'"),
+        (lambda: explain(classes="bea"), ValueError, "Did you mean 'bee'"),
+        (lambda: explain(classes=7), ValueError, "no class 7"),
+        (lambda: explain(threshold=0), ValueError, "threshold"),
+        (lambda: explain(squares=49), ValueError, "squares"),
+        (lambda: explain(method="cam", layer="net.features.2"), ValueError, "CAM takes no layer"),
+        (lambda: explain(layer="net.nowhere"), ValueError, "no layer named"),
+        (lambda: Explainer(smooth()).explain(picture(), 0, "guided-backprop"), ActivationError, "silu"),
+        (lambda: Explainer(smooth()).explain(picture(), 0, "cam"), LayerError, "CAM needs"),
+        (lambda: Explainer(smooth().net), TypeError, "Wrap it"),
+        (lambda: result_figure(Explainer(six()).explain(picture(), range(6))), ValueError, "room for 5"),
+        (lambda: audit([0]), ValueError, "two pictures"),
+        (lambda: audit(range(4), "guided-backprop"), ValueError, "guided backprop makes gradient images"),
+        (
+            lambda: auditing.with_shuffled_head(Classifier(nn.Conv2d(3, 5, 3), NAMES)),
+            ValueError,
+            "no linear layer",
+        ),
     ],
 )
-def test_wrong_arguments_are_told(arguments, words):
-    with pytest.raises(ValueError, match=words):
-        Explainer(tiny()).explain(picture(), **arguments)
+def test_what_cannot_be_done_is_refused_in_words(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
 
 
-def test_what_a_method_cannot_treat_is_refused_and_the_rest_goes_on():
-    net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.SiLU(), nn.Flatten(), nn.Linear(4 * 28 * 28, 5))
-    explainer = Explainer(Classifier(net.eval(), NAMES, size=28))
-    with pytest.raises(ActivationError, match="silu"):
-        explainer.explain(picture(), 0, "guided-backprop")
-    with pytest.raises(LayerError, match="CAM needs"):
-        explainer.explain(picture(), 0, "cam")
-    assert explainer.explain(picture(), 0, "grad-cam").classes
-    with pytest.raises(TypeError, match="Wrap it"):
-        Explainer(net)
+def test_what_one_method_cannot_treat_another_can():
+    assert Explainer(smooth()).explain(picture(), 0, "grad-cam").classes
 
 
 def test_network_and_picture_stay_as_they_were():
@@ -348,9 +361,6 @@ def test_the_figure_says_what_it_shows():
     assert all(c.name in words for c in result.classes) and "the map is empty" in words
     with Image.open(io.BytesIO(to_png(result, 60))) as drawn:
         assert drawn.format == "PNG" and drawn.width == round(4 * 2.4 * 60)
-    wide = Classifier(TinyNet(n_classes=6), list("abcdef"), size=28)
-    with pytest.raises(ValueError, match="room for 5"):
-        result_figure(Explainer(wide).explain(picture(), range(6)))
 
 
 def test_a_picture_of_one_color_confirms_nothing():
@@ -439,10 +449,6 @@ def test_audit_counts_and_correlates():
     ranks = [torch.from_numpy(m).flatten().argsort().argsort() for m in (results[1].raw, shuffled)]
     assert found.shuffled[1] == pytest.approx(torch.corrcoef(torch.stack(ranks).double())[0, 1].item())
     assert found.report().count("\n") == 3 + len(found.rows) and "| my verdict |" in found.report()
-    with pytest.raises(ValueError, match="two pictures"):
-        playground.audit(explainer, pictures, [0])
-    with pytest.raises(ValueError, match="guided backprop makes gradient images"):
-        playground.audit(explainer, pictures, [0, 1, 2, 3], "guided-backprop")
 
 
 def test_the_shuffled_head_is_a_copy_with_the_same_weights_elsewhere():
@@ -452,8 +458,6 @@ def test_the_shuffled_head_is_a_copy_with_the_same_weights_elsewhere():
     assert not torch.equal(a, b) and torch.equal(a.flatten().sort().values, b.flatten().sort().values)
     assert torch.equal(clf.net.features[0].weight, other.net.features[0].weight)
     assert torch.equal(a, tiny().net.head[-1].weight)
-    with pytest.raises(ValueError, match="no linear layer"):
-        auditing.with_shuffled_head(Classifier(nn.Conv2d(3, 5, 3), NAMES))
 
 
 def test_tiny_images_are_pictures_too():

@@ -47,12 +47,6 @@ def test_every_second_cell_is_the_classifiers(name, shown):
     assert all(torch.equal(value, before[key]) for key, value in clf.state_dict().items())
 
 
-def test_another_trunk_is_refused():
-    clf = small_net("googlenet", SHAPES)
-    with pytest.raises(ValueError, match="trunk"):
-        segmentation_net(clf)
-
-
 def test_it_learns_two_shapes_from_masks(shown):
     net = segmentation_net(small_net("vgg", SHAPES))
     before = fit_segmentation(
@@ -146,14 +140,3 @@ def test_the_losses_that_are_named_are_added_up(shown):
             copy.deepcopy(net), same, seeds, there, losses, epochs=1, batch=4, progress=False
         )
         assert found == pytest.approx(sum(parts[loss] for loss in losses).item(), rel=1e-4)
-
-
-def test_what_cannot_be_trained_is_refused(shown):
-    net = segmentation_net(small_net("vgg", SHAPES))
-    seeds = torch.full((24, 16, 16), -1)
-    with pytest.raises(ValueError, match="nothing to learn"):
-        fit_segmentation(net, shown.images, seeds, present(shown), progress=False)
-    with pytest.raises(ValueError, match="losses"):
-        fit_segmentation(net, shown.images, seeds, present(shown), ["expnad"], progress=False)
-    with pytest.raises(ValueError, match="one each"):
-        fit_segmentation(net, shown.images, seeds[:3], present(shown), progress=False)

@@ -124,27 +124,20 @@ def row(k, ours, ours_to, memory):
     }
 
 
-def test_targets_that_are_met(speed):
+def test_targets_are_met_missed_or_not_measured(speed):
     rows = [row(1, 1.15, [0.9, 1.05, 1.1, 1.2], 1.2), row(10, 1.5, [0.09, 0.1], 1.2)]
     found = speed.targets(rows, 8.0, 2.0)
     assert len(found) == 2 + 3 + 1 + 3 + 2
     assert all(met for _, met, _ in found)
-
-
-def test_targets_that_are_missed(speed):
     rows = [row(1, 1.16, [0.9, 1.06, 1.1, 1.2], 4.1), row(10, 1.51, [1.0, 0.11, 0.12], 1.2)]
     found = speed.targets(rows, 8.1, 2.1)
     assert not any(met for _, met, _ in found)
     assert "missed in 1 of 2 cells" in found[2][2]
-
-
-def test_unmeasured_memory_and_start_are_no_targets(speed):
     unmeasured = row(1, 1.0, [0.5], None)
     unmeasured["memory_mb"]["forward"] = None
     assert len(speed.targets([unmeasured], None, 1.5)) == 1 + 3 + 1
-    assert speed._line({**unmeasured, "forward_ms": 1.0, "time": dict.fromkeys(speed.COLUMNS, 1.0)}).endswith(
-        "-"
-    )
+    line = {**unmeasured, "forward_ms": 1.0, "time": dict.fromkeys(speed.COLUMNS, 1.0)}
+    assert speed._line(line).endswith("-")
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="resident memory is told by Linux")

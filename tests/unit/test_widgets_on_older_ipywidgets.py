@@ -1,4 +1,4 @@
-"""Every test of the explorers once more with ipywidgets 7.7, which Colab carries."""
+"""The explorers' controls, swept once more with ipywidgets 7.7, which Colab carries."""
 
 import os
 import subprocess
@@ -9,21 +9,18 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 PACKAGES = ("ipywidgets==7.7.1", "ipython_genutils")  # the second is what the first imports and 8 does not
-UNTIMED = "not at_once and not fast and not second"  # how long an answer takes is tested with version 8
-# Version 8's tests look at the pictures. Here each is drawn very small, which is quicker.
-SMALL_PICTURES = """
-from course_utils import figures
-
-encoded = figures._encoded
-
-
-def small(figure, _):
-    figure.set_dpi(12)
-    return encoded(figure, False)
-
-
-figures._encoded = small
-"""
+# What explorers share and the sweep of all of them; then controls that change others, hold files, or are clicked.
+# How long an answer takes, and what is refused before there is an explorer, is tested with version 8.
+CONTROLS = (
+    "test_widgets_controls.py",
+    "test_widgets_00_to_06.py::test_the_slider_follows_the_layer",
+    "test_widgets_07_to_13.py::test_a_game_played_with_the_controls",
+    "test_widgets_07_to_13.py::test_every_word_of_every_caption",
+    "test_widgets_playground.py::test_an_uploaded_file_reaches_the_explorer",
+    "test_widgets_playground.py::test_downloads_hold_the_files",
+    "test_widgets_playground.py::test_networks_of_ones_own_bring_their_layers_and_classes",
+)
+OTHERS = "not test_an_answer_is_fast and not test_what_does_not_fit_is_refused"
 
 
 @pytest.fixture(scope="module")
@@ -37,25 +34,20 @@ def older_ipywidgets(tmp_path_factory):
         if os.environ.get("CI") == "true":
             pytest.fail(f"{sentence}\n{done.stderr[-1000:]}")
         pytest.skip(sentence)
-    (folder / "small_pictures.py").write_text(SMALL_PICTURES)
     return folder
 
 
 def test_all_explorers(older_ipywidgets):
-    files = sorted(HERE.glob("test_widgets_*.py"))
-    files.remove(Path(__file__).resolve())
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
         "PYTHONPATH": os.pathsep.join([str(older_ipywidgets), os.environ.get("PYTHONPATH", "")]),
     }
-    version = "import ipywidgets; print(ipywidgets.__version__)"
-    found = subprocess.run(
-        [sys.executable, "-c", version], env=environment, capture_output=True, text=True, check=True
-    )
-    assert found.stdout.startswith("7.7")
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
-    command += ["-p", "small_pictures", "-k", UNTIMED]
-    done = subprocess.run(
-        [*command, *map(str, files)], env=environment, capture_output=True, text=True, check=False
-    )
+
+    def python(*arguments: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, *arguments]
+        return subprocess.run(command, cwd=HERE, env=environment, capture_output=True, text=True, check=False)
+
+    found = python("-c", "import ipywidgets; print(ipywidgets.__version__)")
+    assert found.stdout.startswith("7.7"), found.stderr
+    done = python("-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", OTHERS, *CONTROLS)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-1000:]

@@ -9,13 +9,15 @@ import time
 import numpy as np
 import pytest
 import torch
+from explorers import OBJECTS
 from helpers import TinyNet
 from PIL import Image
 
 from course_utils import widgets
+from course_utils.methods import METHODS
 from course_utils.networks import Classifier, load_classifier
-from course_utils.pictures import Picture, PictureError, list_photos, load_photo
-from course_utils.playground import METHODS, Explainer, result_words, to_csv
+from course_utils.pictures import Picture, list_photos, load_photo
+from course_utils.playground import Explainer, result_words, to_csv
 from course_utils.widgets import playground
 
 DEFAULT, RANDOM = "efficientnet_lite0", "efficientnet_lite0, random weights"
@@ -27,14 +29,10 @@ def as_file(image, kind="PNG"):
     return buffer.getvalue()
 
 
-NAMES = ["ant", "bee", "moped", "tripod", "elk"]
-
-
 @pytest.fixture(scope="module")
 def clf():
     """A network of a few weights, which answers in no time."""
-    torch.set_num_threads(1)
-    return Classifier(TinyNet(), NAMES, size=28)
+    return Classifier(TinyNet(), OBJECTS, size=28)
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +122,6 @@ def test_a_class_can_be_typed_as_a_number(explorer, clf):
     named, numbered = (explorer.explain(first=text, second="", third="") for text in ("elk", number))
     assert [c.name for c in numbered.classes] == ["elk"]
     assert named.classes[0].check == numbered.classes[0].check
-    with pytest.raises(ValueError, match=str(len(clf.classes))):
-        explorer.explain(first=str(len(clf.classes)))
 
 
 def test_classes_are_searched_and_refused(explorer, clf):
@@ -160,7 +156,7 @@ def test_an_upload_is_shown_with_its_prediction(form):
     assert explorer.result.classes[0].name == "espresso"
 
 
-def test_the_value_of_an_upload_widget_reaches_it(clf):
+def test_an_uploaded_file_reaches_the_explorer(clf):
     explorer = widgets.playground_explorer(clf, "tiny")
     data = as_file(load_photo("coffee").square().image)
     widget = explorer.upload
@@ -296,8 +292,6 @@ def test_a_folder_joins_the_list(clf, tmp_path):
     assert "is no picture" in explorer.html
     explorer.set(picture="cup.png", first="", second="")
     assert explorer.result.picture.size == load_photo("coffee").image.size
-    with pytest.raises(PictureError, match="no file or folder"):
-        widgets.playground_explorer(clf, folder=tmp_path / "gone")
 
 
 def test_stills_have_their_warnings_and_leave_the_explorer(explorer, capsys, monkeypatch):

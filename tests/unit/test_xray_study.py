@@ -1,5 +1,7 @@
 """The study of the stamp: the small network, its repairs, and measures checked on networks whose answer is known."""
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -82,14 +84,7 @@ def test_the_exposure_matters_little():
 
 def test_classes_have_names():
     assert xray_net().class_index("finding") == 1
-    with pytest.raises(ValueError, match="no class 'pneumonia': the classes are normal and finding"):
-        xray_net().class_index("pneumonia")
     assert grad_cam(xray_net(), torch.rand(1, 1, 64, 64), "finding").names == [["finding"]]
-
-
-def test_color_images_are_refused():
-    with pytest.raises(ValueError, match="channels"):
-        xray_net()(torch.rand(1, 3, 64, 64))
 
 
 # --- measures on a network that reads the stamp and nothing else
@@ -185,18 +180,18 @@ def test_a_loss_on_the_map_reaches_the_weights(films):
 
 
 @pytest.mark.parametrize("repair", REPAIRS)
-def test_each_repair_trains_and_repeats(films, repair):
-    losses = []
-    one = study.train(
-        films, repair, seed=1, epochs=1, progress=lambda epoch, loss: losses.append((epoch, loss))
-    )
+def test_each_repair_trains_and_repeats(films, repair, capsys):
+    one = study.train(films, repair, seed=1, epochs=1, progress=True)
+    shown = capsys.readouterr().err
     two = study.train(films, repair, seed=1, epochs=1)
     assert isinstance(one, XrayNet)
     assert not one.training
     assert not torch.equal(one.head.weight, xray_net(1).head.weight)
     torch.testing.assert_close(one.head.weight, two.head.weight)
-    assert [epoch for epoch, _ in losses] == [1]
-    assert losses[0][1] > 0
+    losses = re.findall(r"epoch (\d+), loss (\d+\.\d+)", shown)
+    assert {epoch for epoch, _ in losses} == {"1"}
+    assert float(losses[-1][1]) > 0
+    assert not capsys.readouterr().err  # the second training was not asked to show anything
 
 
 def test_repairs_differ_from_doing_nothing(films):
@@ -215,12 +210,3 @@ def test_training_leaves_films_and_generator_alone(films):
     assert torch.equal(torch.rand(1), expected)
     assert torch.equal(films.clean, before[0])
     assert torch.equal(films.stamped, before[1])
-
-
-def test_bad_requests_are_refused(films):
-    with pytest.raises(ValueError, match="no repair 'prayer': the known ones are none, no marker"):
-        study.train(films, "prayer")
-    with pytest.raises(ValueError, match="epochs must be at least 1, got 0"):
-        study.train(films, epochs=0)
-    with pytest.raises(ValueError, match="is a probability between 0 and 1, got 2"):
-        study.train(films, p=2)

@@ -4,9 +4,8 @@
 ``results`` keeps what was counted, so that an interrupted run goes on.
 """
 
-from .folders import DataError, IlsvrcFolder, read_ilsvrc, write_ilsvrc
+from .folders import DataError, IlsvrcFolder, read_ilsvrc, write_composites, write_ilsvrc, write_scenes
 from .loading import to_original
-from .made_folders import write_scenes
 from .methods import METHODS
 from .runner import evaluate
 
@@ -17,6 +16,7 @@ __all__ = [
     "evaluate",
     "read_ilsvrc",
     "to_original",
+    "write_composites",
     "write_ilsvrc",
     "write_scenes",
 ]

@@ -1,4 +1,7 @@
-"""The guesses of a classifier for a batch of images, and a map for each: what the evaluation makes boxes of."""
+"""The guesses of a classifier for a batch of images, and a map for each: what the evaluation makes boxes of.
+
+Not the table of :mod:`course_utils.methods`: there somebody names one picture's classes, here a pass finds a batch's.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,16 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from course_utils.explain import cam, evaluation_mode, excitation_backprop, explain, find_layer, saliency
+from course_utils.explain import (
+    cam,
+    enlarged,
+    evaluation_mode,
+    excitation_backprop,
+    explain,
+    find_layer,
+    saliency,
+)
 from course_utils.networks import Classifier
 
 __all__ = ["METHODS", "Method"]
@@ -30,14 +40,14 @@ def _grad_cam(
 
     with evaluation_mode(clf):
         explanation = explain(find_layer(clf, images, layer), scores)
-    return guesses[0], _enlarged(explanation.maps, images)
+    return guesses[0], enlarged(explanation.maps.relu(), images.shape[2:])
 
 
 def _cam(clf: Classifier, images: Tensor, layer: nn.Module | str | None, top: int) -> tuple[Tensor, Tensor]:
     if layer is not None:
         raise ValueError("CAM reads the last map: it takes no layer.")
     guesses = _guesses(clf, images, top)
-    return guesses, _enlarged(cam(clf, images, guesses), images)
+    return guesses, enlarged(cam(clf, images, guesses).relu(), images.shape[2:])
 
 
 def _gradient(
@@ -54,7 +64,7 @@ def _c_mwp(clf: Classifier, images: Tensor, layer: nn.Module | str | None, top: 
     """Contrastive excitation backprop (c-MWP), arXiv 1608.00507."""
     guesses = _guesses(clf, images, top)
     maps = excitation_backprop(clf, images, guesses, layer, contrastive=True)
-    return guesses, _enlarged(maps, images)
+    return guesses, enlarged(maps.relu(), images.shape[2:])
 
 
 METHODS: dict[str, Method] = {"grad-cam": _grad_cam, "cam": _cam, "gradient": _gradient, "c-mwp": _c_mwp}
@@ -63,8 +73,3 @@ METHODS: dict[str, Method] = {"grad-cam": _grad_cam, "cam": _cam, "gradient": _g
 def _guesses(clf: Classifier, images: Tensor, top: int) -> Tensor:
     with evaluation_mode(clf), torch.no_grad():
         return clf(images).topk(top).indices
-
-
-def _enlarged(maps: Tensor, images: Tensor) -> Tensor:
-    """Return relu(maps) at the size of the images, as ``Explanation.heatmaps`` has them before it divides."""
-    return F.interpolate(maps.relu(), images.shape[2:], mode="bilinear", align_corners=False)

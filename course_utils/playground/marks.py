@@ -1,0 +1,45 @@
+"""What a method makes of a picture: one signed map for each class, and what of it counts as marked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from course_utils import explain
+from course_utils.methods import Method
+
+__all__ = ["GRID", "marked_squares", "marks", "signed_maps"]
+
+GRID = 7  # squares to a side: a picture of 224 pixels has squares of 32
+
+
+def signed_maps(
+    how: Method, net: nn.Module, image: Tensor, classes: Sequence[int], layer: str | None = None
+) -> Tensor:
+    """Return the maps of one image (1, 3, H, W) for K classes: (K, h, w), or (K, 3, H, W) for gradient images."""
+    chosen = (layer,) if how.takes_layer else ()
+    found = getattr(explain, how.function)(net, image, classes, *chosen)
+    return found.maps[0] if isinstance(found, explain.Explanation) else found[0]
+
+
+def marks(how: Method, maps: Tensor) -> Tensor:
+    """Return what maps mark, (K, h, w): above zero where something is marked, the more the larger.
+
+    Of a gradient image that is the sum of the sizes |v| of its three colors, averaged over GRID x GRID squares:
+    it alternates from pixel to pixel, and its single largest pixels say nothing of a place.
+    """
+    if not how.pixels:
+        return how.sign * maps
+    return F.adaptive_avg_pool2d(maps.abs().sum(1), GRID)
+
+
+def marked_squares(how: Method, maps: Tensor) -> Tensor:
+    """Return the marks averaged over GRID x GRID squares of the picture, (K, GRID, GRID), with their signs."""
+    marked = marks(how, maps)
+    if marked.shape[1:] == (GRID, GRID):
+        return marked
+    if min(marked.shape[1:]) >= GRID:
+        return F.adaptive_avg_pool2d(marked, GRID)
+    return explain.enlarged(marked[None], GRID)[0]
