@@ -217,44 +217,44 @@ class Exercise:
         """Return feedback on the first input on which the answer fails, or None."""
         for number, (arguments, expected) in enumerate(self._cases):
             given = copy.deepcopy(arguments)
-            shown = self._input_as_code(number, arguments)
             try:
                 with torch.random.fork_rng(devices=[]), time_limit(_LONGEST):
                     found = self._result(answer, given)
             except TookTooLong:
-                return Feedback(
-                    WRONG,
+                return self._wrong(
                     f"Your code was still running after {_LONGEST} seconds: is there a loop that never ends?",
-                    shown,
+                    number,
                 )
             except NotAsAsked as error:
-                return Feedback(WRONG, f"Not yet: {error}", shown)
+                return self._wrong(f"Not yet: {error}", number)
             except Exception as error:
                 # PyTorch raises NotImplementedError, too, but with words.
                 if isinstance(error, NotImplementedError) and not error.args:
                     return Feedback(NOT_ATTEMPTED, "Write your answer, then run this cell again.")
                 what = f"{type(error).__name__}: {error}"
                 if self.run and not _is_from_answer(error):
-                    return Feedback(
-                        WRONG, f"Not yet: what your code left behind made the check fail ({what}).", shown
+                    return self._wrong(
+                        f"Not yet: what your code left behind made the check fail ({what}).", number
                     )
-                return Feedback(WRONG, f"Your code raised {what}", shown)
+                return self._wrong(f"Your code raised {what}", number)
             if _is_untouched(found):
                 return Feedback(NOT_ATTEMPTED, "Replace the ... by your answer, then run this cell again.")
             if found is None:
-                return Feedback(WRONG, "Your function returned None: does it end in `return ...`?", shown)
+                return self._wrong("Your function returned None: does it end in `return ...`?", number)
             if not all(same(before, after, 0) for before, after in zip(arguments, given, strict=True)):
-                return Feedback(
-                    WRONG,
+                return self._wrong(
                     "Your function changed its input. Work on a copy: `x.clone()` of a tensor, `list(x)` of a list.",
-                    shown,
+                    number,
                 )
             difference = mismatch(found, expected, self.tolerance)
             if difference and not self._expects_function:
                 return Feedback(WRONG, f"Not yet: {in_short(found)} is not it.")  # the right value is no hint
             if difference:
-                return Feedback(WRONG, f"Not yet: {difference}", shown)
+                return self._wrong(f"Not yet: {difference}", number)
         return None
+
+    def _wrong(self, message: str, number: int) -> Feedback:
+        return Feedback(WRONG, message, self._input_as_code(number))
 
     def _named(self, answer: object) -> Feedback | None:
         """Return the message of the known mistake that the answer makes, if it is that one and no other."""
@@ -275,8 +275,9 @@ class Exercise:
         except (Exception, TookTooLong) as error:
             return type(error).__name__
 
-    def _input_as_code(self, number: int, arguments: tuple) -> str:
+    def _input_as_code(self, number: int) -> str:
         """Lines for a cell that give the learner what the answer was given."""
+        arguments, _ = self._cases[number]
         if not arguments:
             return ""
         called = list(inspect.signature(self.run or self.model_answer).parameters)[1 if self.run else 0 :]

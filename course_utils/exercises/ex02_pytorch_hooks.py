@@ -232,13 +232,13 @@ def _another_error(model, names):
 
 
 @contextmanager
-def _removes_all(model, names):
+def _removes_all(model, names, everywhere=False):
     with stored_outputs(model, names) as found:
         try:
             yield found
         finally:
-            for name in names:
-                model.get_submodule(name)._forward_hooks.clear()
+            for module in model.modules() if everywhere else map(model.get_submodule, names):
+                module._forward_hooks.clear()
 
 
 @contextmanager
@@ -334,6 +334,7 @@ def _no_clone(model, names):
             An exception raised inside the block came out as another one. The exception itself travels on: use finally
             without except.
         _removes_all(model, names)
+        _removes_all(model, names, everywhere=True)
             You removed all hooks of the modules, other people's among them. Remove your own: register_forward_hook
             returns a handle, and handle.remove() takes away that one.
         _never_removed(model, names)

@@ -201,6 +201,7 @@ def _draw_changes(rng: np.random.Generator) -> list[tuple]:
     """,
     mistakes="""
         delta * epsilon / delta.flatten(1).norm(dim=1)[:, None, None, None]
+        delta * epsilon / delta.flatten(1).norm(dim=1)[:, None, None, None].clamp(min=1e-12)
             You gave every change the length epsilon, also those that were shorter. Inside the ball nothing changes.
         delta * min(1.0, epsilon / float(delta.norm()))
             You took one length for the whole batch: an image's change must not depend on the other images.

@@ -67,6 +67,7 @@ def _unless_empty(raw, mask, energy):
         _unless_empty(raw, mask, raw.relu()[mask].mean() / raw.relu().mean())
             You divided two means: that is energy over area, how many times chance. Return the two shares separately.
         _unless_empty(raw, mask, raw.relu()[mask].mean())
+        (float(raw.relu()[mask].mean()), float(mask.float().mean()))
             That is the mean value in the mask. The energy is a share: a sum in the mask over the sum of the map.
         _unless_empty(raw, mask, ((raw > 0) & mask).sum() / (raw > 0).sum())
             You counted positive pixels. Energy weighs each by its value.

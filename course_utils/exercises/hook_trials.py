@@ -178,8 +178,12 @@ def try_silence(answer: Callable, k: int, weight: Tensor, images: Tensor) -> obj
     conv.register_forward_hook(lambda module, inputs, output: own.append(output))
     conv.register_forward_hook(hook)
     behind = conv(images)
+    if not isinstance(behind, Tensor):
+        raise NotAsAsked(
+            f"what the hook returns takes the output's place: a tensor, and not a {type(behind).__name__}."
+        )
     gradient = torch.zeros_like(weight)
-    if isinstance(behind, Tensor) and behind.requires_grad:
+    if behind.requires_grad:
         (found,) = torch.autograd.grad(behind.sum(), conv.weight, allow_unused=True)
         gradient = gradient if found is None else found[:, :, 0, 0]
     return {

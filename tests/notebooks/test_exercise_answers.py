@@ -1086,7 +1086,7 @@ WRONG_ANSWERS = [
         "torch.autograd.grad(head(trunk(image))[0, c], image)",
         "Your code raised RuntimeError",
     ),
-    ("02-silence", "lambda module, inputs, output: [output]", "Not yet"),
+    ("02-silence", "lambda module, inputs, output: [output]", "a tensor, and not a list"),
     (
         "02-stored_outputs",
         """
@@ -1158,7 +1158,7 @@ WRONG_ANSWERS = [
                 for module in model.modules():
                     module._forward_hooks.clear()
         """,
-        "hooks of others that are gone",
+        "You removed all hooks of the modules",
     ),
     ("03-class_map", "(weights[:, None, None] * activations).sum(0).T", "Not yet: the result is"),
     ("03-two_weights", "(gradients.mean((1, 2)),)", "1 result was returned, expected 2"),
