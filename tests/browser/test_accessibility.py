@@ -9,7 +9,6 @@ from lab import NOTEBOOKS, left_out
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_notebook
 from playwright.sync_api import Page
-from test_exercise_and_quiz import first_task
 
 # Faults that are not the course's, and cannot be mended in a notebook.
 TEMPLATE_PARTS = {
@@ -84,8 +83,7 @@ def test_the_dark_page_is_the_one_that_nbconvert_exports(exported, dark_page):
 
 def test_what_is_displayed_in_lab(open_notebook, axe):
     """Explorer, exercise and answered quiz of one notebook: all come from the same few functions."""
-    task = first_task()
-    notebook = open_notebook(task.path.name)
+    notebook = open_notebook(NOTEBOOKS[0].name)
     notebook.run_all()
     page = notebook.page
     page.locator(".Quiz .MCButton[data-correct=true]").first.click()
