@@ -1,6 +1,8 @@
 """Commands for authors and lecturers: execute notebooks, publish, make slides, train, and a guard against the network.
 
-Nothing that a learner's kernel imports imports this room. ``python -m course_utils --help`` lists the commands.
+Nothing that a learner's kernel imports imports this room: the contract in pyproject.toml and tests/unit/test_house.py
+hold it. ``faces`` is another such contract: a room is entered through its face. ``python -m course_utils --help``
+lists the commands.
 """
 
 from .notebooks import DATA_URI, HEADER_SECONDS, MAX_IMAGE, MAX_NOTEBOOK, image_sizes, refresh_notebooks

@@ -1,10 +1,11 @@
-"""Where is the evidence for a class? The methods of notebooks 02 to 06, and what they stand on.
+"""Where is the evidence for a class? The methods of notebooks 02 to 07, and what they stand on.
 
-All are functions of (model, images, classes) that leave the model as it was:
+Most are functions of (model, images, classes), and leave the model as it was; ``explain`` takes a layer and a function:
 
 - ``cam``, ``grad_cam``, ``grad_cam_pp``, ``explain``: maps (N, K, h, w), coarse, from the activations of one layer;
-- ``saliency``, ``deconvnet``, ``guided_backprop``, ``guided_grad_cam``: gradients (N, K, 3, H, W), pixel by pixel;
-- ``excitation_backprop``: the rule of the paper's c-MWP rows, handed down from class to layer;
+  ``cam`` returns a tensor, the other three an ``Explanation``;
+- ``saliency``, ``deconvnet``, ``guided_backprop``, ``guided_grad_cam``: gradients (N, K, C, H, W), pixel by pixel;
+- ``excitation_backprop``: excitation backprop, and the c-MWP of Grad-CAM's Table 1 (notebook 07);
 - ``cover``, ``deletion_curve``, ``insertion_curve``: what happens to the score when marked places are covered.
 
 Read in this order: ``hooks`` (catching activations, gradients, functions), ``inputs`` (what may be handed over),

@@ -245,7 +245,8 @@ def insertion_curve(
     """Start from the fill and show the cells of a map, the largest value first: a good ranking rises early.
 
     Arguments and result as for :func:`deletion_curve`; None stands for the class predicted for the whole image.
-    Where no values are equal, the pictures are those of a deletion by ``-ranking``, in reverse order.
+    Where no values are equal and no step ends on half a cell, the pictures are those of a deletion by ``-ranking``, in
+    reverse order.
     """
     return _curve(model, images, ranking, classes, fill, steps, score, shown=True)
 
@@ -261,6 +262,11 @@ def _curve(
     score: str,
     shown: bool,
 ) -> Curve:
+    """Deletion, or insertion where ``shown``: then the first cells show the image, and the others the fill.
+
+    ``places`` is each cell's place in the ranking, ``counts`` how many cells are covered (or shown) after each step:
+    those with place < count. The two ends of the curve are the image itself (``whole``) and the fill (``nothing``).
+    """
     if score not in SCORES:
         raise ValueError(f'score must be "probability" or "logit", got {score!r}.')
     model, images = prepare(model, images)

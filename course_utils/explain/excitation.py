@@ -29,8 +29,8 @@ _RELUS = {"relu", "relu6", "hardtanh"}
 # Autograd's own backward hands each of these operations' probabilities on unchanged: to the same neuron at
 # another place, or to the maximum of a window.
 _PASSED_ON = {
-    "__getitem__", "adaptive_max_pool2d", "cat", "clone", "concat", "contiguous", "dropout", "dropout2d",
-    "feature_dropout", "flatten", "max_pool2d", "permute", "reshape", "squeeze", "transpose", "unsqueeze", "view",
+    "adaptive_max_pool2d", "cat", "clone", "concat", "contiguous", "dropout", "dropout2d", "feature_dropout",
+    "flatten", "getitem", "max_pool2d", "permute", "reshape", "squeeze", "transpose", "unsqueeze", "view",
 }  # fmt: skip
 
 
@@ -38,7 +38,7 @@ class _Share(torch.autograd.Function):
     """One layer y = function(x): its backward shares out each winner's probability among its inputs."""
 
     @staticmethod
-    def forward(ctx: object, x: Tensor, layer: _Layer) -> Tensor:
+    def forward(ctx: object, x: Tensor, layer: _Linear) -> Tensor:
         ctx.layer = layer
         ctx.save_for_backward(x)
         return layer.function(x)
@@ -62,7 +62,7 @@ def _shared(x: Tensor, winners: Tensor, excitation: Callable[[Tensor], Tensor]) 
     return x * back
 
 
-class _Layer:
+class _Linear:
     """A linear function, and the same with its positive weights alone (sign 1) or its negated ones' (sign -1)."""
 
     def __init__(self, func: Callable, args: tuple, kwargs: dict, weighted: bool) -> None:
@@ -77,7 +77,7 @@ class _Layer:
 
 
 def _answer(
-    linears: list[tuple[_Layer, Tensor]], func: Callable, written: str, args: tuple, kwargs: dict
+    linears: list[tuple[_Linear, Tensor]], func: Callable, written: str, args: tuple, kwargs: dict
 ) -> object:
     """Give a call between the chosen layer and the logits the backward of excitation backprop; note linear layers.
 
@@ -94,7 +94,7 @@ def _answer(
                 rectified = func(x.clone(), *rest, **kwargs)
             return x + (rectified - x).detach()
         _check_not_negative(x, name)
-        layer = _Layer(func, rest, kwargs, name in _WEIGHTED)
+        layer = _Linear(func, rest, kwargs, name in _WEIGHTED)
         y = _Share.apply(x, layer)
         if name == "linear":
             linears.append((layer, y))
@@ -131,8 +131,8 @@ def excitation_backprop(
     """Excitation backprop (MWP) or its contrastive form (c-MWP), arXiv 1608.00507, summed over a layer's channels.
 
     The contrastive form takes a second class signal, from the last layer's weights with their signs turned
-    around, and subtracts it: what excites every class alike drops out. Its map is signed and sums to zero; the
-    paper shows relu of it.
+    around, and subtracts it: what excites every class alike drops out. Its map is signed; it sums to zero where
+    neither signal is lost on the way. The paper shows relu of it.
 
     Args:
         model: maps (N, C, H, W) to logits (N, classes). Behind the layer it may use convolutions, linear layers,
@@ -152,7 +152,7 @@ def excitation_backprop(
     with evaluation_mode(model):
         module = find_layer(model, images, layer)
         with graph_from(module) as graph:
-            linears: list[tuple[_Layer, Tensor]] = []
+            linears: list[tuple[_Linear, Tensor]] = []
             with Intercepted(partial(_answer, linears)):
                 logits = run(model, images)
             logits = check_logits(logits, len(images))
@@ -177,7 +177,7 @@ def _probabilities(logits: Tensor, maps: Tensor, classes: Tensor) -> Tensor:
     return probabilities.sum(1)
 
 
-def _mark_last_layer(linears: list[tuple[_Layer, Tensor]], logits: Tensor) -> None:
+def _mark_last_layer(linears: list[tuple[_Linear, Tensor]], logits: Tensor) -> None:
     if not linears or linears[-1][1].data_ptr() != logits.data_ptr():
         raise ValueError(
             "the contrastive form turns the signs of the last layer's weights around, so the network must end in a "

@@ -1,8 +1,7 @@
 """Explanations at the resolution of the image: gradient, deconvnet, guided backprop, Guided Grad-CAM.
 
-All are dy^c / dx, the gradient of a class's score with respect to the image x; they are signed and have one value a
-pixel and color: (N, K, 3, H, W). y^c is the score before softmax. They differ in what each ReLU hands back on the way.
-At one ReLU, y = max(z, 0), with g the gradient that arrives from above:
+All run the score's gradient back to the image, (N, K, C, H, W), signed; they differ in what each ReLU hands back. The
+score y^c of class c is that before softmax. At one ReLU, y = max(z, 0), with g the gradient that arrives from above:
 
     gradient         g [z > 0]            the ReLU's own derivative (Simonyan et al. 2013, arXiv 1312.6034)
     deconvnet        relu(g)              looks at g alone (Zeiler & Fergus 2013, arXiv 1311.2901)
@@ -248,10 +247,10 @@ def guided_backprop(model: nn.Module, images: Tensor, classes: Classes = None) -
 def guided_grad_cam(model: nn.Module, images: Tensor, classes: Classes = None, layer: Layer = None) -> Tensor:
     """Guided Grad-CAM (arXiv 1610.02391): guided backprop times the Grad-CAM heat-map, pixel by pixel.
 
-        G^c_(color, i, j) = guided backprop^c_(color, i, j) * upsampled(relu(L^c))_ij
+        H^c = enlarged(relu(L^c)),   G^c_(color, i, j) = guided backprop^c_(color, i, j) * H^c_ij / max H^c
 
-    The heat-map is divided by its maximum and enlarged bilinearly; where no cell of the map is positive, the result is
-    zero everywhere. ``layer``, and the LayerError about it, as for :func:`course_utils.explain.grad_cam`; other
+    The map is enlarged bilinearly, then divided by its maximum; where no cell of it is positive, the result is zero
+    everywhere. ``layer``, and the LayerError about it, as for :func:`course_utils.explain.grad_cam`; other
     arguments, result and errors as for :func:`guided_backprop`.
     """
     explanation = grad_cam(model, images, classes, layer)

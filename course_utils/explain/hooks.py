@@ -1,8 +1,8 @@
 """Forward and backward hooks as context managers, autograd graphs that start at one layer, intercepted functions.
 
-A hook is a function that PyTorch calls when a module has run (forward hook) or when the gradient with respect to its
-output has been computed (full backward hook). Both kinds stay registered until their handle's ``remove()`` is called,
-so everything here is used in a ``with`` statement, which removes them whatever happens.
+A hook is a function that PyTorch calls when a module has run (forward hook) or when backpropagation has passed through
+it (full backward hook). Both kinds stay registered until their handle's ``remove()`` is called, so whatever registers
+one here is used in a ``with`` statement, which removes it whatever happens.
 
 Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html
 """
@@ -17,14 +17,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 __all__ = [
-    "BackwardHook",
-    "ForwardHook",
-    "Intercepted",
-    "LayerError",
-    "evaluation_mode",
-    "graph_from",
-    "hooked",
-]
+    "BackwardHook", "ForwardHook", "Intercepted", "LayerError", "evaluation_mode", "graph_from", "hooked",
+]  # fmt: skip
 
 
 class LayerError(ValueError):
@@ -236,7 +230,7 @@ class Intercepted(TorchFunctionMode):
 
 
 def on_the_way(value: object) -> bool:
-    """Whether a gradient passes through a value: labels, and what runs before a graph begins, need none."""
+    """Whether a gradient will flow back through this value: labels, and what runs before a graph begins, need none."""
     return isinstance(value, Tensor) and value.is_floating_point() and value.requires_grad
 
 

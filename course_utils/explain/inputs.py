@@ -131,6 +131,7 @@ def find_layer(model: nn.Module, images: Tensor, layer: Layer = None) -> nn.Modu
         return own if isinstance(own, nn.Module) else default_layer(model, images)
     if isinstance(layer, str):
         modules = dict(model.named_modules())
+        # A name may come from a wrapper around the model (module.), or from the network inside it (module., net.).
         for name in (layer, layer.removeprefix("module."), f"module.{layer}", f"net.{layer}"):
             if name and name in modules:
                 return modules[name]

@@ -1,17 +1,14 @@
 """CAM, Grad-CAM, its counterfactual and Grad-CAM++, and the engine behind them.
 
-Symbols as in Selvaraju et al. 2017 (arXiv 1610.02391): A^k is channel k of the activations of a
-layer, of h x w = Z pixels; y^c is the score of class c before softmax;
-
-    alpha_k^c = (1/Z) sum_ij dy^c / dA^k_ij                              (weights)
-    L^c       = sum_k alpha_k^c A^k                                      (raw, signed map)
-
-Grad-CAM is relu(L^c); its counterfactual, which negates the gradients first, is relu(-L^c).
+Symbols as in Selvaraju et al. 2017 (arXiv 1610.02391): A^k is channel k of a layer's activations, of h x w = Z cells;
+y^c is the score of class c before softmax; L^c = sum_k alpha_k^c A^k is the raw, signed map, its weights alpha_k^c
+being mean gradients, see :func:`grad_cam`. Grad-CAM is relu(L^c); its counterfactual, which negates the gradients
+first, is relu(-L^c).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -33,7 +30,7 @@ from .inputs import (
 
 __all__ = ["Explanation", "cam", "enlarged", "explain", "grad_cam", "grad_cam_pp", "heatmaps"]
 
-# Gradients of several classes are held at once; this bounds their memory to about 256 MB.
+# Gradients of several classes are computed at once, in portions of at most 256 MB, each averaged before the next.
 MAX_GRADIENT_VALUES = 2**26
 
 
@@ -75,7 +72,7 @@ class Explanation:
         return (self.maps <= 0).flatten(2).all(2)
 
     def heatmaps(self, size: int | tuple[int, int] | None = None) -> Tensor:
-        """Return the maps' :func:`heatmaps` (N, K, H, W) in [0, 1]; an empty map stays zero, see :attr:`empty`.
+        """Return (N, K, H, W) in [0, 1]: relu(L^c), enlarged, divided by its maximum; see :attr:`empty`.
 
         Args:
             size: side or (H, W); by default that of the images.
@@ -172,13 +169,17 @@ def explain(layer: nn.Module, scores: Callable[[], Tensor]) -> Explanation:
 
 
 def _explain(layer: nn.Module, scores: Callable[[], Tensor], weighting: Weighting) -> Explanation:
+    """Run scores(); take dy/dA for every score, and from it each channel's weight; sum the weighted channels."""
     with graph_from(layer) as graph:
         values = scores()
         activations = graph.activations
         _check_explainable(layer, activations, values)
         dtype = torch.promote_types(activations.dtype, torch.float32)  # half precision: sum in single
         a = activations.detach().to(dtype)
-        alphas = [weighting(g.to(dtype), a) for g in _gradients(values, activations)]
+        alphas = []
+        for gradients in _gradients(values, activations):
+            alphas.append(weighting(gradients.to(dtype), a))
+            del gradients  # or it would stay while the next portion is computed
         weights = torch.cat(alphas).transpose(0, 1)
         maps = torch.einsum("nkc,nchw->nkhw", weights, a)
         values = values.detach().to(dtype)
@@ -190,13 +191,13 @@ def _explain(layer: nn.Module, scores: Callable[[], Tensor], weighting: Weightin
         return Explanation(maps, values, classes, weights, a)
 
 
-def _gradients(values: Tensor, activations: Tensor) -> list[Tensor]:
-    """Return dy/dA for all K scores from one graph, in chunks (K', N, C, h, w) that fit in memory."""
+def _gradients(values: Tensor, activations: Tensor) -> Iterator[Tensor]:
+    """Yield dy/dA for all K scores from one graph, in portions (K', N, C, h, w), computed when they are asked for."""
     k = values.shape[1]
     # Image n's score depends on image n alone: the gradient of the sum over images holds them all.
     one_hot = torch.eye(k, dtype=values.dtype, device=values.device)[:, None, :].expand(k, *values.shape)
-    chunks = one_hot.split(max(1, MAX_GRADIENT_VALUES // activations.numel()))
-    return [_batched_gradient(values, activations, chunk) for chunk in chunks]
+    for portion in one_hot.split(max(1, MAX_GRADIENT_VALUES // activations.numel())):
+        yield _batched_gradient(values, activations, portion)
 
 
 def _batched_gradient(values: Tensor, activations: Tensor, directions: Tensor) -> Tensor:
@@ -244,13 +245,13 @@ def grad_cam(model: nn.Module, images: Tensor, classes: Classes = None, layer: L
 
         alpha_k^c = (1/Z) sum_ij dy^c / dA^k_ij,    L^c = sum_k alpha_k^c A^k
 
-    The trunk runs without a graph; it starts at the layer, and all classes are one batched backward
-    pass through what lies behind it. The model runs in evaluation mode; afterwards its mode, hooks,
-    parameters and gradients, and the images, are what they were.
+    What lies before the layer runs without a graph. The classes go back together through what lies behind it, in
+    portions where there are many, one by one where an operation has no batched backward. The model runs in evaluation
+    mode; afterwards its mode, hooks, parameters and gradients, and the images, are what they were.
 
     Args:
-        model: any network that maps (N, C, H, W) to logits (N, classes). Wrappers that keep the network in
-            ``.module`` (DataParallel) are looked through.
+        model: any network that maps (N, C, H, W) to logits (N, classes). DataParallel, DistributedDataParallel and
+            torch.compile are looked through.
         images: (N, C, H, W), floating point; for a :class:`~course_utils.networks.Classifier` in [0, 1].
         classes: None (each image's predicted class), a number, a name (for a ``Classifier``), a list of
             these for all images, or an integer tensor (N, K) with each image's own.
@@ -308,9 +309,8 @@ def cam(model: nn.Module, images: Tensor, classes: Classes = None) -> Tensor:
 
         y^c = sum_k w_k^c F_k + b^c,   F_k = (1/Z) sum_ij A^k_ij,   M^c = sum_k w_k^c A^k
 
-    It needs a network that ends in global pooling and one linear layer; that is verified with these
-    images, not guessed from names. With average pooling M^c = Z times the raw Grad-CAM map. All
-    classes of an image cost one forward pass and one matrix product.
+    It needs a network that ends in global pooling and one linear layer; that is verified with these images, not guessed
+    from names. With average pooling M^c = Z times the raw Grad-CAM map. All classes cost one forward pass together.
 
     Returns:
         raw, signed maps (N, K, h, w).
@@ -344,8 +344,8 @@ def cam(model: nn.Module, images: Tensor, classes: Classes = None) -> Tensor:
 def _pooled_maps(activations: Tensor, pooled: Tensor) -> Tensor | None:
     """Return the map whose global pooling gave ``pooled`` (N, C), or None if there is no such map.
 
-    Some networks (DenseNet) apply a functional ReLU between their last module and the pooling; the
-    CAM paper pools by a sum where today's networks take the mean.
+    Some networks (DenseNet) apply a functional ReLU between their last module and the pooling; the CAM paper pools by a
+    sum where today's networks take the mean.
     """
     for maps in (activations, activations.relu()):
         for total in (maps.mean((2, 3)), maps.sum((2, 3))):

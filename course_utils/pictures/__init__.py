@@ -1,8 +1,8 @@
 """Pictures with known truth, for all notebooks: photographs with boxes and masks, mosaics, composites, drawn scenes.
 
-``photos`` reads the photographs inside installed packages, ``pasting`` puts objects on grounds, ``drawn_scenes`` draws
-``drawn_shapes`` from a seed, ``files`` reads pictures that people bring along. Importing this room loads no PyTorch:
-the command line answers a wrong argument before that.
+``photos`` reads the photographs that ``data/photos.json`` lists, out of installed packages; ``pasting`` puts objects on
+grounds, ``drawn_scenes`` draws ``drawn_shapes`` from a seed, ``files`` reads pictures that people bring along.
+Importing this room loads no PyTorch: the command line answers a wrong argument before that.
 """
 
 from .drawn_scenes import SceneObject, Scenes, scenes

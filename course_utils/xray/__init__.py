@@ -1,6 +1,7 @@
-"""Radiographs with a shortcut: drawn films, a network that reads the label's text, repairs, real films. Notebook 12.
+"""Radiographs with a shortcut: drawn films, a network that reads the stamp instead of the lung, repairs, real films.
 
-Drawing goes from ``patient`` by way of ``anatomy`` and ``physics`` to ``films``; ``markers`` prints letters over them;
+Notebook 12. ``patient`` draws a healthy build, ``anatomy`` the chest and what is put into its lung (the finding),
+``physics`` the rays; ``films`` decides who has a finding; ``markers`` prints letters over the films;
 ``study`` has the network, trains and measures it, and ``trained`` what is stored of that; ``real`` and ``strips`` are
 for films of real people.
 """

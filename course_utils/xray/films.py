@@ -94,7 +94,7 @@ def radiographs(n: int, size: int = 96, seed: int = 0) -> Radiographs:
     """Draw ``n`` chest radiographs of ``size`` x ``size`` pixels, half of them with a finding.
 
     Picture i of a seed is the same whatever n; another size shows the same patient, finding and stamp, with
-    other noise. Normal numbers, nothing is stored: another seed gives as many others.
+    other noise; another seed gives other patients.
 
     Raises:
         TypeError: n, size or seed is not a whole number.

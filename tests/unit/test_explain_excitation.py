@@ -90,6 +90,22 @@ def test_a_small_network_by_loops(inplace):
             assert relative_error(contrastive[n, c], torch.from_numpy(expected)) < 1e-12
 
 
+def test_one_cell_may_be_indexed_as_well_as_flattened():
+    class Indexed(nn.Module):
+        def __init__(self, net):
+            super().__init__()
+            self.features, self.head = net[:5], net[6]
+
+        def forward(self, x):
+            return self.head(self.features(x)[:, :, 0, 0])
+
+    net, images = layered(), tiny_images(2).double()
+    for contrastive in (False, True):
+        expected = excitation_backprop(net, images, range(3), "1", contrastive)
+        found = excitation_backprop(Indexed(net), images, range(3), "features.1", contrastive)
+        assert found.any() and torch.equal(found, expected)
+
+
 class TwoBranches(nn.Module):
     """Two branches that are concatenated, overlapping pooling, global pooling by a mean."""
 

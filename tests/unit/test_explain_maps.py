@@ -1,6 +1,7 @@
 """CAM, Grad-CAM and Grad-CAM++ against numbers worked out by hand, loops, and the identities between them."""
 
 import math
+import weakref
 
 import pytest
 import torch
@@ -397,6 +398,28 @@ def test_many_classes_go_in_portions(monkeypatch):
         calls.clear()
         torch.testing.assert_close(grad_cam(net, images, range(5)).maps, expected)
         assert len(calls) == passes
+
+
+def test_each_portion_is_averaged_and_gone_before_the_next_is_computed(monkeypatch):
+    calls, portions = [], []
+    gradient, weighting = cam_module._batched_gradient, cam_module._mean_of_gradients
+
+    def noting_gradient(*args):
+        assert all(portion() is None for portion in portions)
+        calls.append("gradient")
+        result = gradient(*args)
+        portions.append(weakref.ref(result))
+        return result
+
+    def noting_weighting(*args):
+        calls.append("weighting")
+        return weighting(*args)
+
+    monkeypatch.setattr(cam_module, "_batched_gradient", noting_gradient)
+    monkeypatch.setattr(cam_module, "_mean_of_gradients", noting_weighting)
+    monkeypatch.setattr(cam_module, "MAX_GRADIENT_VALUES", 2 * 2 * 8 * 16)
+    grad_cam(TinyNet(pooled=False), tiny_images(), range(5))
+    assert calls == ["gradient", "weighting"] * 3
 
 
 class OneAtATime(torch.autograd.Function):

@@ -63,7 +63,10 @@ def imported(source: str) -> Iterator[str]:
     """The modules of the course from which a text imports names."""
     for node in ast.walk(ast.parse(source)):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        if isinstance(node, ast.ImportFrom):
+            names += [node.module or ""]
+            if node.module == "course_utils":
+                names += [f"course_utils.{alias.name}" for alias in node.names]
         yield from (name for name in names if name.startswith("course_utils."))
 
 
@@ -93,6 +96,27 @@ def test_a_face_says_what_the_room_is_for_and_lists_its_names(face):
     assert ast.get_docstring(tree)
     if not face.endswith("sandbox"):
         assert any(isinstance(node, ast.Assign) and node.targets[0].id == "__all__" for node in tree.body)
+
+
+def test_nothing_of_a_learners_kernel_imports_the_authors_room():
+    """The contract holds it between rooms; a fresh Python shows it for whatever is imported in other ways."""
+    paths = [path.relative_to(ROOT).with_suffix("") for path in (ROOT / "course_utils").rglob("*.py")]
+    modules = {".".join(path.parts).removesuffix(".__init__") for path in paths if path.name != "__main__"}
+    learners = sorted(name for name in modules if not f"{name}.".startswith("course_utils.authoring."))
+    assert {"course_utils.methods", "course_utils.explain_command", "course_utils.installation"} < set(
+        learners
+    )
+    code = (
+        f"import importlib, sys\nfor name in {learners}: importlib.import_module(name)\n"
+        "print([name for name in sys.modules if name.startswith('course_utils.authoring')])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.strip() == "[]"
+    names = {name for where, code in outside() if not where.startswith("tests") for name in imported(code)}
+    assert names and not [name for name in names if name.startswith("course_utils.authoring")]
 
 
 def test_the_package_alone_loads_no_torch():
