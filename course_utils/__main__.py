@@ -31,6 +31,18 @@ def main(arguments: list[str] | None = None) -> int:
     notebooks.add_argument(
         "--threads", type=int, default=2, help="threads for PyTorch and NumPy (default: 2)"
     )
+    notebooks.add_argument(
+        "--machines",
+        action="store_true",
+        help="instead: execute them under the arithmetics of other processors, and list the cells that do not hold",
+    )
+    notebooks.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="ARITHMETIC",
+        help="with --machines: this one (repeatable)",
+    )
     notebooks.set_defaults(run=_notebooks)
     publishing = commands.add_parser(
         "publish", help="make OWNER/REPO the course's address, in badges and set-up cells"
@@ -60,8 +72,12 @@ def main(arguments: list[str] | None = None) -> int:
 def _notebooks(options: argparse.Namespace) -> int:
     if options.threads < 1:
         raise ValueError(f"--threads must be at least 1, not {options.threads}.")
-    from course_utils.authoring import refresh_notebooks
+    from course_utils.authoring import compare_machines, refresh_notebooks
 
+    if options.machines:
+        return compare_machines(ROOT, options.names, options.only)
+    if options.only:
+        raise ValueError("--only goes with --machines.")
     return refresh_notebooks(ROOT, options.names, threads=options.threads)
 
 

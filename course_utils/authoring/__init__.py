@@ -5,6 +5,7 @@ hold it. ``faces`` is another such contract: a room is entered through its face.
 lists the commands.
 """
 
+from .machines import compare_machines
 from .notebooks import DATA_URI, HEADER_SECONDS, MAX_IMAGE, MAX_NOTEBOOK, image_sizes, refresh_notebooks
 from .publishing import publish
 from .slides import build_decks
@@ -16,6 +17,7 @@ __all__ = [
     "MAX_IMAGE",
     "MAX_NOTEBOOK",
     "build_decks",
+    "compare_machines",
     "image_sizes",
     "publish",
     "refresh_notebooks",

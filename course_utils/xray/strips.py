@@ -11,9 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor, nn
 
 from course_utils.arguments import whole_number
@@ -90,6 +87,8 @@ def folds_by_patient(
             f"two groups, 0 and 1, with at least {folds} patients each are needed for {folds} folds; these have "
             f"{counts[0]} and {counts[1]}, and the labels are {sorted(set(labels.tolist()))}."
         )
+    from sklearn.model_selection import StratifiedGroupKFold
+
     split = StratifiedGroupKFold(folds, shuffle=True, random_state=whole_number(seed, "seed", 0))
     return list(split.split(labels, labels, patients))
 
@@ -101,6 +100,8 @@ def fit_head(known: Tensor, labels: Tensor) -> nn.Linear:
     scikit-learn's defaults: with
     ten times as many features as pictures, its penalty on w is what makes the fit unique.
     """
+    from sklearn.linear_model import LogisticRegression  # here, for it takes seconds: 12 alone needs it
+
     fitted = LogisticRegression(max_iter=1000).fit(known.numpy(), labels.numpy())
     head = nn.Linear(known.shape[1], 2)
     with torch.no_grad():
@@ -135,6 +136,8 @@ def strip_test(
     Raises:
         ValueError: see :func:`folds_by_patient`.
     """
+    from sklearn.metrics import roc_auc_score
+
     scores, found = torch.zeros(len(known)), []
     for train, test in folds_by_patient(labels, patients, folds, seed):
         head = fit_head(known[train], labels[train])
