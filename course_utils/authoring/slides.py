@@ -114,14 +114,14 @@ def _pages_of_text(cell: NotebookNode) -> list[NotebookNode]:
 
 
 def _without_captions(code: str) -> str:
-    """Return code with the words in ``plots.show(figure, "words")`` left out: they give the answer away."""
+    """Return code with the words in ``show(figure, "words")`` left out: they give the answer away."""
     lines = code.splitlines(keepends=True)
     for node in sorted(ast.walk(ast.parse(code)), key=lambda node: -getattr(node, "lineno", 0)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "plots.show" and len(node.args) == 2:
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "show" and len(node.args) == 2:
             last = lines[node.end_lineno - 1].encode()[node.end_col_offset :].decode()
             first = lines[node.lineno - 1].encode()[: node.col_offset].decode()
             figure = ast.get_source_segment(code, node.args[0])
-            lines[node.lineno - 1 : node.end_lineno] = [f'{first}plots.show({figure}, "...")', last]
+            lines[node.lineno - 1 : node.end_lineno] = [f'{first}show({figure}, "...")', last]
     return "".join(lines)
 
 

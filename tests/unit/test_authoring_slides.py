@@ -127,10 +127,10 @@ def test_a_text_is_divided_at_its_headings():
     ("source", "shown"),
     [
         ("# NBVAL_CHECK_OUTPUT\nprint(1)", "print(1)"),
-        ('plots.show(figure, "The answer.")', 'plots.show(figure, "...")'),
-        ('plots.show(\n    draw(1, 2),\n    "The "\n    f"answer {x}.",\n)\ny', 'plots.show(draw(1, 2), "...")\ny'),
-        ('if x:\n    plots.show(f("é"), "The answer.")  # why', 'if x:\n    plots.show(f("é"), "...")  # why'),
-        ('show(figure, "words")', 'show(figure, "words")'),
+        ('show(figure, "The answer.")', 'show(figure, "...")'),
+        ('show(\n    draw(1, 2),\n    "The "\n    f"answer {x}.",\n)\ny', 'show(draw(1, 2), "...")\ny'),
+        ('if x:\n    show(f("é"), "The answer.")  # why', 'if x:\n    show(f("é"), "...")  # why'),
+        ('file.show(figure, "words")', 'file.show(figure, "words")'),
     ],
 )  # fmt: skip
 def test_code_is_shown_without_marks_and_captions(source, shown):
