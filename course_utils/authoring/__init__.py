@@ -6,12 +6,21 @@ lists the commands.
 """
 
 from .machines import compare_machines
-from .notebooks import DATA_URI, HEADER_SECONDS, MAX_IMAGE, MAX_NOTEBOOK, image_sizes, refresh_notebooks
+from .notebooks import (
+    CHECKED,
+    DATA_URI,
+    HEADER_SECONDS,
+    MAX_IMAGE,
+    MAX_NOTEBOOK,
+    image_sizes,
+    refresh_notebooks,
+)
 from .publishing import publish
 from .slides import build_decks
 from .training import train_topic
 
 __all__ = [
+    "CHECKED",
     "DATA_URI",
     "HEADER_SECONDS",
     "MAX_IMAGE",

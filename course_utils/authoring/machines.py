@@ -15,17 +15,15 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from .notebooks import CELL_TIMEOUT, find_notebooks, normalize, read_notebook
+from .notebooks import CHECKED, find_notebooks, kernel_client, normalize, read_notebook
 from .sandbox import confine
 
 __all__ = ["ARITHMETICS", "Arithmetic", "Run", "compare_machines", "run_notebook", "spread"]
 
-CHECKED = re.compile(r"^\s*# NBVAL_CHECK_OUTPUT\s*$", re.M)
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?")
 COLOR = re.compile(r"\x1b\[[\d;]*m")
 
@@ -111,16 +109,7 @@ def run_notebook(path: Path, arithmetic: Arithmetic) -> Run:
     confine(environment, arithmetic.threads)
     if arithmetic.prelude:
         notebook.cells.insert(0, new_code_cell(arithmetic.prelude))
-    client = NotebookClient(
-        notebook,
-        timeout=CELL_TIMEOUT,
-        kernel_name="python3",
-        allow_errors=True,
-        record_timing=False,
-        extra_arguments=["--log-level=40"],
-        resources={"metadata": {"path": str(path.parent)}},
-    )
-    client.reset_execution_trackers()
+    client = kernel_client(notebook, path.parent, allow_errors=True)
     stopped = ""
     try:
         with client.setup_kernel(env=environment):

@@ -41,6 +41,7 @@ CELL_TIMEOUT = 120  # seconds, as in pyproject.toml for nbval
 
 MAX_NOTEBOOK = 700_000  # bytes of the stored file
 MAX_IMAGE = 110_000  # bytes of one decoded picture
+CHECKED = re.compile(r"^\s*# NBVAL_CHECK_OUTPUT\s*$", re.M)  # the mark of a cell whose output is compared
 HEADER_SECONDS = re.compile(r"(about )(\d+)( seconds to run)")
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -214,6 +215,27 @@ def _peak_memory(pid: int | None) -> float | None:
     return int(found[1]) / 1000 if found else None
 
 
+def kernel_client(notebook: NotebookNode, folder: Path, **options: bool) -> NotebookClient:
+    """Return what executes a notebook's cells one by one, with ``folder`` as working directory and our time limit.
+
+    Args:
+        notebook: its cells get the outputs.
+        folder: the kernel's working directory.
+        options: what becomes of errors: ``force_raise_errors`` or ``allow_errors``, as of nbclient.
+    """
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        record_timing=False,
+        extra_arguments=["--log-level=40"],  # errors only: no remarks of the kernel on its transport
+        resources={"metadata": {"path": str(folder)}},
+        **options,
+    )
+    client.reset_execution_trackers()
+    return client
+
+
 def execute(notebook: NotebookNode, folder: Path, threads: int = 2) -> Report:
     """Run all cells from top to bottom in a fresh kernel that reaches no network, and store their outputs.
 
@@ -232,16 +254,7 @@ def execute(notebook: NotebookNode, folder: Path, threads: int = 2) -> Report:
     """
     environment = dict(os.environ)
     confine(environment, threads)
-    client = NotebookClient(
-        notebook,
-        timeout=CELL_TIMEOUT,
-        kernel_name="python3",
-        record_timing=False,
-        extra_arguments=["--log-level=40"],  # errors only: no remarks of the kernel on its transport
-        force_raise_errors=True,
-        resources={"metadata": {"path": str(folder)}},
-    )
-    client.reset_execution_trackers()
+    client = kernel_client(notebook, folder, force_raise_errors=True)
     with client.setup_kernel(env=environment):
         start = time.perf_counter()
         for index, cell in enumerate(notebook.cells):

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from page import Page, images, links
 
-from course_utils.authoring import DATA_URI, HEADER_SECONDS, MAX_IMAGE, MAX_NOTEBOOK, image_sizes
+from course_utils.authoring import CHECKED, DATA_URI, HEADER_SECONDS, MAX_IMAGE, MAX_NOTEBOOK, image_sizes
 
 MAX_SECONDS = 60
 LONG_CELL, LONGEST_CELL = 15, 25  # lines of code: nine cells in ten, every cell
@@ -24,7 +24,6 @@ WITHOUT_QUIZ = ("14",)  # it has a capstone instead
 EXPLORER = re.compile(r"\b(?:Explorer|\w+_explorer)\(")
 FORBIDDEN = re.compile(r"issue #|(?<![\w.])/(?:work|tmp)\b")
 IMPORT_LIST = re.compile(r"(?<= import )\([^)]*\)")  # names one below the other
-CHECKED = re.compile(r"^\s*# NBVAL_CHECK_OUTPUT\s*$", re.M)
 
 
 # --- the top of the page
