@@ -1,7 +1,8 @@
 """Settings for all tests. What keeps them off the network and on one thread is authoring.sandbox (see pyproject)."""
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
+from pathlib import PurePosixPath
 
 import pytest
 from hypothesis import settings
@@ -12,6 +13,9 @@ os.environ.setdefault("MPLBACKEND", "agg")
 # The same examples in every run, and no time limit for one: a test that fails on a slow day says nothing.
 settings.register_profile("course", deadline=None, derandomize=True, print_blob=False)
 settings.load_profile("course")
+
+MANY = 100  # a run of fewer tests is over before one asks where its time went
+SLOWEST = 6
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -35,3 +39,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reasons = Counter(why[2].removeprefix("Skipped: ") for why in skipped if isinstance(why, tuple))
     for reason, number in reasons.items():
         terminalreporter.write_line(f"Left out, {number} tests: {reason}")
+    if len(reports) > MANY:
+        _where_the_time_went(terminalreporter, reports)
+
+
+def _where_the_time_went(terminalreporter: pytest.TerminalReporter, reports: list) -> None:
+    """Print the minutes of each folder and of its slowest files; two workers spend them side by side."""
+    seconds: dict[str, Counter] = defaultdict(Counter)
+    for report in reports:
+        path = PurePosixPath(getattr(report, "nodeid", "").split("::")[0])
+        seconds[str(path.parent)][path.name] += getattr(report, "duration", 0.0)
+    terminalreporter.section("where the time went (minutes of work, all workers together)")
+    for folder, files in sorted(seconds.items(), key=lambda item: -item[1].total()):
+        slowest = ", ".join(f"{name} {spent / 60:.1f}" for name, spent in files.most_common(SLOWEST))
+        terminalreporter.write_line(f"{files.total() / 60:5.1f}  {folder}: {slowest}")
