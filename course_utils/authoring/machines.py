@@ -24,6 +24,7 @@ from .sandbox import confine
 
 __all__ = ["ARITHMETICS", "Arithmetic", "Run", "compare_machines", "run_notebook", "spread"]
 
+PATIENCE = 600  # seconds for a cell: old instructions take up to five times as long
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?")
 COLOR = re.compile(r"\x1b\[[\d;]*m")
 
@@ -112,7 +113,7 @@ def run_notebook(path: Path, arithmetic: Arithmetic) -> Run:
     confine(environment, arithmetic.threads)
     if arithmetic.prelude:
         notebook.cells.insert(0, new_code_cell(arithmetic.prelude))
-    client = kernel_client(notebook, path.parent, allow_errors=True)
+    client = kernel_client(notebook, path.parent, PATIENCE, allow_errors=True)
     stopped = ""
     try:
         with client.setup_kernel(env=environment):
