@@ -70,11 +70,13 @@ def attack_explorer(classifier: Classifier, image: Tensor, label: str, target: s
                         yield Progress(f"step {done + 1} of {steps}", done / (steps + 1))
             yield Progress("what the network makes of it", steps / (steps + 1))
             after = batched_logits(classifier, picture).softmax(1)[0].cpu()
-            found[key] = picture, after, grad_cam(classifier, picture, [own, goal]).heatmaps()[0].cpu()
+            maps = grad_cam(classifier, picture, [own, goal]).heatmaps()[0].cpu()
+            found[key] = picture, after, maps
             if len(found) > KEPT:
                 del found[next(iter(found))]
             yield Progress("drawing", 1.0)
-        picture, after, maps = found[key]
+        else:
+            picture, after, maps = found[key]
         name = classifier.classes[goal]
 
         figure, axes = panels(5, width=11, height=2.9, places=_PLACES)
