@@ -9,9 +9,8 @@ from explorers import TABLE, picture, small_pictures
 
 from course_utils import widgets
 from course_utils.show import figure_html, panels
-from course_utils.widgets import Progress, slider
+from course_utils.widgets import Progress, behind, slider
 from course_utils.widgets import explorer as explorer_module
-from course_utils.widgets.behind import Behind, few_threads
 
 
 def drawn(n, words):
@@ -196,12 +195,12 @@ def test_threads_are_halved_and_given_back_also_after_an_error():
     before = torch.get_num_threads()
     torch.set_num_threads(4)
     try:
-        with pytest.raises(RuntimeError), few_threads():
+        with pytest.raises(RuntimeError), behind.few_threads():
             assert torch.get_num_threads() == 2
             raise RuntimeError
         assert torch.get_num_threads() == 4
         torch.set_num_threads(1)
-        with few_threads():
+        with behind.few_threads():
             assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
@@ -212,10 +211,10 @@ def test_a_step_that_raises_leaves_nothing_to_do():
         yield
         raise RuntimeError("second")
 
-    behind = Behind()
+    work = behind.Behind()
     with pytest.raises(RuntimeError, match="second"):
-        behind.begin(steps())
-    assert not behind.pending and list(behind.take()) == []
+        work.begin(steps())
+    assert not work.pending and list(work.take()) == []
 
 
 # --- the course's own
