@@ -5,12 +5,13 @@
 
 from . import study
 from .maps import move_map, share_in
-from .pixels import fgsm, pgd, project, random_noise
+from .pixels import fgsm, pgd, pgd_path, project, random_noise
 
 __all__ = [
     "fgsm",
     "move_map",
     "pgd",
+    "pgd_path",
     "project",
     "random_noise",
     "share_in",

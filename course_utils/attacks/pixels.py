@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ from course_utils.explain import (
     run,
 )
 
-__all__ = ["fgsm", "pgd", "project", "random_noise"]
+__all__ = ["fgsm", "pgd", "pgd_path", "project", "random_noise"]
 
 NORMS = ("linf", "l2")
 LONG_RUN = 200  # forward and backward passes of single images, about ten seconds: from here on a bar is shown
@@ -104,19 +104,48 @@ def pgd(
     Raises:
         ValueError, TypeError: bad images, classes or settings.
     """
+    path = pgd_path(
+        model, images, target, epsilon, steps, step_size, labels, norm, momentum, random_start, seed, stop_at
+    )
+    show = progress if progress is not None else steps * len(images) >= LONG_RUN
+    x = next(path)  # the start
+    for x in tqdm(path, desc="PGD", total=steps, disable=not show, leave=False):  # noqa: B007
+        pass
+    return x
+
+
+def pgd_path(
+    model: nn.Module,
+    images: Tensor,
+    target: Classes = None,
+    epsilon: float = 8 / 255,
+    steps: int = 10,
+    step_size: float | None = None,
+    labels: Classes = None,
+    norm: str = "linf",
+    momentum: float = 0.0,
+    random_start: bool = False,
+    seed: int = 0,
+    stop_at: float | None = None,
+) -> Iterator[Tensor]:
+    """Yield what :func:`pgd` passes through: x_0, where it begins, and x_t after each step, the last its result.
+
+    While it waits for the next to be asked for, the model is as it was. Arguments and errors are those of :func:`pgd`.
+    """
     check_images(images, unit_range=True)
     check_settings(epsilon, norm, steps, step_size, momentum, stop_at)
     model, images = prepare(model, images)
     images = images.clamp(0, 1)  # check_images forgives rounding of 1e-6; epsilon counts from here
     step_size = 2.5 * epsilon / steps if step_size is None else step_size
-    start = random_noise(images, epsilon, norm, seed) if random_start else images
-    show = progress if progress is not None else steps * len(images) >= LONG_RUN
     # Toward the target the loss must fall, away from the labels it must rise.
     direction, wanted = (1, labels) if target is None else (-1, target)
     with evaluation_mode(model), torch.inference_mode(False):
         classes = _one_each(model, images, wanted)
-        x, velocity = start.clone(), torch.zeros_like(images)
-        for _ in tqdm(range(steps), desc="PGD", disable=not show, leave=False):
+        x = (random_noise(images, epsilon, norm, seed) if random_start else images).clone()
+        velocity = torch.zeros_like(images)
+    yield x.detach()
+    for _ in range(steps):
+        with evaluation_mode(model), torch.inference_mode(False):
             gradient, chances = _gradient(model, x, classes)
             if stop_at is not None and _reached(chances, target is not None, stop_at):
                 break
@@ -124,7 +153,7 @@ def pgd(
                 velocity = momentum * velocity + gradient / _lengths(gradient, 1).clamp_min(1e-30)
                 gradient = velocity
             x = project(x + direction * step_size * _unit(gradient, norm), images, epsilon, norm)
-    return x.detach()
+        yield x.detach()
 
 
 def random_noise(

@@ -5,7 +5,7 @@
 """
 
 from .auditing import Audit, audit
-from .engine import Explainer, typed_class
+from .engine import Explainer, Stage, typed_class
 from .output import as_document, result_figure, result_words, to_csv, to_npz, to_png
 from .results import Caution, Check, ClassResult, Result
 
@@ -16,6 +16,7 @@ __all__ = [
     "ClassResult",
     "Explainer",
     "Result",
+    "Stage",
     "as_document",
     "audit",
     "result_figure",

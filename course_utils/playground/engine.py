@@ -5,7 +5,8 @@ Neither widgets nor a command line here: both use this, and so give the same num
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -29,7 +30,7 @@ from course_utils.pictures import Picture
 from .marks import GRID, marked_squares, marks, signed_maps
 from .results import Check, ClassResult, Result, class_cautions, picture_cautions
 
-__all__ = ["DRAWS", "SQUARES", "Explainer", "typed_class"]
+__all__ = ["DRAWS", "SQUARES", "Explainer", "Stage", "typed_class"]
 
 DRAWS = 10  # covers of random squares to compare with
 SQUARES = 5  # of GRID * GRID that are covered
@@ -40,6 +41,21 @@ LEAST = 1e-5  # a smaller change of a logit may be rounding
 def typed_class(text: str, classes: Sequence[str]) -> int | str:
     """Return a class as somebody typed it: digits are its number, unless a class has them for its name."""
     return int(text) if text.isdigit() and text not in classes else text
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where :meth:`Explainer.steps` stands: what it computes next, and what is known so far.
+
+    Attributes:
+        text: what comes next, in words.
+        share: of the work that is done, from 0 to 1.
+        result: new since the stage before; a class that is not empty has no check yet, or one without ``random``.
+    """
+
+    text: str
+    share: float
+    result: Result | None = None
 
 
 class Explainer:
@@ -67,9 +83,12 @@ class Explainer:
             )
         self.classifier, self.name, self.random_weights = classifier, name, random_weights
         self._layers: dict[str, tuple[int, int]] = {}
-        self._seen = lru_cache(maxsize=8)(self._look)
-        self._at_random = lru_cache(maxsize=16)(self._cover_at_random)
-        # What is known for each class of a picture, by the class's number; an empty dict to begin with.
+        # What is known of a picture, filled in as it is computed: an empty dict to begin with.
+        self._seen = lru_cache(maxsize=8)(lambda picture: {})  # "image" (1, 3, S, S), and its "logits"
+        self._at_random = lru_cache(maxsize=16)(
+            lambda picture, squares: {}
+        )  # logits by the number of the draw
+        # For each class, by its number: its map, and (covered picture (3, S, S), its logits).
         self._maps = lru_cache(maxsize=32)(lambda picture, method, layer: {})
         self._covers = lru_cache(maxsize=32)(lambda picture, method, layer, squares: {})
 
@@ -91,7 +110,6 @@ class Explainer:
         layer: str | None = None,
         threshold: float = 0.15,
         squares: int = SQUARES,
-        controls: bool = True,
     ) -> Result:
         """Explain one or several classes of one picture; the maps of all that are new come from one pass.
 
@@ -102,12 +120,32 @@ class Explainer:
             layer: dotted name; by default the last convolutional map.
             threshold: of the box, as a share of the map's maximum.
             squares: how many of the 49 squares the check covers.
-            controls: cover random squares, too. Without them, which take most of the time with a new picture, a check
-                has no ``random``, and confirms nothing.
 
         Raises:
             ValueError: an unknown class, method or layer, a layer for a method that takes none, or a network that
                 the method cannot treat (LayerError, ActivationError).
+        """
+        steps = self.steps(picture, classes, method, layer, threshold, squares)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+
+    def steps(
+        self,
+        picture: Picture,
+        classes: Sequence[int | str] | int | str | None = None,
+        method: str = "grad-cam",
+        layer: str | None = None,
+        threshold: float = 0.15,
+        squares: int = SQUARES,
+    ) -> Generator[Stage, None, Result]:
+        """Explain as :meth:`explain` does, and stop before each part that takes long, for whoever shows the progress.
+
+        Yields a Stage before each part, with the maps before their check, and with the marked covers before the
+        random ones; returns the result. What was computed is kept, also by whoever breaks off. Between two stages
+        the network is as it was.
         """
         if method not in METHODS:
             raise ValueError(f"there is no method {method!r}; there are {', '.join(METHODS)}.")
@@ -118,16 +156,62 @@ class Explainer:
             raise ValueError(f"threshold must lie above 0 and not above 1, got {threshold}.")
         if not 1 <= squares < GRID**2:
             raise ValueError(f"squares must be between 1 and {GRID**2 - 1}, got {squares}.")
-        image, logits = self._seen(picture)
-        chosen = self._numbers(classes, logits)
+        seen = self._seen(picture)
+        if not seen:
+            yield Stage(f"{self.name} looks at the picture", 0.0)
+            self._look(picture, seen)
+        image = seen["image"]
+        chosen = self._numbers(classes, seen["logits"])
         maps = self._maps(picture, method, layer)
         new = [c for c in chosen if c not in maps]
         if new:
+            yield Stage(f"{how.title} of {self.name}", 0.1)
             made = signed_maps(how, self.classifier, image, new, layer).detach().float().cpu()
             maps.update(zip(new, made, strict=True))
-        covers = self._cover(picture, method, layer, squares, {c: maps[c] for c in chosen})
+        covers = self._covers(picture, method, layer, squares)
+        random = self._at_random(picture, squares)
+
+        def found() -> Result:
+            return self._result(
+                picture, chosen, method, layer, threshold, squares, seen, maps, covers, random
+            )
+
+        marked = [c for c in chosen if bool((marks(how, maps[c][None]) > 0).any())]
+        new = [c for c in marked if c not in covers]
+        if new:
+            yield Stage("covering what is marked", 0.3, found())
+            over = marked_squares(how, torch.stack([maps[c] for c in new]))
+            pictures = cover(image, top_share_mask(over, squares / GRID**2))
+            after = batched_logits(self.classifier, pictures).float().cpu()
+            covers.update({c: (p.cpu(), y) for c, p, y in zip(new, pictures, after, strict=True)})
+        missing = [draw for draw in range(DRAWS) if draw not in random] if marked else []
+        # The same squares for each picture and class, and one picture at a time: no part is to take long.
+        drawn = torch.rand(DRAWS, GRID, GRID, generator=torch.Generator().manual_seed(0))
+        for draw in missing:
+            share = 0.4 + 0.6 * draw / DRAWS
+            yield Stage(f"random cover {draw + 1} of {DRAWS}", share, found() if draw == missing[0] else None)
+            covered = cover(image, top_share_mask(drawn[draw : draw + 1], squares / GRID**2))
+            random[draw] = batched_logits(self.classifier, covered)[0].float().cpu()
+        return found()
+
+    def _result(
+        self,
+        picture: Picture,
+        chosen: Sequence[int],
+        method: str,
+        layer: str | None,
+        threshold: float,
+        squares: int,
+        seen: dict[str, Tensor],
+        maps: dict[int, Tensor],
+        covers: dict[int, tuple[Tensor, Tensor]],
+        random: dict[int, Tensor],
+    ) -> Result:
+        """What is known of the chosen classes, whose maps are there."""
+        how, image, logits = METHODS[method], seen["image"], seen["logits"]
+        by_chance = torch.stack([random[n] for n in range(DRAWS)]) if len(random) == DRAWS else None
         found = [
-            self._class(picture, c, how, maps[c], covers.get(c), threshold, squares, logits, controls)
+            self._class(picture, c, how, maps[c], covers.get(c), threshold, squares, logits, by_chance)
             for c in chosen
         ]
         where = (layer or list(self.layers)[-1]) if how.takes_layer else None
@@ -155,7 +239,10 @@ class Explainer:
 
     def most_probable(self, picture: Picture, number: int) -> list[int]:
         """Return the numbers of a picture's most probable classes."""
-        logits = self._seen(picture)[1]
+        seen = self._seen(picture)
+        if not seen:
+            self._look(picture, seen)
+        logits = seen["logits"]
         return logits.topk(min(number, len(logits))).indices.tolist()
 
     def forget(self) -> None:
@@ -163,35 +250,15 @@ class Explainer:
         for kept in (self._seen, self._at_random, self._maps, self._covers):
             kept.cache_clear()
 
-    def _look(self, picture: Picture) -> tuple[Tensor, Tensor]:
-        """The square that the network sees, (1, 3, S, S), and its logits."""
+    def _look(self, picture: Picture, seen: dict[str, Tensor]) -> None:
         image = self.classifier.preprocess(picture.image)
-        return image, batched_logits(self.classifier, image)[0].float().cpu()
+        seen |= {"image": image, "logits": batched_logits(self.classifier, image)[0].float().cpu()}
 
     def _numbers(self, classes: Sequence[int | str] | int | str | None, logits: Tensor) -> list[int]:
         asked = [classes] if isinstance(classes, int | str) else list(classes if classes is not None else ())
         if not asked:
             return [int(logits.argmax())]
         return list(dict.fromkeys(self.classifier.class_index(name) for name in asked))
-
-    def _cover(
-        self, picture: Picture, method: str, layer: str | None, squares: int, maps: dict[int, Tensor]
-    ) -> dict[int, tuple[Tensor, Tensor]]:
-        """Cover the most marked squares of each class that has any: (picture (3, S, S), its logits)."""
-        how, covers = METHODS[method], self._covers(picture, method, layer, squares)
-        new = [c for c, raw in maps.items() if c not in covers and bool((marks(how, raw[None]) > 0).any())]
-        if new:
-            marked = marked_squares(how, torch.stack([maps[c] for c in new]))
-            pictures = cover(self._seen(picture)[0], top_share_mask(marked, squares / GRID**2))
-            logits = batched_logits(self.classifier, pictures).float().cpu()
-            covers.update({c: (p.cpu(), y) for c, p, y in zip(new, pictures, logits, strict=True)})
-        return covers
-
-    def _cover_at_random(self, picture: Picture, squares: int) -> Tensor:
-        """Logits (DRAWS, classes) after covering random squares, the same for each picture and class."""
-        drawn = torch.rand(DRAWS, GRID, GRID, generator=torch.Generator().manual_seed(0))
-        pictures = cover(self._seen(picture)[0], top_share_mask(drawn, squares / GRID**2))
-        return batched_logits(self.classifier, pictures).float().cpu()
 
     def _class(
         self,
@@ -203,20 +270,20 @@ class Explainer:
         threshold: float,
         squares: int,
         logits: Tensor,
-        controls: bool,
+        by_chance: Tensor | None,
     ) -> ClassResult:
         heat = heatmaps(marks(how, raw[None])[0], self.classifier.size)
         box = box_from_heatmap(heat, threshold)
         check = None
         if covered is not None:
-            random = self._at_random(picture, squares)[:, c] if controls else logits.new_empty(0)
+            random = logits.new_empty(0) if by_chance is None else by_chance[:, c]
             moved, others = how.sign * (covered[1][c] - logits[c]), how.sign * (random - logits[c])
             check = Check(
                 before=logits[c].item(),
                 after=covered[1][c].item(),
                 random=tuple(random.tolist()),
                 prediction=self.classifier.classes[int(covered[1].argmax())],
-                confirmed=controls and bool(moved < -LEAST and moved < others.min()),
+                confirmed=bool(len(random) and moved < -LEAST and moved < others.min()),
             )
         probability, name = logits.softmax(0)[c].item(), self.classifier.classes[c]
         rank = int((logits > logits[c]).sum()) + 1
@@ -228,7 +295,7 @@ class Explainer:
             rank=rank,
             raw=raw.numpy(),
             heat=heat.numpy(),
-            empty=covered is None,
+            empty=not bool((marks(how, raw[None]) > 0).any()),
             box=box,
             box_in_file=box and to_original(box, *picture.size, self.classifier.size),
             check=check,

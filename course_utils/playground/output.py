@@ -110,7 +110,8 @@ def _draw_class(above: Axes, under: Axes, found: ClassResult, result: Result) ->
     if found.box is not None:
         draw_box(above, found.box, found=True)
     if found.check is None:
-        draw_photo(under, 0.35 + 0.3 * square.mean(2), "nothing to cover")
+        title = "nothing to cover" if found.empty else "being covered"
+        draw_photo(under, 0.35 + 0.3 * square.mean(2), title)
         return
     draw_photo(
         under,
@@ -154,10 +155,13 @@ def result_words(result: Result) -> str:
 
 def _class_words(found: ClassResult, result: Result) -> str:
     words = f"{found.name}: probability {in_digits(found.probability)}, rank {found.rank}"
-    if found.box is None or found.check is None:
+    if found.box is None:
         return f"{words}; the map is empty."
     x0, y0, x1, y1 = (round(edge) for edge in found.box_in_file)
     width, height = result.picture.size
+    words = f"{words}; box at {result.threshold:.0%}: columns {x0} to {x1}, rows {y0} to {y1} of {width} x {height};"
+    if found.check is None:
+        return f"{words} what covering the marked squares changes: being computed."
     changes = [value - found.check.before for value in found.check.random]
     beside = (
         f"as many at random by {min(changes):+.1f} to {max(changes):+.1f}."
@@ -165,8 +169,7 @@ def _class_words(found: ClassResult, result: Result) -> str:
         else "as many at random: being computed."
     )
     return (
-        f"{words}; box at {result.threshold:.0%}: columns {x0} to {x1}, rows {y0} to {y1} of "
-        f"{width} x {height}; covering {result.squares} of {GRID**2} squares changes the logit by "
+        f"{words} covering {result.squares} of {GRID**2} squares changes the logit by "
         f"{found.check.after - found.check.before:+.1f}, {beside}"
     )
 

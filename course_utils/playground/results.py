@@ -43,7 +43,7 @@ class Check:
 
     Attributes:
         before, after: the logit of the whole picture, and of the covered one.
-        random: the logits after covering as many squares at random; empty if that was not asked for.
+        random: the logits after covering as many squares at random; empty while they are being computed.
         prediction: the class predicted for the covered picture.
         confirmed: whether the logit moved as the map says, by more than rounding, and further than after each of the
             random covers.
@@ -64,7 +64,8 @@ class ClassResult:
         rank: 1 for the predicted class.
         raw: the signed map (h, w), or the gradient image (3, H, W).
         heat: (S, S) in [0, 1], what is marked, at the size of the square that the network sees.
-        empty: nothing is marked; then there is neither box nor check.
+        empty: nothing is marked; then there is neither box nor check. (Otherwise ``check`` and ``covered`` are None
+            only while they are being computed.)
         box: half-open box in the square's pixels; box_in_file: in those of the picture's file.
         covered: the square (3, S, S) with the most marked squares covered.
     """

@@ -5,7 +5,7 @@ from .backgrounds import background_explorer
 from .blind_game import BlindGame, chance_of
 from .channels import channel_explorer
 from .counterfactual import counterfactual_explorer
-from .explorer import Explorer, buttons, check_box, choice, slider, typed
+from .explorer import Explorer, Progress, buttons, check_box, choice, slider, typed
 from .failures import draw_mistake, failure_explorer, in_words
 from .guided import guided_explorer
 from .heatmaps import any_class_explorer, layer_explorer
@@ -20,6 +20,7 @@ from .xray_stamp import stamp_explorer
 __all__ = [
     "BlindGame",
     "Explorer",
+    "Progress",
     "any_class_explorer",
     "attack_explorer",
     "background_explorer",

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import textwrap
-from functools import lru_cache
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.attacks import pgd, random_noise
+from course_utils.attacks import pgd_path, random_noise
 from course_utils.explain import batched_logits, grad_cam
 from course_utils.networks import Classifier
 from course_utils.show import PALETTE, draw_heatmap, draw_photo, in_digits, panels
 
-from .explorer import SLOW, Explorer, choice, slider, typed
+from .explorer import Explorer, Progress, Steps, choice, slider, typed
 
 __all__ = ["attack_explorer"]
 
 ATTACK, NOISE = "toward the target (PGD)", "at random, each value by epsilon"
+KEPT = 32
 _PLACES = {
     "left": 0.005,
     "right": 0.96,
@@ -50,23 +49,34 @@ def attack_explorer(classifier: Classifier, image: Tensor, label: str, target: s
     before = batched_logits(classifier, image).softmax(1)[0].cpu()
     map_before = grad_cam(classifier, image, own).heatmaps()[0, 0].cpu()
 
-    @lru_cache(maxsize=32)
-    def changed(target: int, epsilon: int, steps: int, how: str) -> Tensor:
-        if epsilon == 0:
-            return image
-        if how == NOISE:
-            return random_noise(image, epsilon / 255, full_size=True)
-        return pgd(classifier, image, target, epsilon / 255, steps, progress=False)
+    found: dict[tuple, tuple[Tensor, Tensor, Tensor]] = {}  # the last pictures, their probabilities and maps
 
-    def draw(target: str, epsilon: int, steps: int, how: str) -> tuple[Figure, str]:
+    def draw(target: str, epsilon: int, steps: int, how: str) -> Steps:
         if not target.strip():
             raise ValueError("the field for the target is empty: type the name of a class.")
         goal = classifier.class_index(target)
         if goal == own:
             raise ValueError(f"{label!r} is the class to get away from: type another target.")
-        picture = changed(goal, epsilon, steps, how)
-        after = batched_logits(classifier, picture).softmax(1)[0].cpu()
-        maps = grad_cam(classifier, picture, [own, goal]).heatmaps()[0].cpu()
+        key = (goal, epsilon, steps, how)
+        if key not in found:
+            picture = image
+            if epsilon and how == NOISE:
+                picture = random_noise(image, epsilon / 255, full_size=True)
+            elif epsilon:
+                yield Progress(f"step 1 of {steps}")
+                for done, changed in enumerate(pgd_path(classifier, image, goal, epsilon / 255, steps)):
+                    picture = changed
+                    if done < steps:
+                        yield Progress(f"step {done + 1} of {steps}", done / (steps + 1))
+            yield Progress("what the network makes of it", steps / (steps + 1))
+            after = batched_logits(classifier, picture).softmax(1)[0].cpu()
+            maps = grad_cam(classifier, picture, [own, goal]).heatmaps()[0].cpu()
+            found[key] = picture, after, maps
+            if len(found) > KEPT:
+                del found[next(iter(found))]
+            yield Progress("drawing", 1.0)
+        else:
+            picture, after, maps = found[key]
         name = classifier.classes[goal]
 
         figure, axes = panels(5, width=11, height=2.9, places=_PLACES)
@@ -85,15 +95,13 @@ def attack_explorer(classifier: Classifier, image: Tensor, label: str, target: s
         )
         return figure, words
 
-    explorer = Explorer(
+    return Explorer(
         draw,
         target=typed("target class", sorted(set(classifier.classes)), target),
         epsilon=slider("epsilon, in 1/255", 0, 16, 8),
         steps=slider("steps", 1, 24, 12),
         how=choice("change the picture", [ATTACK, NOISE]),
     )
-    explorer.box.add_class(SLOW)
-    return explorer
 
 
 def _shortened(name: str) -> str:

@@ -25,13 +25,14 @@ from course_utils.explain import heatmaps
 from course_utils.networks import RUNS
 from course_utils.show import PALETTE, draw_heatmap, in_digits, panels
 
-from .explorer import Explorer, choice
+from .explorer import Explorer, choice, picture_places
 
 __all__ = ["background_explorer"]
 
 STRENGTHS = (50, 60, 70, 80, 90, 95, 100)
 SHOWN = 12
 COIN = "ground by coin"
+_PLACES = picture_places(10, 3.9, left=0.05, bottom=0.17)
 
 
 def background_explorer(maps: Tensor) -> Explorer:
@@ -70,7 +71,7 @@ def background_explorer(maps: Tensor) -> Explorer:
     def draw(strength: int, repair: str, picture: str) -> tuple[Figure, str]:
         n, key = names[picture], (strength, repair)
         c, head = int(labels[n]), heads[key][0]
-        figure, axes = panels(3, width=10, height=3.9)
+        figure, axes = panels(3, width=10, height=3.9, places=_PLACES)
         _bars(axes[0], accuracies[key])
         probabilities, shares = [], []
         for ground, ax in enumerate(axes[1:]):

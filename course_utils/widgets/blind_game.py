@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from course_utils.failures import SHOWN, Mistake
 from course_utils.show import draw_heatmap, draw_photo, panels
 
-from .explorer import REMEMBERS, Explorer, choice, slider
+from .explorer import REMEMBERS, Explorer, choice, picture_places, slider
 from .failures import enlarged
 
 __all__ = ["BlindGame", "chance_of"]
@@ -103,7 +103,7 @@ class BlindGame:
     def _draw(self, number: int, answer: str) -> tuple[Figure, str]:
         mistake, shown = self.mistakes[number - 1], self._answers[number - 1]
         played = number in self.guesses
-        figure, axes = panels(2, width=6.4)
+        figure, axes = panels(2, width=6.4, height=3.5, places=picture_places(6.4, 3.5))
         draw_photo(axes[0], mistake.case.image, f"right: {mistake.names[1]}")
         title = f"{mistake.names[shown]} ({SHOWN[shown]})" if played else "whose map?"
         draw_heatmap(axes[1], enlarged(mistake, shown), mistake.case.image, title)

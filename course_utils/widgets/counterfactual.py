@@ -13,7 +13,7 @@ from course_utils.explain import FILLS, batched_logits, cover, grad_cam, top_sha
 from course_utils.networks import Classifier
 from course_utils.show import PALETTE, draw_photo, draw_signed, panels, wrapped
 
-from .explorer import Explorer, choice, slider, typed
+from .explorer import Explorer, Progress, Steps, choice, slider, typed
 
 __all__ = ["counterfactual_explorer"]
 
@@ -55,38 +55,55 @@ def counterfactual_explorer(classifier: Classifier, image: Tensor, first: str, s
         pictures = cover(image, masks, fill)
         return pictures[:1], batched_logits(classifier, pictures).cpu()
 
-    @lru_cache(maxsize=128)
-    def at_random(cells: int, fill: str) -> Tensor:
-        return covered_logits(top_share_mask(drawn, cells / (h * w)), fill)[1].mean(0)
+    by_chance: dict[tuple[int, str], Tensor] = {}  # the mean logits after random covers, one for each setting
 
-    def draw(first: str, second: str, which: str, cells: int, fill: str) -> tuple[Figure, str]:
+    def draw(first: str, second: str, which: str, cells: int, fill: str) -> Steps:
         if not (first.strip() and second.strip()):
             raise ValueError("a field for a class is empty: type the name of a class.")
         pair = [classifier.class_index(name) for name in (first, second)]
         if pair[0] == pair[1]:
             raise ValueError("the two classes are the same: type another name into one of the fields.")
-        names = [classifier.classes[index] for index in pair]
         raw = raw_map(pair[0]) - (raw_map(pair[1]) if which == RATHER else 0)
         mask = top_share_mask(-raw if which == AGAINST else raw, cells / (h * w))
         picture, after = covered_logits(mask[None], fill)
-        after, random = after[0], at_random(cells, fill)
+        after = after[0]
+        if (cells, fill) not in by_chance:
+            yield drawn_with(pair, which, cells, fill, raw, picture, after, None)
+            masks = top_share_mask(drawn, cells / (h * w))
+            logits = []
+            for mask in masks:
+                logits.append(covered_logits(mask[None], fill)[1])
+                yield Progress(f"random covers: {len(logits)} of {DRAWS}", len(logits) / DRAWS)
+            by_chance[cells, fill] = torch.cat(logits).mean(0)
+        return drawn_with(pair, which, cells, fill, raw, picture, after, by_chance[cells, fill])
 
+    def drawn_with(
+        pair: list[int], which: str, cells: int, fill: str, raw: Tensor, picture: Tensor, after: Tensor,
+        random: Tensor | None,
+    ) -> tuple[Figure, str]:  # fmt: skip
+        """The figure; without the random covers, while these are being computed."""
+        names = [classifier.classes[index] for index in pair]
         figure, axes = panels(3, width=10, height=3.9, places=_PLACES)
         lines = [wrapped(name, LINE) for name in names]
         title = f"{lines[0]}\n- {lines[1]}" if which == RATHER else lines[0]
         draw_signed(axes[0], raw, f"raw map\n{title}", bar=False)
         draw_photo(axes[1], picture, f"{cells} cells covered\n{fill}")
-        changes = [(after - before)[pair], (random - before)[pair]]
+        changes = [(logits - before)[pair] for logits in (after, random) if logits is not None]
         _draw_changes(axes[2], changes, names)
         against = "below" if which == AGAINST else "above"
         count = int((raw < 0).sum() if which == AGAINST else (raw > 0).sum())
         words = [f"Of {h * w} cells, {count} are {against} zero; {_covered(cells, count, which, against)}."]
         p, q = before.softmax(0), after.softmax(0)
-        words += [
-            f"{name}: logit {before[i]:.2f} to {after[i]:.2f}, probability {p[i]:.3f} to {q[i]:.3f}; with as many "
-            f"cells at random the logit changes by {_signed(random[i] - before[i])} (mean of {DRAWS} draws: rough)."
-            for name, i in zip(names, pair, strict=True)
-        ]
+        for name, i in zip(names, pair, strict=True):
+            beside = "being computed"
+            if random is not None:
+                beside = (
+                    f"the logit changes by {_signed(random[i] - before[i])} (mean of {DRAWS} draws: rough)"
+                )
+            words += [
+                f"{name}: logit {before[i]:.2f} to {after[i]:.2f}, probability {p[i]:.3f} to {q[i]:.3f}; with as many "
+                f"cells at random {beside}."
+            ]
         words += [f"Prediction: {classifier.classes[p.argmax()]} to {classifier.classes[q.argmax()]}."]
         return figure, " ".join(words)
 
@@ -117,10 +134,10 @@ def _signed(value: Tensor) -> str:
 
 
 def _draw_changes(ax: Axes, changes: list[Tensor], names: list[str]) -> None:
-    """Bars: how far both logits moved, by the map (full color) and by random cells (pale)."""
+    """Bars: how far both logits moved, by the map (full color) and by random cells (pale), once they are known."""
     for k, name in enumerate(names):
-        for offset, change, alpha in ((-0.2, changes[0][k], 1.0), (0.2, changes[1][k], 0.4)):
-            ax.bar(k + offset, float(change), 0.4, color=COLORS[k], alpha=alpha, edgecolor="black")
+        for offset, change, alpha in zip((-0.2, 0.2), changes, (1.0, 0.4), strict=False):
+            ax.bar(k + offset, float(change[k]), 0.4, color=COLORS[k], alpha=alpha, edgecolor="black")
         ax.text(k, 1.02, wrapped(name, LINE), transform=ax.get_xaxis_transform(), ha="center", va="bottom")
     ax.axhline(0, color="black", linewidth=1)
     # Small changes are to look small: the axis spans at least two units.

@@ -88,6 +88,7 @@ def failure_explorer(mistakes: Sequence[Mistake]) -> Explorer:
     """
     if not mistakes:
         raise ValueError("there are no mistakes to browse.")
+    outlined(mistakes[0].case)  # imports what is slow to import before the first answer
     families = sorted({mistake.case.family for mistake in mistakes})
 
     def draw(kind: str, made: str, number: int, second: str) -> tuple[Figure, str]:

@@ -14,7 +14,7 @@ from course_utils.networks import Classifier
 from course_utils.pictures import list_photos, load_photo
 from course_utils.show import draw_heatmap, draw_marked, draw_photo, in_digits, panels
 
-from .explorer import Explorer, choice, slider, typed
+from .explorer import Explorer, choice, picture_places, slider, typed
 
 __all__ = ["any_class_explorer", "layer_explorer"]
 
@@ -37,7 +37,7 @@ def any_class_explorer(classifier: Classifier) -> Explorer:
         index = classifier.class_index(name)
         image, maps, probabilities = all_maps(photo)
         heat = heatmaps(maps[index], image.shape[2:])
-        figure, axes = panels(2, width=7)
+        figure, axes = panels(2, width=7, height=3.8, places=picture_places(7, 3.8))
         draw_photo(axes[0], image, photo)
         draw_heatmap(axes[1], heat, image, f"{classifier.classes[index]} {in_digits(probabilities[index])}")
         rank = int((probabilities > probabilities[index]).sum()) + 1
@@ -79,7 +79,7 @@ def layer_explorer(classifier: Classifier, image: Tensor, layers: Mapping[str, s
         index = classifier.class_index(name)
         raw = raw_map(index, layer)
         heat = heatmaps(raw, image.shape[2:])
-        figure, axes = panels(2, width=7)
+        figure, axes = panels(2, width=7, height=3.8, places=picture_places(7, 3.8))
         title = f"{classifier.classes[index]} {in_digits(probabilities[index])}"
         draw_heatmap(axes[0], heat, image, title, blend)
         marked = heat >= threshold / 100

@@ -26,7 +26,7 @@ from course_utils.localization import energy_inside
 from course_utils.pictures import Scenes
 from course_utils.show import draw_heatmap, draw_outline, draw_photo, in_digits, panels, wrapped
 
-from .explorer import Explorer, buttons, choice, slider, typed
+from .explorer import Explorer, buttons, choice, picture_places, slider, typed
 
 __all__ = ["caption_explorer", "question_explorer"]
 
@@ -34,6 +34,7 @@ GIVEN = "the answer given"
 WHOLE = "the whole caption"
 LAYERS = {"after the question": "conditioned", "before the question": "features"}
 HEIGHT = 3.4
+_PLACES = picture_places(9, HEIGHT, lines=2, bottom=0.17, right=0.98, wspace=0.35)
 
 
 def question_explorer(net: Answerer, shown: Scenes, question: str = "what color is the hydrant?") -> Explorer:
@@ -61,7 +62,7 @@ def question_explorer(net: Answerer, shown: Scenes, question: str = "what color 
         heat = e.heatmaps(image.shape[1:])[0, 0]
         asked = next((q for q in all_questions(things) if q.text == text), None)
 
-        figure, axes = panels(3, width=9, height=HEIGHT)
+        figure, axes = panels(3, width=9, height=HEIGHT, places=_PLACES)
         draw_photo(axes[0], image, wrapped(f"{text}?", 26))
         draw_heatmap(axes[1], heat, image, f'map of "{wanted}"\n{layer}')
         if asked and asked.about:
@@ -137,7 +138,7 @@ def caption_explorer(net: Captioner, shown: Scenes) -> Explorer:
         name = word if word == WHOLE else word.split(". ", 1)[1]
         nouns = [s for s in read_caption(captions[n], shown.objects[n]) if s.noun is not None]
         statement = next((s for s in nouns if s.noun - 2 <= at <= s.noun), None)
-        figure, axes = panels(2, width=7.5, height=4.5)
+        figure, axes = panels(2, width=7.5, height=4.5, places=picture_places(7.5, 4.5, lines=2))
         draw_photo(axes[0], shown.images[n], wrapped(captions[n], 36))
         draw_heatmap(axes[1], heat, shown.images[n], f"{name}\nlog-probability {score:.2g}")
         words = f'The caption: "{captions[n]}". The map of {name!r}, whose log-probability is {score:.2g}.'

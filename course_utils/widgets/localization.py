@@ -15,7 +15,7 @@ from course_utils.networks import Classifier
 from course_utils.pictures import list_photos, load_photo
 from course_utils.show import draw_box, draw_heatmap, draw_marked, draw_photo, in_digits, panels
 
-from .explorer import Explorer, choice, slider
+from .explorer import Explorer, choice, picture_places, slider
 
 __all__ = ["threshold_explorer"]
 
@@ -53,7 +53,7 @@ def threshold_explorer(classifier: Classifier, names: Sequence[str] | None = Non
 
     def draw(photo: str, threshold: int) -> tuple[Figure, str]:
         image, heat, truth, label, probability = prepared(photo)
-        figure, axes = panels(2, width=7)
+        figure, axes = panels(2, width=7, height=3.8, places=picture_places(7, 3.8))
         draw_heatmap(axes[0], heat, image, f"{label} {in_digits(probability)}")
         box = box_from_heatmap(heat, threshold / 100)
         if box is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from course_utils.pictures import (
 from course_utils.playground import (
     Explainer,
     Result,
+    Stage,
     result_figure,
     result_words,
     to_csv,
@@ -39,7 +40,7 @@ from course_utils.playground import (
 )
 from course_utils.show import figure_html
 
-from .explorer import Explorer, choice, slider, typed
+from .explorer import Explorer, Progress, Steps, choice, slider, typed
 
 __all__ = ["PlaygroundExplorer", "playground_explorer", "uploaded_files"]
 
@@ -83,10 +84,11 @@ def uploaded_files(value: object) -> list[tuple[str, bytes]]:
 
 
 class PlaygroundExplorer(Explorer):
-    """Made by :func:`playground_explorer`. ``result`` is what is shown, None where a sentence stands instead."""
+    """Made by :func:`playground_explorer`."""
 
     def __init__(self, networks: Mapping[str, Classifier], paths: list[Path]) -> None:
-        self.result: Result | None = None
+        self._result: Result | None = None
+        self._refused: list[str] = []  # what was wrong with other files of the last upload
         self._pictures: dict[str, Picture | Path | None] = {MOSAIC: None, **dict.fromkeys(list_photos())}
         self._pictures |= {_unused(path.name, self._pictures): path for path in paths}
         self._picture_named = lru_cache(maxsize=16)(self._read)
@@ -94,7 +96,7 @@ class PlaygroundExplorer(Explorer):
         self._explainer = lru_cache(maxsize=4)(self._make_explainer)
         self._figure: Figure | None = None  # the last one, to draw over
         self._changing = False  # while controls are adjusted to one another
-        start = next(iter(self._own))
+        start = self._adjusted_to = next(iter(self._own))
         classes = sorted(set(self._own[start].classes))
         known = {"first": "moped", "second": "tripod", "third": ""}
         fields = {
@@ -117,31 +119,36 @@ class PlaygroundExplorer(Explorer):
         self.upload.observe(self._take, names="value")
         self.button.on_click(self._offer)
         self.box.children = [
-            self.upload, *self.controls.values(), self._picture, self._cautions, self.button, self._links,
+            self.upload, *self.controls.values(), self._bar, self._picture, self._cautions, self.button, self._links,
         ]  # fmt: skip
 
-    def explain(self, controls: bool = True, **values: object) -> Result:
-        """Return the result for values of the controls; those not named are as they are.
+    @property
+    def result(self) -> Result | None:
+        """What is shown, computed to the end; None where a sentence stands instead."""
+        self.finish()
+        return self._result
 
-        ``controls`` are the random covers of the check, see :meth:`Explainer.explain`.
+    def explain(self, **values: object) -> Result:
+        """Return the result for values of the controls; those not named are as they are.
 
         Raises:
             ValueError: the sentence that is shown in place of the picture.
         """
-        v = {**self.values, **values}
+        steps = self._explained(**{**self.values, **values})
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+
+    def _explained(self, **v: object) -> Generator[Stage, None, Result]:
         explainer = self._explainer(v["network"])
         layers = _layer_labels(explainer)
         layer = layers.get(v["layer"]) if METHODS[v["method"]].takes_layer else None
         texts = [v[field].strip() for field in CLASS_FIELDS]
         classes = [typed_class(text, explainer.classifier.classes) for text in texts if text]
-        return explainer.explain(
-            self._picture_named(v["picture"]),
-            classes,
-            v["method"],
-            layer,
-            v["threshold"] / 100,
-            controls=controls,
-        )
+        picture = self._picture_named(v["picture"])
+        return (yield from explainer.steps(picture, classes, v["method"], layer, v["threshold"] / 100))
 
     def stills(self, settings: list[Mapping[str, object]], width: str = "100%") -> None:
         """Display a static picture for each of several settings, and what to be wary of below it."""
@@ -151,39 +158,62 @@ class PlaygroundExplorer(Explorer):
             parts += [figure_html(result_figure(result), result_words(result), width), _as_list(result)]
         display(HTML("".join(parts)))
 
-    def _draw(self, **values: object) -> tuple[Figure, str]:
-        result = self.explain(**values)
-        return result_figure(result), result_words(result)
+    def _draw(self, **values: object) -> Steps:
+        steps, computed = self._explained(**values), False
+        while True:
+            try:
+                stage = next(steps)
+            except StopIteration as end:
+                result = end.value
+                break
+            yield Progress(stage.text, stage.share)
+            computed = True
+            if (first := stage.result) is not None:
+                yield result_figure(first, reuse=self._take_figure()), result_words(first), first
+                yield Progress(stage.text, stage.share)
+        if computed:
+            yield Progress("drawing", 1.0)  # a step of its own
+        return result_figure(result, reuse=self._take_figure()), result_words(result), result
 
-    def _redraw(self, change: object = None) -> None:
-        if self._changing:
-            return
-        self._links.value = ""
-        try:
-            if change is not None and change["owner"] is self.controls["network"]:
-                self._adjust(self.controls["network"].value)
-            # Maps at once; the random covers of a new picture, which are in the words only, take longer than these.
-            first = self.explain(controls=False)
-            self._cautions.value = ""  # they are not complete yet
-            self._figure = result_figure(first, reuse=self._figure)
-            drawn = figure_html(self._figure, words := result_words(first), small=False)
-            self._picture.value = drawn
-            self.result = self.explain()
-            self._cautions.value = _as_list(self.result)
-            self._picture.value = drawn.replace(html.escape(words), html.escape(result_words(self.result)))
-        except ValueError as error:
-            self._refuse(str(error))
+    def _take_figure(self) -> Figure | None:
+        """The figure that is shown, to draw over it."""
+        figure, self._figure = self._figure, None
+        return figure
 
-    def _refuse(self, sentence: str) -> None:
-        self.result = None
+    def _redraw(self, change: object = None, refused: Sequence[str] = ()) -> None:
+        if not self._changing:
+            self._links.value = ""
+            self._refused = list(refused)
+            super()._redraw()
+
+    def _answer(self) -> Iterator[None]:
+        self._clear()
+        yield from super()._answer()
+
+    def _clear(self) -> None:
+        """Forget what was shown: what belongs to it is not complete yet, or there is nothing."""
+        self._result = None
         self._cautions.value = ""
-        self._picture.value = f'<p role="alert"><b>{html.escape(sentence)}</b></p>'
+
+    def _present_steps(self) -> Steps:
+        network = self.controls["network"].value
+        if network != self._adjusted_to:
+            yield Progress(f"loading {network}")
+            self._adjust(network)
+        return (yield from super()._present_steps())
+
+    def _show(self, figure: Figure, words: str, result: Result, done: bool = True) -> None:
+        super()._show(figure, words, done)
+        self._figure = figure
+        if done:
+            self._result = result
+            self._cautions.value = _as_list(result, self._refused)
 
     def _adjust(self, network: str) -> None:
         """Offer the network's own layers and classes."""
         explainer = self._explainer(network)
         labels, names = list(_layer_labels(explainer)), explainer.classifier.classes
-        self._changing = True
+        self._changing, self._adjusted_to = True, network
         try:
             layer = self.controls["layer"]
             kept = layer.value if layer.value in labels else _LAST
@@ -199,8 +229,35 @@ class PlaygroundExplorer(Explorer):
 
     def _take(self, change: Mapping[str, object]) -> None:
         """Read what was uploaded; show the first that is a picture, or say what is wrong with all of them."""
+        files = uploaded_files(change["new"])
+        if not files:
+            return
+        self._say(Progress("reading what was uploaded"))
+        try:
+            taken, refused = self._read_all(files)
+        except BaseException:
+            self._say(None)
+            raise
+        if not taken:
+            self._behind.take().close()
+            self._links.value = ""
+            self._clear()
+            self._refuse(" ".join(refused))
+            return
+        self._changing = True
+        try:
+            self.controls["picture"].options = list(self._pictures)
+            self.controls["picture"].value = taken[0]
+            for field in CLASS_FIELDS:  # those of another picture: begin with what is predicted for this one
+                self.controls[field].value = ""
+        finally:
+            self._changing = False
+        self._redraw(refused=refused)
+
+    def _read_all(self, files: Sequence[tuple[str, bytes]]) -> tuple[list[str], list[str]]:
+        """Join pictures to the list; return the names of these, and sentences about the others."""
         taken, refused = [], []
-        for name, data in uploaded_files(change["new"]):
+        for name, data in files:
             try:
                 picture = read_picture(data, _unused(name, self._pictures))
             except PictureError as error:
@@ -208,41 +265,37 @@ class PlaygroundExplorer(Explorer):
                 continue
             self._pictures[picture.name] = picture
             taken.append(picture.name)
-        if taken:
-            self._changing = True
-            try:
-                self.controls["picture"].options = list(self._pictures)
-                self.controls["picture"].value = taken[0]
-                for (
-                    field
-                ) in CLASS_FIELDS:  # those of another picture: begin with what is predicted for this one
-                    self.controls[field].value = ""
-            finally:
-                self._changing = False
-            self._redraw()
-            if refused:
-                self._cautions.value = _as_list(self.result, refused)
-        elif refused:
-            self._links.value = ""
-            self._refuse(" ".join(refused))
+        return taken, refused
 
     def _offer(self, button: object = None) -> None:
         """Make links that hold the files themselves: a browser saves them, and nothing is written here."""
-        if self.result is None:
+        self._behind.begin(self._make_links(self._behind.take()))
+
+    def _make_links(self, rest: Iterator[None]) -> Iterator[None]:
+        """Compute the rest of what is shown first."""
+        yield from rest
+        result = self._result
+        if result is None:
             self._links.value = "<p>There is nothing to download: choose something that can be explained.</p>"
             return
-        stem = re.sub(r"[^\w.-]+", "_", f"{Path(self.result.picture.name).stem}_{self.result.method}")
+        stem = re.sub(r"[^\w.-]+", "_", f"{Path(result.picture.name).stem}_{result.method}")
         files = [
-            ("the figure (PNG)", f"{stem}.png", "image/png", to_png(self.result)),
-            ("the numbers (CSV)", f"{stem}.csv", "text/csv", to_csv([self.result]).encode()),
-            ("the maps (NPZ)", f"{stem}.npz", "application/octet-stream", to_npz(self.result)),
+            ("the figure (PNG)", f"{stem}.png", "image/png", lambda: to_png(result)),
+            ("the numbers (CSV)", f"{stem}.csv", "text/csv", lambda: to_csv([result]).encode()),
+            ("the maps (NPZ)", f"{stem}.npz", "application/octet-stream", lambda: to_npz(result)),
         ]
-        links = [
-            f'<a download="{html.escape(name)}" href="data:{kind};base64,{base64.b64encode(data).decode()}" '
-            f'style="text-decoration: underline">{words}</a>'
-            for words, name, kind, data in files
-        ]
-        self._links.value = f"<p>Save {', '.join(links)}.</p>"
+        links = []
+        try:
+            for n, (words, name, kind, make) in enumerate(files):
+                self._say(Progress(f"making {words}", n / len(files)))
+                yield
+                source = f"data:{kind};base64,{base64.b64encode(make()).decode()}"
+                links.append(
+                    f'<a download="{html.escape(name)}" href="{source}" style="text-decoration: underline">{words}</a>'
+                )
+            self._links.value = f"<p>Save {', '.join(links)}.</p>"
+        finally:
+            self._say(None)
 
     def _read(self, name: str) -> Picture:
         known = self._pictures[name]

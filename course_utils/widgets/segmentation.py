@@ -14,7 +14,7 @@ from course_utils.pictures import Scenes
 from course_utils.segmentation import seeds_from_maps
 from course_utils.show import draw_heatmap, draw_outline, draw_photo, draw_seeds, panels
 
-from .explorer import Explorer, choice, slider
+from .explorer import Explorer, choice, picture_places, slider
 
 __all__ = ["segmentation_explorer"]
 
@@ -45,7 +45,7 @@ def segmentation_explorer(classifiers: Mapping[str, Classifier], shown: Scenes) 
         mask = (heat >= foreground / 100) & (heat > 0)
         seeds = seeds_from_maps(heat[None, None], labels[n : n + 1], foreground / 100, background / 100)[0]
         overlap = mask_iou(mask, exact)
-        figure, axes = panels(3, width=9)
+        figure, axes = panels(3, width=9, height=3.3, places=picture_places(9, 3.3))
         draw_photo(axes[0], image, name)
         draw_outline(axes[0], exact)
         draw_heatmap(axes[1], heat, image, f"mask: IoU {overlap:.2f}")

@@ -13,7 +13,7 @@ from course_utils.localization import energy_inside
 from course_utils.show import draw_heatmap, draw_outline, draw_photo, in_digits, panels
 from course_utils.xray import CLASSES, POSITIONS, Radiographs, stamp
 
-from .explorer import Explorer, check_box, choice, slider
+from .explorer import Explorer, check_box, choice, picture_places, slider
 
 __all__ = ["stamp_explorer"]
 
@@ -42,7 +42,7 @@ def stamp_explorer(models: Mapping[str, nn.Module], films: Radiographs) -> Explo
         probability = with_stamp if stamped else without
         answer = CLASSES[int(probability > 0.5)]
         finding, heat = films.masks["finding"][n], explanation.heatmaps()[0, 0]
-        figure, axes = panels(2, width=8)
+        figure, axes = panels(2, width=8, height=4.3, places=picture_places(8, 4.3))
         draw_photo(axes[0], image, f"truth: {CLASSES[int(films.has_finding[n])]}")
         if finding.any():
             draw_outline(axes[0], finding)

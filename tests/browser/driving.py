@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from answer_times import SLOW_TARGET, TARGET
 from playwright.sync_api import Error, Locator, Page
 
 from course_utils.widgets import explorer
@@ -35,10 +34,14 @@ STATE = """async explorer => {
 
 @dataclass
 class Answer:
-    """What one move did: the milliseconds from the key to the new picture, or None if none came."""
+    """What one move did.
+
+    The milliseconds from the key to the answer, a new picture or a bar, and until all was there; None if none came.
+    """
 
     moved: bool
     milliseconds: float | None
+    complete: float | None
     before: dict
     after: dict
 
@@ -57,6 +60,7 @@ class Control:
     line: Locator
     box: Locator | None = None
     times: list[float] = field(default_factory=list)
+    complete: list[float] = field(default_factory=list)
     effects: int = 0
 
     @property
@@ -86,7 +90,6 @@ class Explorer:
         self.page, self.box, self.upload, self.no_picture = page, box, upload, no_picture
         self.faults: list[str] = []
         self.seen: dict[str, set[str]] = {"picture": set(), "words": set()}
-        self.target = SLOW_TARGET if explorer.SLOW in (box.get_attribute("class") or "").split() else TARGET
         box.scroll_into_view_if_needed()
         self.controls = self._find_controls()
 
@@ -135,13 +138,15 @@ class Explorer:
         except Error:
             self.faults.append(f"{control.label}: no answer within {ANSWER} s.")
         after = self.state()
-        watch = self.page.evaluate("({pressed: courseWatch.pressed, drawn: courseWatch.drawn})")
-        drawn = watch["drawn"] > 0
-        answer = Answer(
-            control.value != value, watch["drawn"] - watch["pressed"] if drawn else None, before, after
+        watch = self.page.evaluate(
+            "(({pressed, answered, drawn}) => ({pressed, answered, drawn}))(courseWatch)"
         )
+        drawn = watch["answered"] > 0
+        times = [watch[what] - watch["pressed"] if drawn else None for what in ("answered", "drawn")]
+        answer = Answer(control.value != value, *times, before, after)
         if answer.changed and drawn:
             control.times.append(answer.milliseconds)
+            control.complete.append(answer.complete)
         control.effects += answer.changed
         for what, values in self.seen.items():
             values.add(after[what])

@@ -59,7 +59,7 @@ def test_notebook(path, open_notebook, request, files):
         faults += explorer.faults
         number_of_it = f"{number}: " if len(boxes) > 1 else ""
         rows += [
-            Row(path.stem, number_of_it + control.label, control.times, explorer.target)
+            Row(path.stem, number_of_it + control.label, control.times, control.complete)
             for control in explorer.controls
             if control.times
         ]

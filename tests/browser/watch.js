@@ -10,7 +10,8 @@
     unanswered: new Set(), // messages from widgets that the kernel still works on
     moved: 0, // how many messages the widgets have sent since begin()
     pressed: 0, // when the last key went down, or a file was chosen
-    drawn: 0, // when an explorer's picture last changed
+    answered: 0, // when an explorer's picture, or the bar above it, first changed after that
+    drawn: 0, // when one of them last changed
     latest: 0, // when any of these last happened
   });
   const now = () => (watch.latest = performance.now());
@@ -33,14 +34,16 @@
   const listeners = new AbortController();
   const listen = (type, listener) =>
     document.addEventListener(type, listener, { capture: true, signal: listeners.signal });
-  listen('keydown', () => (watch.pressed = now()));
+  const press = () => Object.assign(watch, { pressed: now(), answered: 0 });
+  listen('keydown', press);
   // An open list keeps its keys to itself, and a chosen file needs none: there it is the change that counts.
   const byChange = element => element.tagName === 'SELECT' || element.type === 'file';
-  listen('change', event => byChange(event.target) && (watch.pressed = now()));
+  listen('change', event => byChange(event.target) && press());
   const pictureOf = node => (node.nodeType === 1 ? node : node.parentElement)?.closest('.widget-html');
   const observer = new MutationObserver(records => {
     if (records.some(record => pictureOf(record.target)?.closest('.course-explorer'))) {
       watch.drawn = now();
+      watch.answered ||= watch.drawn;
     }
   });
   observer.observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });
@@ -49,10 +52,12 @@
     observer.disconnect();
   };
 
-  watch.begin = () => Object.assign(watch, { moved: 0, pressed: 0, drawn: 0, latest: performance.now() });
+  watch.begin = () => Object.assign(watch, { moved: 0, pressed: 0, answered: 0, drawn: 0, latest: performance.now() });
   // A widget that moved sends a message at once; 400 ms without one mean that nothing moved.
   watch.settled = () =>
-    watch.unanswered.size === 0 && performance.now() - watch.latest > (watch.moved ? 60 : 400);
+    watch.unanswered.size === 0 &&
+    !document.querySelector('.course-explorer-busy') && // what is computed behind a first answer is still to come
+    performance.now() - watch.latest > (watch.moved ? 60 : 400);
 
   watch.idle = () => [...panel.content.model.cells].every(cell => (cell.executionState ?? 'idle') === 'idle');
   watch.cells = () =>

@@ -1,6 +1,7 @@
 """Attacks against foolbox, against a linear model that can be solved on paper, and against their own promises."""
 
 import copy
+from itertools import pairwise
 
 import foolbox
 import pytest
@@ -9,7 +10,7 @@ from helpers import TinyNet, relative_error, tiny_images
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils.attacks import fgsm, pgd, project, random_noise
+from course_utils.attacks import fgsm, pgd, pgd_path, project, random_noise
 from course_utils.networks import Classifier
 
 EPSILON = 8 / 255
@@ -62,6 +63,25 @@ def test_pgd_is_foolbox_s(norm, attack, epsilon, targeted):
     found = pgd(NET, IMAGES, epsilon=epsilon, steps=7, step_size=epsilon / 3, norm=norm, **wanted(targeted))
     assert (found - expected).abs().max() < 1e-6
     assert (found - IMAGES).abs().max() > 0.9 * epsilon / (1 if norm == "linf" else IMAGES[0].numel() ** 0.5)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"momentum": 0.9}, {"norm": "l2", "epsilon": 1.0}, {"random_start": True}]
+)
+def test_a_path_ends_where_pgd_does_and_leaves_the_model_alone_between_steps(options):
+    settings = {"steps": 4, **options}
+    NET.train()
+    try:
+        path = []
+        for x in pgd_path(NET, IMAGES, TARGETS, **settings):
+            assert NET.training and not torch.is_inference_mode_enabled()
+            path.append(x)
+    finally:
+        NET.eval()
+    assert len(path) == 5 and torch.equal(path[-1], pgd(NET, IMAGES, TARGETS, **settings))
+    assert all(not torch.equal(x, y) for x, y in pairwise(path))
+    if not options.get("random_start"):
+        assert torch.equal(path[0], IMAGES)
 
 
 def test_targeted_fgsm_is_one_step_of_foolbox_s_pgd():

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -142,7 +143,7 @@ def test_random_covers_have_as_many_squares(monkeypatch):
     )
     explainer.explain(p, 0, squares=9)
     assert all((masks.flatten(1).sum(1) == 9).all() for masks in covered)
-    assert sorted(len(masks) for masks in covered) == [1, engine.DRAWS]
+    assert len(torch.cat(covered)) == 1 + engine.DRAWS
 
 
 def test_maps_of_all_classes_come_from_one_pass_and_are_kept(monkeypatch):
@@ -413,16 +414,46 @@ def test_nothing_of_the_figure_is_cut_off():
         )
 
 
-def test_without_controls_nothing_is_confirmed_and_all_else_is_the_same():
-    explainer, shown = Explainer(tiny(), "tiny"), picture(seed=1)
-    whole, part = (explainer.explain(shown, [0, 1, 2], controls=c) for c in (True, False))
-    for a, b in zip(whole.classes, part.classes, strict=True):
-        assert np.array_equal(a.raw, b.raw) and a.box == b.box
-        assert b.check is None or (b.check.random, b.check.confirmed) == ((), False)
-        assert b.check is None or (a.check.before, a.check.after) == (b.check.before, b.check.after)
-        assert "not-confirmed" not in [caution.code for caution in b.cautions]
-    assert "being computed" in playground.result_words(part)
-    assert "nan" in playground.to_csv([part]) and "nan" not in playground.to_csv([whole])
+def in_steps(explainer, *arguments):
+    """All stages of an explanation, and its result."""
+    steps, stages = explainer.steps(*arguments), []
+    while True:
+        try:
+            stages.append(next(steps))
+        except StopIteration as end:
+            return stages, end.value
+
+
+def test_what_is_known_before_the_end_confirms_nothing_and_is_the_same_as_in_the_end():
+    shown = picture(seed=1)
+    stages, whole = in_steps(Explainer(tiny(), "tiny"), shown, [0, 1, 2])
+    parts = [stage.result for stage in stages if stage.result is not None]
+    assert [all(c.check is None for c in part.classes) for part in parts] == [True, False]
+    assert [stage.share for stage in stages] == sorted(stage.share for stage in stages)
+    assert all(0 <= stage.share < 1 and stage.text for stage in stages)
+    for part in parts:
+        for a, b in zip(whole.classes, part.classes, strict=True):
+            assert np.array_equal(a.raw, b.raw) and (a.box, a.empty) == (b.box, b.empty)
+            assert b.check is None or (b.check.random, b.check.confirmed) == ((), False)
+            assert b.check is None or (a.check.before, a.check.after) == (b.check.before, b.check.after)
+            assert "not-confirmed" not in [caution.code for caution in b.cautions]
+        assert "being computed" in playground.result_words(part)
+        plt.close(result_figure(part))
+    assert "nan" in playground.to_csv([parts[1]]) and "nan" not in playground.to_csv([whole])
+    assert "being computed" not in playground.result_words(whole)
+
+
+def test_steps_that_were_broken_off_are_taken_up_again_with_the_same_result():
+    shown, explainer = picture(seed=1), Explainer(tiny(), "tiny")
+    whole = explainer.explain(shown, [0, 1, 2])
+    assert in_steps(explainer, shown, [0, 1, 2])[0] == []  # all of it is kept
+    for number in range(len(in_steps(Explainer(tiny(), "tiny"), shown, [0, 1, 2])[0])):
+        again = Explainer(tiny(), "tiny")
+        steps = again.steps(shown, [0, 1, 2])
+        for _ in range(number + 1):
+            next(steps)
+        steps.close()
+        assert [c.check for c in again.explain(shown, [0, 1, 2]).classes] == [c.check for c in whole.classes]
 
 
 def test_audit_counts_and_correlates():

@@ -48,7 +48,6 @@ from course_utils.widgets import (
     segmentation_explorer,
     threshold_explorer,
 )
-from course_utils.widgets import explorer as explorer_module
 from course_utils.xray import stamp
 
 # --- 07: thresholds
@@ -340,10 +339,6 @@ def test_every_way_to_change_a_picture_and_its_numbers():
         largest = float(re.search(r"largest change of a value (\S+)/255", words)[1])
         assert largest <= epsilon + 0.05
         assert words.count("random noise") + words.count("Random noise") == (how == attacks.NOISE)
-
-
-def test_it_is_marked_as_slow():
-    assert explorer_module.SLOW in TABLE["attacks"].build().box._dom_classes
 
 
 def test_the_real_network_answers_within_five_seconds():

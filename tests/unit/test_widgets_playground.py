@@ -311,10 +311,12 @@ def test_a_new_picture_is_shown_before_its_random_covers_are_computed(clf):
     explorer._picture.observe(lambda change: shown.append((sum(seen), change["new"])), names="value")
     explorer.set(picture="cat")
     handle.remove()
-    (images, first), (all_images, last) = shown
-    # The picture, twice more for its maps (once to find the layer), one cover for each class; then ten random covers.
-    assert images <= 5 and all_images - images == 10
-    assert "at random: being computed" in first and "being computed" not in last
+    (_, blank), (images, maps), (more, first), (all_images, last) = shown
+    # The picture, twice more for its maps (once to find the layer); one cover for each class; ten random covers.
+    assert "<img" not in blank
+    assert images <= 3 and more - images <= 2 and all_images - more == 10
+    assert "marked squares changes: being computed" in maps and "being computed" not in last
+    assert "at random: being computed" in first
     assert re.search(r'src="([^"]+)"', first)[1] == re.search(r'src="([^"]+)"', last)[1]
     assert caption(explorer) == result_words(explorer.result) == result_words(explorer.explain())
     assert all(f.check.random for f in explorer.result.classes if f.check)
