@@ -14,7 +14,7 @@ os.environ.setdefault("MPLBACKEND", "agg")
 settings.register_profile("course", deadline=None, derandomize=True, print_blob=False)
 settings.load_profile("course")
 
-MANY = 100  # a run of fewer tests is over before one asks where its time went
+MANY = 1_000  # reports, three a test: a shorter run is over before one asks where its time went
 SLOWEST = 6
 
 

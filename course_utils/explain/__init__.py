@@ -6,13 +6,22 @@ Most are functions of (model, images, classes), and leave the model as it was; `
   ``cam`` returns a tensor, the other three an ``Explanation``;
 - ``saliency``, ``deconvnet``, ``guided_backprop``, ``guided_grad_cam``: gradients (N, K, C, H, W), pixel by pixel;
 - ``excitation_backprop``: excitation backprop, and the c-MWP of Grad-CAM's Table 1 (notebook 07);
-- ``cover``, ``deletion_curve``, ``insertion_curve``: what happens to the score when marked places are covered.
+- ``occlusion``, ``cover``, ``deletion_curve``, ``insertion_curve``: the score when places are covered.
 
 Read in this order: ``hooks`` (catching activations, gradients, functions), ``inputs`` (what may be handed over),
 ``maps``, ``gradients``, ``excitation``, ``covering``.
 """
 
-from .covering import FILLS, batched_logits, cover, deletion_curve, insertion_curve, stand_in, top_share_mask
+from .covering import (
+    FILLS,
+    batched_logits,
+    cover,
+    deletion_curve,
+    insertion_curve,
+    occlusion,
+    stand_in,
+    top_share_mask,
+)
 from .excitation import excitation_backprop
 from .gradients import (
     ActivationError,
@@ -32,5 +41,5 @@ __all__ = [
     "activations_used", "batched_logits", "cam", "candidates", "check_images", "check_logits", "class_matrix",
     "cover", "deconvnet", "deletion_curve", "enlarged", "evaluation_mode", "excitation_backprop", "explain",
     "find_layer", "grad_cam", "grad_cam_pp", "graph_from", "guided_backprop", "guided_grad_cam", "heatmaps", "hooked",
-    "insertion_curve", "prepare", "relu_rule", "run", "saliency", "stand_in", "top_share_mask",
+    "insertion_curve", "occlusion", "prepare", "relu_rule", "run", "saliency", "stand_in", "top_share_mask",
 ]  # fmt: skip

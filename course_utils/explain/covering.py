@@ -17,11 +17,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from course_utils.arguments import whole_number
+
 from .hooks import evaluation_mode
 from .inputs import Classes, check_images, check_logits, class_matrix, prepare, run
 
 __all__ = [
-    "FILLS", "Curve", "batched_logits", "cover", "deletion_curve", "insertion_curve", "stand_in", "top_share_mask",
+    "FILLS", "Curve", "batched_logits", "cover", "deletion_curve", "insertion_curve", "occlusion", "stand_in",
+    "top_share_mask",
 ]  # fmt: skip
 
 FILLS = ("mean", "gray", "blur")
@@ -182,6 +185,39 @@ def batched_logits(model: nn.Module, images: Tensor) -> Tensor:
     if not logits.isfinite().all():
         raise ValueError("the model's logits are not finite here. Check its weights.")
     return logits
+
+
+def occlusion(
+    model: nn.Module, images: Tensor, classes: Classes = None, cells: int = 7, fill: str = "mean"
+) -> Tensor:
+    """Cover one square at a time, and see by how much a class's score falls (Zeiler & Fergus, arXiv 1311.2901).
+
+        o_ij = y^c(x) - y^c(x with square ij covered),   y^c the logit
+
+    Positive where the square speaks for the class. No gradient and no layer takes part: what is measured is the
+    network's answer to a change, of which the fill is a part.
+
+    Args:
+        model, images, classes: as for :func:`course_utils.explain.grad_cam`.
+        cells: squares a side, each covered alone: cells^2 + 1 forward passes for an image.
+        fill: see :func:`stand_in`.
+
+    Returns:
+        (N, K, cells, cells).
+
+    Raises:
+        ValueError, TypeError: bad images, classes, cells or fill.
+    """
+    model, images = prepare(model, images)
+    cells = whole_number(cells, "cells", least=1, most=min(images.shape[2:]))
+    whole = batched_logits(model, images)
+    chosen = class_matrix(model, classes, whole)
+    squares = torch.eye(cells**2, dtype=torch.bool).view(-1, cells, cells)
+    falls = []
+    for image, logits, own in zip(images.split(1), whole, chosen, strict=True):
+        covered = batched_logits(model, cover(image, squares, fill))  # (cells^2, classes)
+        falls.append((logits - covered)[:, own].T.unflatten(1, (cells, cells)))
+    return torch.stack(falls)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from .pasting import Composite, PastedObject, composites
 from .photos import (
     Box,
     Photo,
+    balanced_mosaics,
     box_around,
     list_photos,
     list_textures,
@@ -32,6 +33,7 @@ __all__ = [
     "PictureError",
     "SceneObject",
     "Scenes",
+    "balanced_mosaics",
     "box_around",
     "composites",
     "find_pictures",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from course_utils.arguments import as_whole, positive_int
+from course_utils.arguments import as_whole, positive_int, whole_number
 from course_utils.assets import AssetError, data_file, package_file
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ __all__ = [
     "Box",
     "Mosaic",
     "Photo",
+    "balanced_mosaics",
     "box_around",
     "fill_polygon",
     "list_photos",
@@ -222,6 +223,27 @@ def mosaic(names: Sequence[str | Photo], size: int = 224, seed: int | None = Non
         row, column = divmod(place, 2)
         image.paste(photo.image, (column * half, row * half))
     return Mosaic(image=image, photos=photos)
+
+
+def balanced_mosaics(names: Sequence[str], rounds: int = 1, seed: int = 0, size: int = 224) -> list[Mosaic]:
+    """Return ``rounds`` * len(names) mosaics in which each photograph stands equally often, and in each place.
+
+    In a round the photographs are shuffled into a ring; each mosaic takes the ring at four distances that are drawn
+    for that round. So each stands in each of the four places once a round, among others each time.
+
+    Raises:
+        TypeError, ValueError: fewer than four different names, an unknown one, or a size that is not even.
+    """
+    names = list(names)
+    n = len(names)
+    if n < 4 or len(set(names)) < n:
+        raise ValueError(f"balanced mosaics take four or more different photographs, got {names}.")
+    draw = np.random.default_rng(seed)
+    made = []
+    for _ in range(whole_number(rounds, "rounds", least=1)):
+        ring, distances = draw.permutation(n), draw.choice(n, 4, replace=False)
+        made += [mosaic([names[ring[(i + d) % n]] for d in distances], size) for i in range(n)]
+    return made
 
 
 def texture_part(texture: Image.Image, size: int, draw: np.random.Generator) -> Image.Image:

@@ -16,6 +16,7 @@ from course_utils.explain import (
     covering,
     deletion_curve,
     insertion_curve,
+    occlusion,
     stand_in,
     top_share_mask,
 )
@@ -251,3 +252,36 @@ def test_nothing_is_left_changed():
     assert all(part.training for part in model.modules()) and torch.is_grad_enabled()
     assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
     assert torch.equal(images, copy)
+
+
+# --- occlusion
+
+
+def test_occlusion_of_a_sum_is_what_each_square_adds():
+    falls = occlusion(Sum(), FOUR, [0, 1], cells=2)
+    mean = FOUR.mean()
+    torch.testing.assert_close(falls[0, 0], FOUR[0, 0] - mean)
+    torch.testing.assert_close(falls[0, 1], mean - FOUR[0, 0])
+
+
+@pytest.mark.parametrize("fill", FILLS)
+def test_occlusion_is_the_fall_of_each_logit_when_one_square_is_painted_over(fill):
+    net, images = TinyNet(), tiny_images(2)
+    falls = occlusion(net, images, torch.tensor([[1, 3], [0, 2]]), cells=4, fill=fill)
+    filled = stand_in(images, fill)
+    with torch.no_grad():
+        whole = net(images)
+        for i in range(4):
+            for j in range(4):
+                painted = images.clone()
+                square = (..., slice(2 * i, 2 * i + 2), slice(2 * j, 2 * j + 2))
+                painted[square] = filled[square]
+                fall = whole - net(painted)
+                torch.testing.assert_close(falls[0, :, i, j], fall[0, [1, 3]], atol=1e-5, rtol=1e-4)
+                torch.testing.assert_close(falls[1, :, i, j], fall[1, [0, 2]], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("cells", "words"), [(0, "at least 1"), (9, "at most 8")])
+def test_squares_are_at_least_a_pixel(cells, words):
+    with pytest.raises(ValueError, match=words):
+        occlusion(TinyNet(), tiny_images(1), 0, cells)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from torchvision.models import ResNet50_Weights
 from course_utils.assets import AssetError, package_file
 from course_utils.pictures import (
     Photo,
+    balanced_mosaics,
     box_around,
     list_photos,
     list_textures,
@@ -378,3 +380,22 @@ def test_parts_of_a_texture_lie_in_it_and_are_drawn():
     assert len(found) > 30
     again = texture_part(ground, 240, np.random.default_rng(3))
     assert again.tobytes() == texture_part(ground, 240, np.random.default_rng(3)).tobytes()
+
+
+def test_balanced_mosaics_show_each_photograph_equally_often_in_each_place():
+    names = list_photos()[:5]
+    made = balanced_mosaics(names, rounds=2, seed=1, size=8)
+    assert len(made) == 10 and all(len(set(four.names)) == 4 for four in made)
+    for place in range(4):
+        assert Counter(four.names[place] for four in made) == dict.fromkeys(names, 2)
+    again = balanced_mosaics(names, rounds=2, seed=1, size=8)
+    assert [four.names for four in made] == [four.names for four in again]
+    assert [four.names for four in made] != [
+        four.names for four in balanced_mosaics(names, 2, seed=2, size=8)
+    ]
+
+
+@pytest.mark.parametrize("names", [["cat", "coffee", "flower"], ["cat", "cat", "coffee", "flower"]])
+def test_balanced_mosaics_take_four_different_photographs(names):
+    with pytest.raises(ValueError, match="four or more different"):
+        balanced_mosaics(names)
