@@ -215,17 +215,20 @@ def _peak_memory(pid: int | None) -> float | None:
     return int(found[1]) / 1000 if found else None
 
 
-def kernel_client(notebook: NotebookNode, folder: Path, **options: bool) -> NotebookClient:
-    """Return what executes a notebook's cells one by one, with ``folder`` as working directory and our time limit.
+def kernel_client(
+    notebook: NotebookNode, folder: Path, timeout: int = CELL_TIMEOUT, **options: bool
+) -> NotebookClient:
+    """Return what executes a notebook's cells one by one, with ``folder`` as working directory.
 
     Args:
         notebook: its cells get the outputs.
         folder: the kernel's working directory.
+        timeout: seconds for a cell.
         options: what becomes of errors: ``force_raise_errors`` or ``allow_errors``, as of nbclient.
     """
     client = NotebookClient(
         notebook,
-        timeout=CELL_TIMEOUT,
+        timeout=timeout,
         kernel_name="python3",
         record_timing=False,
         extra_arguments=["--log-level=40"],  # errors only: no remarks of the kernel on its transport
