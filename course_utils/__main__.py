@@ -37,6 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
         help="instead: execute them under the arithmetics of other processors, and list the cells that do not hold",
     )
     notebooks.add_argument(
+        "--twice",
+        action="store_true",
+        help="instead: run each cell twice, then all once more in the same kernel, and list the cells that do not hold",
+    )
+    notebooks.add_argument(
         "--only",
         action="append",
         default=[],
@@ -74,10 +79,11 @@ def _notebooks(options: argparse.Namespace) -> int:
         raise ValueError(f"--threads must be at least 1, not {options.threads}.")
     from course_utils.authoring import compare_machines, refresh_notebooks
 
-    if options.machines:
-        return compare_machines(ROOT, options.names, options.only)
-    if options.only:
+    if options.only and not options.machines:
         raise ValueError("--only goes with --machines.")
+    if options.machines or options.twice:
+        only = options.only if options.machines else ["1 thread"]
+        return compare_machines(ROOT, options.names, only, options.twice)
     return refresh_notebooks(ROOT, options.names, threads=options.threads)
 
 

@@ -1,12 +1,14 @@
-"""Do the notebooks hold on other people's processors? Execute them under every arithmetic that can be had here.
+"""Do the notebooks hold on other people's processors, and when people run cells again?
 
 Sums of many numbers are rounded in an order that depends on the processor's instructions and on the number of threads.
-What hangs on the last digits (the end of an attack, the winner of a near-tie) comes out otherwise elsewhere: here such
-cells are found before learners find them.
+What hangs on the last digits (the end of an attack, the winner of a near-tie) comes out otherwise elsewhere. And what
+hangs on what earlier runs left in the kernel (a second hook, a list that grew, a generator that was not seeded anew)
+comes out otherwise when a cell runs twice. Here such cells are found before learners find them.
 """
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 from collections import defaultdict
@@ -17,7 +19,7 @@ from pathlib import Path
 
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_output
 
 from .notebooks import CHECKED, find_notebooks, kernel_client, normalize, read_notebook
 from .sandbox import confine
@@ -81,20 +83,24 @@ ARITHMETICS = (
 """What any claim of a notebook has to survive."""
 
 
+TIMES = ("", " (cell run again)", " (all run again)")
+"""Which run of a cell it was, as words after the arithmetic's name: the first, at once again, after the last cell."""
+
+
 @dataclass(frozen=True)
 class Run:
-    """One notebook under one arithmetic.
+    """One notebook under one arithmetic, one time.
 
     Attributes:
         notebook: its name without suffix.
-        arithmetic: the arithmetic's name.
+        circumstances: the arithmetic's name, and which time it was, as in ``TIMES``.
         errors: by the number of the code cell, counted from 1: the last line of its error.
         printed: by the same number, what the cells with checked output printed.
         stored: what they should have printed.
     """
 
     notebook: str
-    arithmetic: str
+    circumstances: str
     errors: dict[int, str]
     printed: dict[int, str]
     stored: dict[int, str]
@@ -105,45 +111,57 @@ class Run:
         return [n for n, text in self.stored.items() if n not in self.errors and self.printed.get(n) != text]
 
 
-def run_notebook(path: Path, arithmetic: Arithmetic) -> Run:
-    """Execute a notebook under an arithmetic, in a kernel without network, and go on after errors; write nothing."""
+def run_notebook(path: Path, arithmetic: Arithmetic, twice: bool = False) -> list[Run]:
+    """Execute a notebook under an arithmetic, in a kernel without network, and go on after errors; write nothing.
+
+    Args:
+        path: the notebook.
+        arithmetic: a way of rounding.
+        twice: run each cell twice in a row, and then, in the same kernel, the notebook once more from the top.
+
+    Returns:
+        A run for the first time; with ``twice``, one for each of ``TIMES``.
+    """
     notebook = read_notebook(path)
-    stored = _checked(notebook)
+    stored = _checked(notebook.cells)
+    first, again, after = times = [copy.deepcopy(notebook.cells) for _ in TIMES]
+    prelude = [new_code_cell(arithmetic.prelude)] if arithmetic.prelude else []
+    row = [cell for both in zip(first, again, strict=True) for cell in both] + after if twice else first
+    notebook.cells = prelude + row
     environment = dict(os.environ) | dict(arithmetic.environment)
     confine(environment, arithmetic.threads)
-    if arithmetic.prelude:
-        notebook.cells.insert(0, new_code_cell(arithmetic.prelude))
     client = kernel_client(notebook, path.parent, PATIENCE, allow_errors=True)
-    stopped = ""
     try:
         with client.setup_kernel(env=environment):
             for index, cell in enumerate(notebook.cells):
                 client.execute_cell(cell, index)
     except (CellTimeoutError, DeadKernelError) as error:
-        stopped = f"the notebook stopped: {type(error).__name__}"
-    if arithmetic.prelude:
-        notebook.cells.pop(0)
+        cell.outputs = [new_output("error", ename=type(error).__name__, evalue="the notebook stopped")]
     normalize(notebook)
-    errors = {
+    return [
+        Run(path.stem, arithmetic.name + time, _errors(cells), _checked(cells), stored)
+        for time, cells in zip(TIMES[: 3 if twice else 1], times, strict=False)
+    ]
+
+
+def _code(cells: Iterable[NotebookNode]) -> list[tuple[int, NotebookNode]]:
+    return list(enumerate((cell for cell in cells if cell.cell_type == "code" and cell.source.strip()), 1))
+
+
+def _errors(cells: Iterable[NotebookNode]) -> dict[int, str]:
+    """The last lines of the errors, by the cell's number."""
+    return {
         number: COLOR.sub("", f"{output.ename}: {output.evalue}").strip().split("\n")[0]
-        for number, cell in _code(notebook)
+        for number, cell in _code(cells)
         for output in cell.outputs
         if output.output_type == "error"
     }
-    if stopped:
-        errors[max((number for number, cell in _code(notebook) if cell.outputs), default=1)] = stopped
-    return Run(path.stem, arithmetic.name, errors, _checked(notebook), stored)
 
 
-def _code(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
-    return list(enumerate(cells, 1))
-
-
-def _checked(notebook: NotebookNode) -> dict[int, str]:
+def _checked(cells: Iterable[NotebookNode]) -> dict[int, str]:
     """What the cells with checked output print, by the cell's number; pictures aside."""
     texts = {}
-    for number, cell in _code(notebook):
+    for number, cell in _code(cells):
         if CHECKED.search(cell.source):
             parts = [
                 output.get("text", output.get("data", {}).get("text/plain", "")) for output in cell.outputs
@@ -180,13 +198,16 @@ def _flags() -> set[str] | None:
     return set(found[1].split()) if found else None
 
 
-def compare_machines(root: Path, names: Iterable[str] = (), only: Iterable[str] = (), jobs: int = 2) -> int:
+def compare_machines(
+    root: Path, names: Iterable[str] = (), only: Iterable[str] = (), twice: bool = False, jobs: int = 2
+) -> int:
     """Execute notebooks under all arithmetics (or those named), and print each cell that does not hold.
 
     Args:
         root: the course's folder.
         names: of notebooks, such as "03"; default: all.
         only: names of arithmetics; default: all that this processor can.
+        twice: run each cell twice, and each notebook once more in the same kernel.
         jobs: kernels at a time.
 
     Returns:
@@ -204,31 +225,33 @@ def compare_machines(root: Path, names: Iterable[str] = (), only: Iterable[str] 
     chosen = [known[name] for name in only or known]
     left_out = [a for a in chosen if a.needs and flags is not None and a.needs not in flags]
     paths = find_notebooks(root / "notebooks", names)
-    tasks = [(path, arithmetic) for arithmetic in chosen if arithmetic not in left_out for path in paths]
+    tasks = [
+        (path, arithmetic, twice) for arithmetic in chosen if arithmetic not in left_out for path in paths
+    ]
     with ProcessPoolExecutor(jobs) as pool:
-        runs = list(pool.map(run_notebook, *zip(*tasks, strict=True)))
+        runs = [run for several in pool.map(run_notebook, *zip(*tasks, strict=True)) for run in several]
     for arithmetic in left_out:
         print(f"left out: {arithmetic.name}, which this processor cannot.")
     return _report(runs)
 
 
 def _report(runs: Sequence[Run]) -> int:
-    """Print, cell by cell, under which arithmetics it failed or printed something else, and the spread."""
+    """Print, cell by cell, under which circumstances it failed or printed something else, and the spread."""
     faults: dict[tuple[str, int], dict[str, str]] = defaultdict(dict)
     for run in runs:
         for number, words in run.errors.items():
-            faults[run.notebook, number][run.arithmetic] = words
+            faults[run.notebook, number][run.circumstances] = words
         for number in run.differing:
-            faults[run.notebook, number][run.arithmetic] = "prints something else"
+            faults[run.notebook, number][run.circumstances] = "prints something else"
     for (notebook, number), where in sorted(faults.items()):
         print(f"{notebook}, code cell {number}:")
-        for arithmetic, words in where.items():
-            print(f"  {arithmetic}: {words}")
+        for circumstances, words in where.items():
+            print(f"  {circumstances}: {words}")
         texts = [run.printed[number] for run in runs if run.notebook == notebook and number in run.printed]
         texts += [run.stored[number] for run in runs if run.notebook == notebook and number in run.stored][:1]
         if len(set(texts)) > 1:
             print("  printed:", *spread(texts).splitlines(), sep="\n    ")
     notebooks = len({run.notebook for run in runs})
-    arithmetics = ", ".join(dict.fromkeys(run.arithmetic for run in runs))
-    print(f"{notebooks} notebooks under: {arithmetics}. Cells that do not hold everywhere: {len(faults)}.")
+    circumstances = ", ".join(dict.fromkeys(run.circumstances for run in runs))
+    print(f"{notebooks} notebooks under: {circumstances}. Cells that do not hold everywhere: {len(faults)}.")
     return int(bool(faults))

@@ -6,6 +6,7 @@ the cell. test_structure.py asks them of every notebook; test_rules.py shows tha
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Callable
@@ -24,6 +25,7 @@ WITHOUT_QUIZ = ("14",)  # it has a capstone instead
 EXPLORER = re.compile(r"\b(?:Explorer|\w+_explorer)\(")
 FORBIDDEN = re.compile(r"issue #|(?<![\w.])/(?:work|tmp)\b")
 IMPORT_LIST = re.compile(r"(?<= import )\([^)]*\)")  # names one below the other
+MESSAGE = re.compile(r', \(\n\s*f?"[^\n]*"\n\s*\)')  # of an assertion, on a line of its own
 
 
 # --- the top of the page
@@ -196,9 +198,23 @@ def claims_are_checked(page: Page) -> list[str]:
     return faults
 
 
+def assertions_say_what_was_expected(page: Page) -> list[str]:
+    """Whoever changes a cell, or runs cells out of order, reads a sentence and not an empty AssertionError."""
+    faults = []
+    for index, cell in page.code:
+        for node in ast.walk(ast.parse(re.sub(r"^(\s*)[%!]", r"\1# ", cell.source, flags=re.M))):
+            written = isinstance(node, ast.Assert) and node.msg and ast.unparse(node.msg)
+            if isinstance(node, ast.Assert) and not re.fullmatch(r"f?([\"']).+ .+\1", written or ""):
+                faults.append(f"{page.where(index)}: line {node.lineno} asserts without a sentence.")
+    return faults
+
+
 def cells_are_short(page: Page) -> list[str]:
-    """Lines that are not blank: at most 25, and at most 15 in nine cells of ten. An import is one line."""
-    sources = [(IMPORT_LIST.sub("", cell.source), index) for index, cell in page.code]
+    """Lines that are not blank: at most 25, and at most 15 in nine cells of ten. An import is one line.
+
+    An assertion and the sentence after it are one, too.
+    """
+    sources = [(MESSAGE.sub("", IMPORT_LIST.sub("", cell.source)), index) for index, cell in page.code]
     lengths = [(sum(bool(line.strip()) for line in source.split("\n")), index) for source, index in sources]
     faults = [
         f"{page.where(i)} has {n} lines; the limit is {LONGEST_CELL}." for n, i in lengths if n > LONGEST_CELL
@@ -319,6 +335,7 @@ RULES: list[Callable[[Page], list[str]]] = [
     quiz,
     sections,
     claims_are_checked,
+    assertions_say_what_was_expected,
     cells_are_short,
     executed_in_order,
     nothing_is_excused,

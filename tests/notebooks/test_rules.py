@@ -52,7 +52,7 @@ def good_cells() -> list:
         new_code_cell("import torch\nfrom course_utils.widgets import Explorer\n\ntorch.manual_seed(0)"),
         new_markdown_cell("## 1. Look\n\n```python\n# not a heading\n```"),
         new_code_cell("# NBVAL_CHECK_OUTPUT\nexplorer = Explorer(draw)\nexplorer"),
-        new_code_cell("assert 1\nassert 2\ntorch.testing.assert_close(a, b)"),
+        new_code_cell("""assert 1, "it is one"\nassert 2, f"not {2}"\ntorch.testing.assert_close(a, b)"""),
     ]
     for n in (1, 2, 3):
         cells += [new_markdown_cell(EXERCISE.format(n=n)), new_code_cell(f"answer = ...\ne{n}.check(answer)")]
@@ -198,8 +198,19 @@ BROKEN = [
     (rules.sections, edit(12, "## Next", "### Bye"), "Next"),
     (rules.sections, sources_elsewhere, "no arXiv number"),
     (rules.claims_are_checked, edit(3, "# NBVAL_CHECK_OUTPUT", ""), "NBVAL_CHECK_OUTPUT"),
-    (rules.claims_are_checked, edit(4, "assert 1", ""), "2 claims"),
+    (rules.claims_are_checked, edit(4, 'assert 1, "it is one"', ""), "2 claims"),
     (rules.claims_are_checked, edit(4, "assert 1", "# NBVAL_CHECK_OUTPUT\nassert 1"), "cell of its own"),
+    (
+        rules.assertions_say_what_was_expected,
+        edit(4, ', "it is one"', ""),
+        "line 1 asserts without a sentence",
+    ),
+    (rules.assertions_say_what_was_expected, edit(4, 'f"not {2}"', '"two"'), "line 2 asserts without"),
+    (
+        rules.assertions_say_what_was_expected,
+        edit(4, "assert 2", "%time\nif a:\n    assert a, b\nassert 2"),
+        "line 4",
+    ),
     (rules.cells_are_short, edit(4, "assert 1", "\n".join(["assert 1"] * 26)), "28 lines"),
     (rules.cells_are_short, edit(4, "assert 1", LONG), "more than one in ten"),
     (rules.executed_in_order, count, "execution count 7, not 2"),
@@ -236,6 +247,12 @@ def test_a_broken_notebook_fails(tmp_path, rule, change, message):
     change(cells, questions)
     faults = rule(store(tmp_path, cells, questions))
     assert any(message in fault for fault in faults), faults
+
+
+def test_an_assertion_and_its_sentence_are_one_line(tmp_path):
+    cells = good_cells()
+    cells[4].source = "\n".join(['assert a, (\n    "a should be true"\n)'] * 15)
+    assert rules.cells_are_short(store(tmp_path, cells, good_quiz())) == []
 
 
 def test_every_rule_is_shown_to_fail():

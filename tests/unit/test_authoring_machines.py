@@ -1,4 +1,4 @@
-"""Notebooks under other arithmetics: what does not hold is found, and nothing is written."""
+"""Notebooks under other arithmetics and run twice: what does not hold is found, and nothing is written."""
 
 import pytest
 import torch
@@ -16,6 +16,11 @@ net = torch.nn.Linear(3, 1)
 net.load_state_dict({'weight': torch.ones(1, 3), 'bias': torch.ones(1)})
 error = (net.weight - 1).abs().max().item()
 assert 1e-8 < error < 1e-5, error"""
+
+
+GROWS = "hooks.append(1)\nassert len(hooks) == 1, 'one hook'"
+ONCE = "assert 'later' not in globals(), 'a later cell has run'"
+GROWING = "# NBVAL_CHECK_OUTPUT\nprint(len(hooks), 'hook')"
 
 
 @pytest.fixture
@@ -50,14 +55,59 @@ def test_the_jitter_changes_every_weight_that_is_loaded(tmp_path):
     path = tmp_path / "net.ipynb"
     write(new_notebook(cells=[new_code_cell(NET)]), path)
     jitter, plain = machines.ARITHMETICS[-1], machines.ARITHMETICS[0]
-    assert machines.run_notebook(path, jitter).errors == {}
-    assert list(machines.run_notebook(path, plain).errors) == [1]
+    assert [run.errors for run in machines.run_notebook(path, jitter)] == [{}]
+    assert [list(run.errors) for run in machines.run_notebook(path, plain)] == [[1]]
 
 
 def test_a_processor_that_cannot_is_left_out(course, monkeypatch, capsys):
     monkeypatch.setattr(machines, "_flags", lambda: {"sse4_1"})
     assert compare_machines(course, ["01"], ["1 thread", "AVX-512"]) == 0
     assert "left out: AVX-512, which this processor cannot." in capsys.readouterr().out
+
+
+def test_cells_that_cannot_run_twice_are_listed(tmp_path, capsys):
+    """A cell that adds to an earlier cell's list, one that prints how long that is, one that a later cell breaks."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    printing = new_code_cell(GROWING, outputs=[new_output("stream", text="1 hook\n")])
+    cells = [new_code_cell(text) for text in ("hooks = []", GROWS, ONCE, "later = True")]
+    write(new_notebook(cells=[*cells[:2], printing, *cells[2:]]), folder / "00_a.ipynb")
+    assert compare_machines(tmp_path, only=["1 thread"], twice=True) == 1
+    printed = capsys.readouterr().out
+    assert "00_a, code cell 2:\n  1 thread (cell run again): AssertionError: one hook\n00_a" in printed
+    both = "  1 thread: prints something else\n  1 thread (cell run again): prints something else"
+    assert f"code cell 3:\n{both}\n  printed:\n    1 .. 2 hook" in printed
+    assert "00_a, code cell 4:\n  1 thread (all run again): AssertionError: a later cell has run" in printed
+    under = "1 thread, 1 thread (cell run again), 1 thread (all run again)"
+    assert f"1 notebooks under: {under}. Cells that do not hold everywhere: 3." in printed
+
+
+def test_cells_that_make_what_they_change_run_twice(tmp_path):
+    path = tmp_path / "good.ipynb"
+    cells = [new_code_cell(f"hooks = []\n{GROWS}"), new_code_cell("hooks = [*hooks[:1], 2]")]
+    write(new_notebook(cells=cells), path)
+    runs = machines.run_notebook(path, machines.ARITHMETICS[0], twice=True)
+    assert [run.errors for run in runs] == [{}, {}, {}] and not any(run.differing for run in runs)
+
+
+def test_a_cell_that_takes_too_long_is_named_and_ends_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(machines, "PATIENCE", 2)
+    path = tmp_path / "slow.ipynb"
+    cells = [new_code_cell("import time"), new_code_cell("time.sleep(60)"), new_code_cell("1 / 0")]
+    write(new_notebook(cells=cells), path)
+    runs = machines.run_notebook(path, machines.ARITHMETICS[0])
+    assert [run.errors for run in runs] == [{2: "CellTimeoutError: the notebook stopped"}]
+
+
+def test_the_command_runs_cells_twice(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "course_utils.authoring.compare_machines", lambda root, *rest: asked.append(rest) or 0
+    )
+    assert main(["notebooks", "--twice", "02"]) == 0
+    assert main(["notebooks", "--machines", "--only", "SSE 4.1", "--twice"]) == 0
+    assert main(["notebooks", "--machines"]) == 0
+    assert asked == [(["02"], ["1 thread"], True), ([], ["SSE 4.1"], True), ([], [], False)]
 
 
 @pytest.mark.parametrize(
