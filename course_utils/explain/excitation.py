@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .hooks import Intercepted, LayerError, evaluation_mode, graph_from, on_the_way
-from .inputs import Classes, Layer, candidates, check_logits, class_matrix, find_layer, prepare, run
+from .inputs import Classes, Layer, as_map, candidates, check_logits, class_matrix, find_layer, prepare, run
 
 __all__ = ["excitation_backprop"]
 
@@ -159,22 +159,25 @@ def excitation_backprop(
             maps = graph.activations
             if maps is None or maps.ndim != 4 or not logits.requires_grad:
                 raise LayerError(
-                    "the layer puts out no map (N, C, h, w) that the logits depend on. " + candidates(model)
+                    "the layer puts out no map that the logits depend on. " + candidates(model, images)
                 )
             if contrastive:
                 _mark_last_layer(linears, logits)
             chosen = class_matrix(model, classes, logits)
-            found = [_probabilities(logits, maps, chosen[:, k]) for k in range(chosen.shape[1])]
+            found = [
+                as_map(module, _probabilities(logits, maps, chosen[:, k]), images.shape[2:]).sum(1)
+                for k in range(chosen.shape[1])
+            ]
     return torch.stack(found, dim=1)
 
 
 def _probabilities(logits: Tensor, maps: Tensor, classes: Tensor) -> Tensor:
-    """P(a) at the layer's output, summed over its channels: (N, h, w)."""
+    """P(a) at the layer's output, of the same shape."""
     top = F.one_hot(classes, logits.shape[1]).to(logits.dtype)
     (probabilities,) = torch.autograd.grad(logits, maps, top, retain_graph=True)
     if not probabilities.isfinite().all():
         raise ValueError("the winning probabilities are not finite here. Check the model's weights.")
-    return probabilities.sum(1)
+    return probabilities
 
 
 def _mark_last_layer(linears: list[tuple[_Linear, Tensor]], logits: Tensor) -> None:
