@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
 import numpy as np
 import torch
@@ -162,18 +162,20 @@ def find_layer(model: nn.Module, images: Tensor, layer: Layer = None) -> nn.Modu
     if isinstance(layer, str):
         modules = dict(model.named_modules())
         # A name may come from a wrapper around the model (module.), or from the network inside it (module., net.).
-        for name in (layer, layer.removeprefix("module."), f"module.{layer}", f"net.{layer}"):
-            if name and name in modules:
-                return modules[name]
-        raise LayerError(f"the model has no layer named {layer!r}. {candidates(model, images)}")
-    if not isinstance(layer, nn.Module):
+        names = [layer, layer.removeprefix("module."), f"module.{layer}", f"net.{layer}"]
+        found = next((modules[name] for name in names if name and name in modules), None)
+        if found is None:
+            raise LayerError(f"the model has no layer named {layer!r}. {candidates(model, images)}")
+    elif isinstance(layer, nn.Module):
+        found = unwrap(layer)
+        if not any(part is found for part in model.modules()):
+            raise LayerError(
+                f"this {type(found).__name__} is not a layer of the model. {candidates(model, images)}"
+            )
+    else:
         raise TypeError(f"layer must be a module or its dotted name, got {type(layer).__name__}.")
-    layer = unwrap(layer)
-    if not any(part is layer for part in model.modules()):
-        raise LayerError(
-            f"this {type(layer).__name__} is not a layer of the model. {candidates(model, images)}"
-        )
-    return layer
+    _check_open(model, [found])
+    return found
 
 
 def channel_axis(layer: nn.Module, shape: Sequence[int], image_size: Sequence[int] | None) -> int | None:
@@ -239,34 +241,35 @@ def default_layer(model: nn.Module, images: Tensor) -> nn.Module:
         LayerError: there is no such map, a module that runs several times makes it, or most of the network lies
             behind it.
     """
+    _check_open(model, model.modules())
     try:
         with _attributes_kept(model), Intercepted(_of_no_image):
             runs = _runs(model, images[:0])
     except Exception:  # the network reads numbers off its images, or cannot do without any
         runs = _runs(model, images[:1])
     times = Counter(module for module, _ in runs)
-    last = size = again = None
+    counts: set[int] = set()  # of the cells of the maps so far
     before = behind = (
-        0  # runs of layers with weights up to the last map, and behind it as far as there are places
+        0  # runs of layers with weights that keep places apart, up to the last map and behind it
     )
+    last = size = again = None
     for module, shape in runs:
         cells = map_size(module, shape, images.shape[2:])
+        if isinstance(module, nn.Linear) and cells and counts & {cells[0], cells[0] - 1}:
+            cells = None  # attention, tokens by tokens
         weighs = _axes(shape[1:]) > 1 and _weighs(module, times)
         behind += weighs
         if weighs and cells and math.prod(cells) > 1:
             size, again = cells, module
+            counts.add(math.prod(cells))
         if size and cells == size and times[module] == 1:
             last, again, before, behind = module, None, before + behind, 0
     kind = type(model).__name__
-    if isinstance(model, torch.jit.ScriptModule | torch.fx.GraphModule) and last is None:
-        raise LayerError(
-            f"this {kind} runs scripted, traced or exported code, whose layers cannot be listened to. Hand over the "
-            "network that it was made from."
-        )
     if size is None:
         raise LayerError(
-            f"this {kind} has no convolution that puts out a map (N, C, h, w) of more than one pixel: there is "
-            "nothing to explain with. These methods need a convolutional network."
+            f"this {kind} has no convolution that puts out a map (N, C, h, w) of more than one pixel, among the "
+            "modules that its forward pass calls: there is nothing to explain with. These methods need a "
+            "convolutional network."
         )
     if again is not None:
         raise LayerError(
@@ -283,6 +286,21 @@ def default_layer(model: nn.Module, images: Tensor) -> nn.Module:
     return last
 
 
+def _check_open(model: nn.Module, parts: Iterable[nn.Module]) -> None:
+    """Refuse parts of a model that are scripted or exported code, which calls no hooks."""
+    sealed = any(isinstance(part, torch.jit.ScriptModule) for part in parts)
+    if isinstance(
+        model, torch.fx.GraphModule
+    ):  # a traced network calls its layers, an exported one their weights
+        called = [model.get_submodule(node.target) for node in model.graph.nodes if node.op == "call_module"]
+        sealed = sealed or not any(True for part in called for _ in part.parameters())
+    if sealed:
+        raise LayerError(
+            f"this {type(model).__name__} is, or contains, scripted or exported code, whose layers cannot be listened "
+            "to. Hand over the network that it was made from, or name a layer outside that code."
+        )
+
+
 def _runs(model: nn.Module, images: Tensor) -> list[tuple[nn.Module, tuple[int, ...]]]:
     """Run the model; return (module, output shape) in the order in which the modules inside it finish."""
     found: list[tuple[nn.Module, tuple[int, ...]]] = []
@@ -290,7 +308,7 @@ def _runs(model: nn.Module, images: Tensor) -> list[tuple[nn.Module, tuple[int, 
     def note(module: nn.Module, inputs: tuple, output: object) -> None:
         found.append((module, tuple(output.shape) if isinstance(output, Tensor) else ()))
 
-    with torch.no_grad(), hooked((part for part in model.modules() if part is not model), note):
+    with torch.no_grad(), hooked(list(model.modules())[1:], note):
         run(model, images.clone())
     return found
 
@@ -324,21 +342,20 @@ def _of_no_image(func: Callable, name: str, args: tuple, kwargs: dict) -> object
 @contextmanager
 def _attributes_kept(model: nn.Module) -> Iterator[None]:
     """Undo what the modules store in themselves while the block runs, such as a grid for the size of the batch."""
-    before = [(part, dict(part.__dict__), dict(part._buffers)) for part in model.modules()]
+    before = [(table, dict(table)) for part in model.modules() for table in (part.__dict__, part._buffers)]
     try:
         yield
     finally:
-        for part, attributes, buffers in before:
-            for table, kept in ((part.__dict__, attributes), (part._buffers, buffers)):
-                table.clear()
-                table.update(kept)
+        for table, kept in before:
+            table.clear()
+            table.update(kept)
 
 
 def _axes(shape: Sequence[int]) -> int:
     return sum(n > 1 for n in shape)
 
 
-def _weighs(module: nn.Module, ran: Counter[nn.Module]) -> bool:
+def _weighs(module: nn.Module, ran: Container[nn.Module]) -> bool:
     """Whether the module itself multiplies by weights: a matrix of its own, or of a part that is never called."""
     silent = [part for part in module.children() if part not in ran]
     own = [*module._parameters.values(), *(weight for part in silent for weight in part.parameters())]
@@ -352,57 +369,46 @@ def candidates(model: nn.Module, images: Tensor | None = None, most: int = 6) ->
 
     Args:
         model: the network, without wrappers.
-        images: where given, the first one is run, and what the sentence says was seen to be so: the layers named run
-            once, put out a map, and the logits depend on them.
+        images: where given, the first one is run, so that the layers named were seen to run once, to put out a map,
+            and to have the logits depend on them; otherwise they are the convolutions.
         most: how many layers to name.
     """
     own = getattr(model, "target_layer", None)
-    try:
-        found, why = _serving(model, images) if images is not None else _convolutions(model, own)
-    except (
-        Exception
-    ):  # what else is wrong with the model is not to hide the error that this sentence belongs to
-        found, why = _convolutions(model, own)
-    names = {part: name for name, part in model.named_modules()}
-    listed = [own] * (own in found) + [part for part in reversed(found) if part is not own]
-    if not listed:
-        return f"{why}, so no layer can serve."
-    return f"Layers that can serve (the last maps first): {', '.join(repr(names[p]) for p in listed[:most])}."
-
-
-def _convolutions(model: nn.Module, own: object) -> tuple[list[nn.Module], str]:
     found = [part for part in model.modules() if isinstance(part, nn.Conv2d) or part is own]
-    return found, "It has no convolution"
+    why = "It has no convolution, so no layer can serve."
+    if images is not None:
+        with suppress(Exception):  # what else is wrong with the model is not to hide the error at hand
+            found, why = _serving(model, images[:1], own)
+    names = {part: name for name, part in model.named_modules()}
+    listed = [names[own]] * (own in found) + [names[part] for part in reversed(found) if part is not own]
+    return f"Layers that can serve (the last maps first): {str(listed[:most])[1:-1]}." if listed else why
 
 
-def _serving(model: nn.Module, images: Tensor) -> tuple[list[nn.Module], str]:
-    """Run one image with a graph; return the layers with weights that can be explained with, or why there are none."""
-    maps: dict[nn.Module, list[object]] = {}
+def _serving(model: nn.Module, image: Tensor, own: nn.Module | None) -> tuple[list[nn.Module], str]:
+    """Run one image with a graph; return the layers with weights that can be explained with, and why not others."""
+    maps: dict[nn.Module, list[Tensor]] = {}
 
     def note(module: nn.Module, inputs: tuple, output: object) -> None:
-        if (
-            isinstance(output, Tensor)
-            and math.prod(map_size(module, output.shape, images.shape[2:]) or ()) > 1
-        ):
-            maps.setdefault(module, []).append(output.grad_fn)
+        cells = map_size(module, output.shape, image.shape[2:]) if isinstance(output, Tensor) else None
+        maps.setdefault(module, []).extend([output] if cells and math.prod(cells) > len(output) == 1 else [])
 
-    with torch.inference_mode(False), torch.enable_grad(), hooked(model.modules(), note):
-        logits = run(model, images[:1].clone().requires_grad_())
-    if not maps:
-        return [], "It has no layer that puts out a map"
-    if all(len(nodes) > 1 for nodes in maps.values()):
-        return [], "Each of its layers with a map runs more than once in one forward pass"
-    todo, reached = [logits.grad_fn], {None}
-    while todo:
-        node = todo.pop()
-        if node not in reached:
-            reached.add(node)
-            todo += [following for following, _ in node.next_functions]
-    own, times = getattr(model, "target_layer", None), Counter(maps)
-    found = [part for part, nodes in maps.items() if len(nodes) == 1 and nodes[0] in reached - {None}]
-    return [part for part in found if part is own or (part is not model and _weighs(part, times))], (
-        "The model runs its layers with a map under torch.no_grad(), or detaches what comes of them (`cam`, which "
-        "needs no gradient, may do if it ends in global average pooling and one linear layer)"
+    with torch.inference_mode(False), torch.enable_grad(), hooked(list(model.modules())[1:], note):
+        logits = run(model, image.clone().requires_grad_())
+    if not any(maps.values()):
+        return [], "It has no layer that puts out a map, so no layer can serve."
+    once = {part: outputs[0] for part, outputs in maps.items() if len(outputs) == 1}
+    if not once:
+        return (
+            [],
+            "Each of its layers with a map runs more than once in one forward pass, so no layer can serve.",
+        )
+    ways = [
+        part for part, output in once.items() if output.requires_grad and (part is own or _weighs(part, maps))
+    ]
+    gradients = ways and torch.autograd.grad(logits.sum(), [once[part] for part in ways], allow_unused=True)
+    return [part for part, gradient in zip(ways, gradients, strict=True) if gradient is not None], (
+        "The model runs its layers with a map under torch.no_grad(), or detaches what comes of them, so no layer can "
+        "serve. (`cam` needs no gradient; it is for networks that end in global average pooling and one linear layer.)"
     )
 
 

@@ -181,7 +181,7 @@ def _explain(
     with uncompiled(), graph_from(layer) as graph:
         values = scores()
         activations = graph.activations
-        _check_explainable(layer, activations, values, image_size)
+        check_explainable(layer, activations, values, image_size)
         axis = channel_axis(layer, activations.shape, image_size)
         dtype = torch.promote_types(activations.dtype, torch.float32)  # half precision: sum in single
         a = activations.detach().to(dtype).movedim(axis, 1)
@@ -215,7 +215,9 @@ def _batched_gradient(values: Tensor, activations: Tensor, directions: Tensor) -
             values, activations, grad_outputs, retain_graph=True, is_grads_batched=batched, allow_unused=True
         )
         if result is None:
-            raise LayerError("the scores do not depend on this layer's output. Take a layer on their way.")
+            raise LayerError(
+                "the scores do not depend on this layer's output: the layer must lie on their way."
+            )
         return result
 
     if len(directions) == 1:
@@ -226,9 +228,10 @@ def _batched_gradient(values: Tensor, activations: Tensor, directions: Tensor) -
         return torch.stack([gradient(direction, batched=False) for direction in directions])
 
 
-def _check_explainable(
+def check_explainable(
     layer: nn.Module, activations: Tensor | None, values: object, image_size: tuple[int, int] | None
 ) -> None:
+    """Refuse a layer that was not reached, puts out no map of each image, or has no gradient; and bad scores."""
     kind = type(layer).__name__
     if activations is None:
         raise LayerError(
@@ -239,14 +242,19 @@ def _check_explainable(
     if not isinstance(values, Tensor) or values.ndim != 2 or 0 in values.shape:
         shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
         raise ValueError(f"scores() must return a tensor (N, K) of numbers to explain, got {shape}.")
+    if len(values) != len(activations) and image_size is not None:
+        raise LayerError(
+            f"the layer ({kind}) puts out {len(activations)} maps for {len(values)} image(s). Take one that puts out "
+            "one for each."
+        )
     if len(values) != len(activations):
         raise ValueError(
             f"scores() returned {len(values)} rows for {len(activations)} maps: one row an image is needed."
         )
     if not values.requires_grad:
         raise LayerError(
-            f"the scores do not depend on the layer ({kind}), or were detached from it. Take a layer that "
-            "lies between the image and the scores."
+            f"the scores do not depend on the layer ({kind}), or were detached from it: the layer must lie on the "
+            "way from the image to the scores."
         )
 
 
@@ -330,12 +338,12 @@ def cam(model: nn.Module, images: Tensor, classes: Classes = None) -> Tensor:
     """
     model, images = prepare(model, images)
     linears = [part for part in model.modules() if isinstance(part, nn.Linear)]
-    if not linears:
-        raise LayerError(
-            f"CAM needs a linear layer that ends the network; this {type(model).__name__} has none."
-        )
     with evaluation_mode(model), torch.no_grad():
         layer = find_layer(model, images)
+        if not linears:
+            raise LayerError(
+                f"CAM needs a linear layer that ends the network; this {type(model).__name__} has none."
+            )
         runs: list[tuple[nn.Linear, Tensor, Tensor]] = []
         with ForwardHook(layer) as maps, hooked(linears, lambda m, i, o: runs.append((m, i[0], o))):
             logits = check_logits(run(model, images), len(images))
