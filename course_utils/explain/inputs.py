@@ -380,7 +380,9 @@ def candidates(model: nn.Module, images: Tensor | None = None, most: int = 6) ->
         with suppress(Exception):  # what else is wrong with the model is not to hide the error at hand
             found, why = _serving(model, images[:1], own)
     names = {part: name for name, part in model.named_modules()}
-    listed = [names[own]] * (own in found) + [names[part] for part in reversed(found) if part is not own]
+    listed = [names[part] for part in found[::-1] if part is own] + [
+        names[p] for p in found[::-1] if p is not own
+    ]
     return f"Layers that can serve (the last maps first): {str(listed[:most])[1:-1]}." if listed else why
 
 

@@ -155,7 +155,8 @@ def localization_error(
 def pointing_game(heatmap: object, target: object, tolerance: float = 0) -> bool | None:
     """Return whether the map's maximum lies on the target; None if the map points nowhere.
 
-    It points nowhere if it is flat: empty, or the same everywhere but for rounding. Of several equal maxima the first in reading order counts.
+    It points nowhere if it is flat: empty, or the same everywhere up to rounding. Of several equal maxima the first in
+    reading order counts.
 
     Args:
         heatmap: (H, W), not negative.
@@ -185,8 +186,8 @@ def energy_inside(heatmap: object, mask: object) -> float | None:
         E = sum_(ij in mask) relu(H_ij) / sum_ij relu(H_ij)
 
     Chance is the mask's share of the area, ``mask.mean()``: say it beside. A map that is the same everywhere would
-    have just that share, whatever the network does, and one without anything positive has none. (Energy-based pointing game, Wang et al.
-    2020, arXiv 1910.01279.)
+    have just that share, whatever the network does; one without anything positive has none. (Energy-based pointing
+    game, Wang et al. 2020, arXiv 1910.01279.)
 
     Args:
         heatmap: (H, W); signed maps are allowed, their negative part does not count.

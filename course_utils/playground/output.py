@@ -155,7 +155,7 @@ def result_words(result: Result) -> str:
 def _class_words(found: ClassResult, result: Result) -> str:
     words = f"{found.name}: probability {in_digits(found.probability)}, rank {found.rank}"
     if found.box is None or found.check is None:
-        return f"{words}; the map is empty."
+        return f"{words}; the map is {'the same everywhere: it marks no place' if found.heat.max() > 0 else 'empty'}."
     x0, y0, x1, y1 = (round(edge) for edge in found.box_in_file)
     width, height = result.picture.size
     changes = [value - found.check.before for value in found.check.random]
