@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from course_utils.explain import (
     Classes,
     ForwardHook,
+    as_map,
     cam,
     check_images,
     class_matrix,
@@ -108,7 +109,7 @@ def move_map(
             with torch.enable_grad(), ForwardHook(layer, detach=False) as hook:
                 leaf = x.detach().requires_grad_()
                 logits = run(model, leaf.clone())
-                share = share_in((alpha * hook.stored).sum(1), regions)
+                share = share_in((alpha * as_map(layer, hook.stored, (height, width))).sum(1), regions)
                 loss = -share.clamp_min(1e-6).log() + weight * F.cross_entropy(logits, kept, reduction="none")
                 (gradient,) = torch.autograd.grad(loss.sum(), leaf)
             x = project(x - step_size * gradient.sign(), images, epsilon)

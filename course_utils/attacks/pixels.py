@@ -25,6 +25,7 @@ from course_utils.explain import (
     check_logits,
     class_matrix,
     evaluation_mode,
+    image_gradient,
     prepare,
     run,
 )
@@ -217,9 +218,7 @@ def _gradient(model: nn.Module, x: Tensor, classes: Tensor) -> tuple[Tensor, Ten
         logits = check_logits(run(model, leaf.clone()), len(leaf))
         # The sum over images, not their mean: no image's gradient depends on how many there are.
         loss = F.cross_entropy(logits, classes, reduction="sum")
-        if not loss.requires_grad:
-            raise ValueError("the logits do not depend on the images: the model detaches them on the way.")
-        (gradient,) = torch.autograd.grad(loss, leaf)
+        gradient = image_gradient(loss, leaf)
     if not (gradient.isfinite().all() and logits.isfinite().all()):
         raise ValueError("logits or gradients are not finite here. Check the model's weights.")
     return gradient, logits.detach().softmax(1).gather(1, classes[:, None])[:, 0]

@@ -88,11 +88,11 @@ class Row:
     p_target: float
     """Probability of the target."""
     energy: float
-    """Share of the energy of the right class's heat-map that lies in the object; NaN where the map is empty."""
+    """Share of the energy of the right class's heat-map that lies in the object; NaN where the map is flat."""
     hit: float
     """1 if the heat-map's maximum lies on the object, 0 if not; NaN where the map is empty."""
     target_energy: float
-    """Share of the energy of the target's heat-map that lies in the object; NaN where the map is empty."""
+    """Share of the energy of the target's heat-map that lies in the object; NaN where the map is flat."""
     cosine: float
     """Cosine between the right class's raw maps before and after."""
 
@@ -164,9 +164,10 @@ def _rows(classifier: Classifier, case: Case, names: Sequence[str]) -> Iterator[
         image = attacked(classifier, case, ATTACKS[name])
         explanation, logits = _maps(classifier, case, image)
         heat = explanation.heatmaps(image.shape[-1])[0]
-        whole = heat.sum((1, 2))
-        energy = ((heat * mask).sum((1, 2)) / whole).tolist()  # 0 / 0 is NaN: an empty map
-        hit = mask.flatten()[heat[0].argmax()].item() if whole[0] > 0 else float("nan")
+        high, low = heat.amax((1, 2)), heat.amin((1, 2))
+        heat[high - low <= 1e-5 * high] = torch.nan  # empty, or the same everywhere: it marks no place
+        energy = ((heat * mask).sum((1, 2)) / heat.sum((1, 2))).tolist()
+        hit = float("nan") if heat[0].isnan().any() else mask.flatten()[heat[0].argmax()].item()
         p = logits.softmax(1)[0]
         yield Row(
             case.name,

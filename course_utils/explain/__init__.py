@@ -33,13 +33,26 @@ from .gradients import (
     saliency,
 )
 from .hooks import BackwardHook, ForwardHook, Intercepted, LayerError, evaluation_mode, graph_from, hooked
-from .inputs import Classes, candidates, check_images, check_logits, class_matrix, find_layer, prepare, run
+from .inputs import (
+    Classes,
+    as_map,
+    candidates,
+    check_images,
+    check_logits,
+    class_matrix,
+    find_layer,
+    image_gradient,
+    map_size,
+    prepare,
+    run,
+)
 from .maps import Explanation, cam, enlarged, explain, grad_cam, grad_cam_pp, heatmaps
 
 __all__ = [
     "FILLS", "ActivationError", "BackwardHook", "Classes", "Explanation", "ForwardHook", "Intercepted", "LayerError",
-    "activations_used", "batched_logits", "cam", "candidates", "check_images", "check_logits", "class_matrix",
-    "cover", "deconvnet", "deletion_curve", "enlarged", "evaluation_mode", "excitation_backprop", "explain",
-    "find_layer", "grad_cam", "grad_cam_pp", "graph_from", "guided_backprop", "guided_grad_cam", "heatmaps", "hooked",
-    "insertion_curve", "occlusion", "prepare", "relu_rule", "run", "saliency", "stand_in", "top_share_mask",
+    "activations_used", "as_map", "batched_logits", "cam", "candidates", "check_images", "check_logits",
+    "class_matrix", "cover", "deconvnet", "deletion_curve", "enlarged", "evaluation_mode", "excitation_backprop",
+    "explain", "find_layer", "grad_cam", "grad_cam_pp", "graph_from", "guided_backprop", "guided_grad_cam", "heatmaps",
+    "hooked", "image_gradient", "insertion_curve", "map_size", "occlusion", "prepare", "relu_rule", "run", "saliency",
+    "stand_in", "top_share_mask",
 ]  # fmt: skip

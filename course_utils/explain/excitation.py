@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .hooks import Intercepted, LayerError, evaluation_mode, graph_from, on_the_way
-from .inputs import Classes, Layer, candidates, check_logits, class_matrix, find_layer, prepare, run
+from .inputs import Classes, Layer, as_map, candidates, check_logits, class_matrix, find_layer, prepare, run
+from .maps import check_explainable
 
 __all__ = ["excitation_backprop"]
 
@@ -151,30 +152,38 @@ def excitation_backprop(
     model, images = prepare(model, images)
     with evaluation_mode(model):
         module = find_layer(model, images, layer)
-        with graph_from(module) as graph:
-            linears: list[tuple[_Linear, Tensor]] = []
-            with Intercepted(partial(_answer, linears)):
-                logits = run(model, images)
-            logits = check_logits(logits, len(images))
-            maps = graph.activations
-            if maps is None or maps.ndim != 4 or not logits.requires_grad:
-                raise LayerError(
-                    "the layer puts out no map (N, C, h, w) that the logits depend on. " + candidates(model)
-                )
-            if contrastive:
-                _mark_last_layer(linears, logits)
-            chosen = class_matrix(model, classes, logits)
-            found = [_probabilities(logits, maps, chosen[:, k]) for k in range(chosen.shape[1])]
+        try:
+            return _excitation_backprop(model, images, classes, module, contrastive)
+        except LayerError as error:
+            raise LayerError(f"{error} {candidates(model, images)}") from error
+
+
+def _excitation_backprop(
+    model: nn.Module, images: Tensor, classes: Classes, layer: nn.Module, contrastive: bool
+) -> Tensor:
+    with graph_from(layer) as graph:
+        linears: list[tuple[_Linear, Tensor]] = []
+        with Intercepted(partial(_answer, linears)):
+            logits = run(model, images)
+        logits = check_logits(logits, len(images))
+        check_explainable(layer, graph.activations, logits, images.shape[2:])
+        if contrastive:
+            _mark_last_layer(linears, logits)
+        chosen = class_matrix(model, classes, logits)
+        found = [
+            as_map(layer, _probabilities(logits, graph.activations, chosen[:, k]), images.shape[2:]).sum(1)
+            for k in range(chosen.shape[1])
+        ]
     return torch.stack(found, dim=1)
 
 
 def _probabilities(logits: Tensor, maps: Tensor, classes: Tensor) -> Tensor:
-    """P(a) at the layer's output, summed over its channels: (N, h, w)."""
+    """P(a) at the layer's output, of the same shape."""
     top = F.one_hot(classes, logits.shape[1]).to(logits.dtype)
     (probabilities,) = torch.autograd.grad(logits, maps, top, retain_graph=True)
     if not probabilities.isfinite().all():
         raise ValueError("the winning probabilities are not finite here. Check the model's weights.")
-    return probabilities.sum(1)
+    return probabilities
 
 
 def _mark_last_layer(linears: list[tuple[_Linear, Tensor]], logits: Tensor) -> None:

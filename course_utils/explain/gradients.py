@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from .hooks import Intercepted, evaluation_mode, hooked, on_the_way
-from .inputs import Classes, Layer, check_logits, class_matrix, prepare, run
+from .inputs import Classes, Layer, check_logits, class_matrix, image_gradient, prepare, run
 from .maps import grad_cam
 
 __all__ = [
@@ -277,12 +277,10 @@ def _image_gradients(model: nn.Module, images: Tensor, classes: Classes) -> Tens
         images = images.requires_grad_()
         logits = check_logits(run(model, images.clone()), len(images))
         scores = logits.gather(1, class_matrix(model, classes, logits))
-        if not scores.requires_grad:
-            raise ValueError("the scores do not depend on the images: the model detaches them on the way.")
         # Image n's score depends on image n alone: the gradient of the sum over images holds them all.
         last = scores.shape[1] - 1
         gradients = [
-            torch.autograd.grad(scores[:, k].sum(), images, retain_graph=k < last)[0] for k in range(last + 1)
+            image_gradient(scores[:, k].sum(), images, retain_graph=k < last) for k in range(last + 1)
         ]
     result = torch.stack(gradients, dim=1)
     if not (result.isfinite().all() and scores.isfinite().all()):

@@ -5,8 +5,11 @@ Bad input must never give a plausible picture, so each check ends in a sentence 
 
 from __future__ import annotations
 
+import math
+import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
 import numpy as np
 import torch
@@ -14,14 +17,17 @@ from torch import Tensor, nn
 
 from course_utils.arguments import as_whole
 
-from .hooks import LayerError, hooked
+from .hooks import Intercepted, LayerError, hooked
 
 __all__ = [
-    "Classes", "Layer", "candidates", "check_images", "check_logits", "class_matrix", "find_layer", "prepare", "run",
+    "Classes", "Layer", "as_map", "candidates", "check_images", "check_logits", "class_matrix", "find_layer",
+    "image_gradient", "map_size", "prepare", "run", "uncompiled",
 ]  # fmt: skip
 
 Classes = int | str | Sequence[int | str] | Tensor | np.ndarray | None
 Layer = nn.Module | str | None
+
+MOST_ODD = math.log(2.5)  # how far the sides of a map may be from those of the image
 
 
 def check_images(images: Tensor, unit_range: bool = False, channels: int | None = None) -> None:
@@ -94,17 +100,25 @@ def prepare(model: nn.Module, images: Tensor) -> tuple[nn.Module, Tensor]:
         return model, copy if parameter is None else copy.to(parameter.device)
 
 
+def uncompiled() -> AbstractContextManager:
+    """Run as it was written, in this block, what torch.compile has compiled: compiled code need not call hooks."""
+    set_stance = getattr(torch.compiler, "set_stance", None)  # from PyTorch 2.6 on
+    # Where the compiler was not imported, which takes seconds, nothing is compiled.
+    return set_stance("force_eager") if set_stance and "torch._dynamo" in sys.modules else nullcontext()
+
+
 def run(model: nn.Module, images: Tensor) -> Tensor:
-    """Call the model once, with parameters that autograd accepts.
+    """Call the model once, as it was written, with parameters that autograd accepts.
 
     A model made inside ``torch.inference_mode()`` consists of inference tensors, which autograd refuses
     forever after; for this call, copies stand in for them.
     """
-    if not _holds_inference_tensors(model):
-        return model(images)
-    own = [*model.named_parameters(), *model.named_buffers()]
-    copies = {name: tensor.clone() for name, tensor in own if tensor.is_inference()}
-    return torch.func.functional_call(model, copies, (images,))
+    with uncompiled():
+        if not _holds_inference_tensors(model):
+            return model(images)
+        own = [*model.named_parameters(), *model.named_buffers()]
+        copies = {name: tensor.clone() for name, tensor in own if tensor.is_inference()}
+        return torch.func.functional_call(model, copies, (images,))
 
 
 def _holds_inference_tensors(model: nn.Module) -> bool:
@@ -114,14 +128,30 @@ def _holds_inference_tensors(model: nn.Module) -> bool:
     return any(tensor is not None and tensor.is_inference() for table in tables for tensor in table.values())
 
 
+def image_gradient(score: Tensor, images: Tensor, retain_graph: bool = False) -> Tensor:
+    """Return d score / d images for one number that was computed from the images.
+
+    Raises:
+        ValueError: the model cuts its images off from the score.
+    """
+    if score.requires_grad:
+        (found,) = torch.autograd.grad(score, images, retain_graph=retain_graph, allow_unused=True)
+        if found is not None:
+            return found
+    raise ValueError(
+        "the scores do not depend on the images, as far as gradients tell: the model detaches them on the way, or "
+        "runs a part of itself under torch.no_grad(). Without a way back to the image there is no gradient to take."
+    )
+
+
 def find_layer(model: nn.Module, images: Tensor, layer: Layer = None) -> nn.Module:
     """Return the module to explain with.
 
     Args:
         model: the network, without wrappers.
-        images: used only to find the default layer of a bare network.
-        layer: a module of the model, its dotted name, or None for the last convolutional map
-            (``model.target_layer`` where there is one).
+        images: (N, C, H, W), such as the network is going to see.
+        layer: a module of the model, its dotted name, or None for the last map (``model.target_layer`` where there
+            is one).
 
     Raises:
         LayerError: no such layer; the message lists candidates.
@@ -132,67 +162,256 @@ def find_layer(model: nn.Module, images: Tensor, layer: Layer = None) -> nn.Modu
     if isinstance(layer, str):
         modules = dict(model.named_modules())
         # A name may come from a wrapper around the model (module.), or from the network inside it (module., net.).
-        for name in (layer, layer.removeprefix("module."), f"module.{layer}", f"net.{layer}"):
-            if name and name in modules:
-                return modules[name]
-        raise LayerError(f"the model has no layer named {layer!r}. {candidates(model)}")
-    if not isinstance(layer, nn.Module):
+        names = [layer, layer.removeprefix("module."), f"module.{layer}", f"net.{layer}"]
+        found = next((modules[name] for name in names if name and name in modules), None)
+        if found is None:
+            raise LayerError(f"the model has no layer named {layer!r}. {candidates(model, images)}")
+    elif isinstance(layer, nn.Module):
+        found = unwrap(layer)
+        if not any(part is found for part in model.modules()):
+            raise LayerError(
+                f"this {type(found).__name__} is not a layer of the model. {candidates(model, images)}"
+            )
+    else:
         raise TypeError(f"layer must be a module or its dotted name, got {type(layer).__name__}.")
-    layer = unwrap(layer)
-    if not any(part is layer for part in model.modules()):
-        raise LayerError(f"this {type(layer).__name__} is not a layer of the model. {candidates(model)}")
-    return layer
+    _check_open(model, [found])
+    return found
+
+
+def channel_axis(layer: nn.Module, shape: Sequence[int], image_size: Sequence[int] | None) -> int | None:
+    """Return where a layer's output has its channels: 1 in (N, C, h, w), 3 in (N, h, w, C); None if it is no map.
+
+    A map's sides are to each other about as the image's, or equal: in (1, 7, 7, 768) they are 7 and 7, not 7 and 768.
+    Where both readings would do, the layer's kind decides. Without an image's size, only equal sides count.
+    """
+    if len(shape) != 4 or 0 in shape[1:]:
+        return None
+    if isinstance(layer, nn.Conv2d):
+        return 1
+
+    def oddness(h: int, w: int) -> float:
+        height, width = image_size or (1, 1)
+        return min(abs(math.log(h / w)), abs(math.log(h / w * width / height)))
+
+    def holds(kind: type) -> bool:
+        return any(isinstance(part, kind) for part in layer.modules())
+
+    first, last = oddness(*shape[2:]), oddness(*shape[1:3])
+    if type(layer) in (nn.Linear, nn.LayerNorm):  # these work along the last axis
+        return 3 if last <= MOST_ODD or image_size is None else None
+    if min(first, last) > MOST_ODD and image_size is not None:
+        return 1 if holds(nn.Conv2d) else None
+    if abs(first - last) <= math.log(1.25) or (image_size is None and min(first, last) > 0):
+        return 3 if holds(nn.Linear) and not holds(nn.Conv2d) else 1
+    return 1 if first < last else 3
+
+
+def map_size(
+    layer: nn.Module, shape: Sequence[int], image_size: Sequence[int] | None = None
+) -> tuple[int, ...] | None:
+    """Return (h, w) of a layer's output, given its shape and the images' (H, W); None if it is no map."""
+    axis = channel_axis(layer, shape, image_size)
+    return axis and (*shape[1:axis], *shape[axis + 1 :])
+
+
+def as_map(layer: nn.Module, output: Tensor, image_size: Sequence[int] | None = None) -> Tensor:
+    """Return a layer's output as (N, C, h, w), also where it has its channels last; see :func:`channel_axis`.
+
+    Raises:
+        LayerError: it is no map.
+    """
+    axis = channel_axis(layer, output.shape, image_size)
+    if axis is None:
+        raise LayerError(
+            f"the layer ({type(layer).__name__}) puts out shape {tuple(output.shape)}, no map (N, C, h, w) or "
+            "(N, h, w, C) with sides like the image's. Take one that does."
+        )
+    return output.movedim(axis, 1)
 
 
 def default_layer(model: nn.Module, images: Tensor) -> nn.Module:
-    """Return the module that finishes the last convolutional map, found by running the first image.
+    """Return the module that finishes the last map. An empty batch finds it: all shapes, no arithmetic.
 
-    It is the last module whose output has the height and width of the last convolution's, so that the
-    normalization, ReLU and residual sum that follow the convolution belong to the map, and the
-    pooling behind it does not. A module that runs several times (one ReLU for all layers) is passed over.
+    The last map is the output of the last layer with weights (a convolution of any class, or a linear layer along
+    the channels) that has more than one pixel. The last module with that height and width finishes it, so that the
+    normalization, ReLU and residual sum that follow belong to it, and the pooling behind does not. A module that runs
+    several times (one ReLU for all layers) is passed over.
 
     Raises:
-        LayerError: no convolution with a map of more than one pixel is reached.
+        LayerError: there is no such map, a module that runs several times makes it, or most of the network lies
+            behind it.
     """
-    last, size = None, None
-    runs = _runs(model, images[:1])
+    _check_open(model, model.modules())
+    try:
+        with _attributes_kept(model), Intercepted(_of_no_image):
+            runs = _runs(model, images[:0])
+    except Exception:  # the network reads numbers off its images, or cannot do without any
+        runs = _runs(model, images[:1])
     times = Counter(module for module, _ in runs)
+    counts: set[int] = set()  # of the cells of the maps so far
+    before = behind = (
+        0  # runs of layers with weights that keep places apart, up to the last map and behind it
+    )
+    last = size = again = None
     for module, shape in runs:
-        if len(shape) != 4:
-            continue
-        if isinstance(module, nn.Conv2d) and shape[2] * shape[3] > 1:
-            size = shape[2:]
-        if size is not None and shape[2:] == size and module is not model and times[module] == 1:
-            last = module
-    if last is None:
+        cells = map_size(module, shape, images.shape[2:])
+        if isinstance(module, nn.Linear) and cells and counts & {cells[0], cells[0] - 1}:
+            cells = None  # attention, tokens by tokens
+        weighs = _axes(shape[1:]) > 1 and _weighs(module, times)
+        behind += weighs
+        if weighs and cells and math.prod(cells) > 1:
+            size, again = cells, module
+            counts.add(math.prod(cells))
+        if size and cells == size and times[module] == 1:
+            last, again, before, behind = module, None, before + behind, 0
+    kind = type(model).__name__
+    if size is None:
         raise LayerError(
-            f"this {type(model).__name__} has no convolution that puts out a map (N, C, h, w) of more than one pixel: "
-            "there is nothing to explain with. These methods need a convolutional network."
+            f"this {kind} has no convolution that puts out a map (N, C, h, w) of more than one pixel, among the "
+            "modules that its forward pass calls: there is nothing to explain with. These methods need a "
+            "convolutional network."
+        )
+    if again is not None:
+        raise LayerError(
+            f"the last map of this {kind} comes from a layer ({type(again).__name__}) that runs {times[again]} times "
+            "in one forward pass, as a trunk does that two inputs share, or a recurrent block: there is no single map "
+            "A to explain with. Name a layer that runs once, or let it run once in the scores() of `explain`."
+        )
+    if behind > before:
+        raise LayerError(
+            f"most of this {kind} lies behind its last map: {behind} of {before + behind} layers with weights, such "
+            "as those of a transformer, whose tokens are no map (N, C, h, w). A heat-map of what comes before them "
+            "would not explain the answer: use saliency, or name a layer if you want its map all the same."
         )
     return last
 
 
+def _check_open(model: nn.Module, parts: Iterable[nn.Module]) -> None:
+    """Refuse parts of a model that are scripted or exported code, which calls no hooks."""
+    sealed = any(isinstance(part, torch.jit.ScriptModule) for part in parts)
+    if isinstance(
+        model, torch.fx.GraphModule
+    ):  # a traced network calls its layers, an exported one their weights
+        called = [model.get_submodule(node.target) for node in model.graph.nodes if node.op == "call_module"]
+        sealed = sealed or not any(True for part in called for _ in part.parameters())
+    if sealed:
+        raise LayerError(
+            f"this {type(model).__name__} is, or contains, scripted or exported code, whose layers cannot be listened "
+            "to. Hand over the network that it was made from, or name a layer outside that code."
+        )
+
+
 def _runs(model: nn.Module, images: Tensor) -> list[tuple[nn.Module, tuple[int, ...]]]:
-    """Run the model; return (module, output shape) in the order in which the modules finish."""
+    """Run the model; return (module, output shape) in the order in which the modules inside it finish."""
     found: list[tuple[nn.Module, tuple[int, ...]]] = []
 
     def note(module: nn.Module, inputs: tuple, output: object) -> None:
         found.append((module, tuple(output.shape) if isinstance(output, Tensor) else ()))
 
-    with torch.no_grad(), hooked(model.modules(), note):
-        model(images.clone())
+    with torch.no_grad(), hooked(list(model.modules())[1:], note):
+        run(model, images.clone())
     return found
 
 
-def candidates(model: nn.Module, most: int = 6) -> str:
-    """Return a sentence that names layers of the model that can be explained with."""
-    names = [name for name, part in model.named_modules() if isinstance(part, nn.Conv2d)]
+_READS = {
+    "__bool__",
+    "__float__",
+    "__index__",
+    "__int__",
+    "allclose",
+    "equal",
+    "is_nonzero",
+    "item",
+    "numpy",
+    "tolist",
+}
+
+
+def _of_no_image(func: Callable, name: str, args: tuple, kwargs: dict) -> object:
+    """Answer a function of PyTorch for an empty batch: what it answers for any batch, or not at all."""
+    if name in _READS:
+        raise LayerError("the network reads a number off its images, and may take another way for others.")
+    if name in ("view", "reshape") and len(args) > 1:
+        x, sizes = args[0], args[1] if isinstance(args[1], tuple | list) else args[1:]
+        if -1 in sizes and 0 in sizes:  # x.view(len(x), -1), which is ambiguous without an image
+            own, given = (math.prod(n for n in shape if n > 0) for shape in (x.shape, sizes))
+            return func(x, [own // given if n == -1 else n for n in sizes])
+    return func(*args, **kwargs)
+
+
+@contextmanager
+def _attributes_kept(model: nn.Module) -> Iterator[None]:
+    """Undo what the modules store in themselves while the block runs, such as a grid for the size of the batch."""
+    before = [(table, dict(table)) for part in model.modules() for table in (part.__dict__, part._buffers)]
+    try:
+        yield
+    finally:
+        for table, kept in before:
+            table.clear()
+            table.update(kept)
+
+
+def _axes(shape: Sequence[int]) -> int:
+    return sum(n > 1 for n in shape)
+
+
+def _weighs(module: nn.Module, ran: Container[nn.Module]) -> bool:
+    """Whether the module itself multiplies by weights: a matrix of its own, or of a part that is never called."""
+    silent = [part for part in module.children() if part not in ran]
+    own = [*module._parameters.values(), *(weight for part in silent for weight in part.parameters())]
+    return isinstance(module, nn.Conv2d) or any(
+        weight is not None and _axes(weight.shape) > 1 for weight in own
+    )
+
+
+def candidates(model: nn.Module, images: Tensor | None = None, most: int = 6) -> str:
+    """Return a sentence that names layers that can be explained with, or says why there are none.
+
+    Args:
+        model: the network, without wrappers.
+        images: where given, the first one is run, so that the layers named were seen to run once, to put out a map,
+            and to have the logits depend on them; otherwise they are the convolutions.
+        most: how many layers to name.
+    """
     own = getattr(model, "target_layer", None)
-    named = [name for name, part in model.named_modules() if part is own and own is not None]
-    listed = named + [name for name in reversed(names) if name not in named][: most - len(named)]
-    if not listed:
-        return "It has no convolution, so no layer can serve."
-    return f"Layers that can serve (the last maps first): {', '.join(map(repr, listed))}."
+    found = [part for part in model.modules() if isinstance(part, nn.Conv2d) or part is own]
+    why = "It has no convolution, so no layer can serve."
+    if images is not None:
+        with suppress(Exception):  # what else is wrong with the model is not to hide the error at hand
+            found, why = _serving(model, images[:1], own)
+    names = {part: name for name, part in model.named_modules()}
+    listed = [names[part] for part in found[::-1] if part is own] + [
+        names[p] for p in found[::-1] if p is not own
+    ]
+    return f"Layers that can serve (the last maps first): {str(listed[:most])[1:-1]}." if listed else why
+
+
+def _serving(model: nn.Module, image: Tensor, own: nn.Module | None) -> tuple[list[nn.Module], str]:
+    """Run one image with a graph; return the layers with weights that can be explained with, and why not others."""
+    maps: dict[nn.Module, list[Tensor]] = {}
+
+    def note(module: nn.Module, inputs: tuple, output: object) -> None:
+        cells = map_size(module, output.shape, image.shape[2:]) if isinstance(output, Tensor) else None
+        maps.setdefault(module, []).extend([output] if cells and math.prod(cells) > len(output) == 1 else [])
+
+    with torch.inference_mode(False), torch.enable_grad(), hooked(list(model.modules())[1:], note):
+        logits = run(model, image.clone().requires_grad_())
+    if not any(maps.values()):
+        return [], "It has no layer that puts out a map, so no layer can serve."
+    once = {part: outputs[0] for part, outputs in maps.items() if len(outputs) == 1}
+    if not once:
+        return (
+            [],
+            "Each of its layers with a map runs more than once in one forward pass, so no layer can serve.",
+        )
+    ways = [
+        part for part, output in once.items() if output.requires_grad and (part is own or _weighs(part, maps))
+    ]
+    gradients = ways and torch.autograd.grad(logits.sum(), [once[part] for part in ways], allow_unused=True)
+    return [part for part, gradient in zip(ways, gradients, strict=True) if gradient is not None], (
+        "The model runs its layers with a map under torch.no_grad(), or detaches what comes of them, so no layer can "
+        "serve. (`cam` needs no gradient; it is for networks that end in global average pooling and one linear layer.)"
+    )
 
 
 def check_logits(logits: object, n_images: int) -> Tensor:
@@ -209,11 +428,17 @@ def check_logits(logits: object, n_images: int) -> Tensor:
 def class_matrix(model: nn.Module, classes: Classes, logits: Tensor) -> Tensor:
     """Return the classes to explain as an integer tensor (N, K); None stands for the predicted one.
 
+    A number, a name or a list of these holds for all images. A tensor or an array has each image's own: (N, K), or
+    for several images (N,), the labels of a batch.
+
     Raises:
         TypeError: classes are neither numbers nor names.
         ValueError: no classes, one that does not exist, or a tensor of another shape.
     """
     n, n_classes = logits.shape
+    each_its_own = (
+        isinstance(classes, Tensor | np.ndarray) and classes.ndim == 1 and n > 1 and len(classes) != 1
+    )
     if classes is None:
         return logits.argmax(1, keepdim=True)
     if isinstance(classes, np.ndarray) and classes.dtype.kind not in "OSU":
@@ -228,11 +453,12 @@ def class_matrix(model: nn.Module, classes: Classes, logits: Tensor) -> Tensor:
         _check_range(numbers, n_classes)
         matrix = torch.tensor(numbers, dtype=torch.long, device=logits.device)
     if matrix.ndim < 2:
-        matrix = matrix.reshape(1, -1).expand(n, -1)
+        matrix = matrix[:, None] if each_its_own else matrix.reshape(1, -1).expand(n, -1)
     if matrix.ndim != 2 or len(matrix) != n or matrix.shape[1] == 0:
         raise ValueError(
-            f"classes must be a number, a name, a list of these, or a tensor ({n}, K) with K >= 1 for {n} image(s); "
-            f"got shape {tuple(matrix.shape)}."
+            f"classes must be a number, a name, a list of these for all images, or a tensor ({n}, K) or ({n},) with "
+            f"each image's own, K >= 1; got shape {tuple(classes.shape if each_its_own else matrix.shape)} for {n} "
+            "image(s)."
         )
     _check_range(matrix.flatten().tolist(), n_classes)
     return matrix

@@ -19,13 +19,16 @@ from .hooks import ForwardHook, LayerError, evaluation_mode, graph_from, hooked
 from .inputs import (
     Classes,
     Layer,
+    as_map,
     candidates,
+    channel_axis,
     check_logits,
     class_matrix,
     class_names,
     find_layer,
     prepare,
     run,
+    uncompiled,
 )
 
 __all__ = ["Explanation", "cam", "enlarged", "explain", "grad_cam", "grad_cam_pp", "heatmaps"]
@@ -142,7 +145,7 @@ def explain(layer: nn.Module, scores: Callable[[], Tensor]) -> Explanation:
     >>> e = explain(clf.target_layer, lambda: clf(images)[:, [285, 281]].diff(dim=1))  # why 281, not 285?
 
     Args:
-        layer: its output must be one map (N, C, h, w).
+        layer: its output must be one map, (N, C, h, w) or (N, h, w, C).
         scores: runs the model once and returns (N, K) numbers, each computed from its own image alone.
             Put the model in evaluation mode first.
 
@@ -168,17 +171,23 @@ def explain(layer: nn.Module, scores: Callable[[], Tensor]) -> Explanation:
         ) from error
 
 
-def _explain(layer: nn.Module, scores: Callable[[], Tensor], weighting: Weighting) -> Explanation:
+def _explain(
+    layer: nn.Module,
+    scores: Callable[[], Tensor],
+    weighting: Weighting,
+    image_size: tuple[int, int] | None = None,
+) -> Explanation:
     """Run scores(); take dy/dA for every score, and from it each channel's weight; sum the weighted channels."""
-    with graph_from(layer) as graph:
+    with uncompiled(), graph_from(layer) as graph:
         values = scores()
         activations = graph.activations
-        _check_explainable(layer, activations, values)
+        check_explainable(layer, activations, values, image_size)
+        axis = channel_axis(layer, activations.shape, image_size)
         dtype = torch.promote_types(activations.dtype, torch.float32)  # half precision: sum in single
-        a = activations.detach().to(dtype)
+        a = activations.detach().to(dtype).movedim(axis, 1)
         alphas = []
         for gradients in _gradients(values, activations):
-            alphas.append(weighting(gradients.to(dtype), a))
+            alphas.append(weighting(gradients.to(dtype).movedim(axis + 1, 2), a))
             del gradients  # or it would stay while the next portion is computed
         weights = torch.cat(alphas).transpose(0, 1)
         maps = torch.einsum("nkc,nchw->nkhw", weights, a)
@@ -206,7 +215,9 @@ def _batched_gradient(values: Tensor, activations: Tensor, directions: Tensor) -
             values, activations, grad_outputs, retain_graph=True, is_grads_batched=batched, allow_unused=True
         )
         if result is None:
-            raise LayerError("the scores do not depend on this layer's output. Take a layer on their way.")
+            raise LayerError(
+                "the scores do not depend on this layer's output: the layer must lie on their way."
+            )
         return result
 
     if len(directions) == 1:
@@ -217,26 +228,33 @@ def _batched_gradient(values: Tensor, activations: Tensor, directions: Tensor) -
         return torch.stack([gradient(direction, batched=False) for direction in directions])
 
 
-def _check_explainable(layer: nn.Module, activations: Tensor | None, values: object) -> None:
+def check_explainable(
+    layer: nn.Module, activations: Tensor | None, values: object, image_size: tuple[int, int] | None
+) -> None:
+    """Refuse a layer that was not reached, puts out no map of each image, or has no gradient; and bad scores."""
     kind = type(layer).__name__
     if activations is None:
-        raise LayerError(f"the forward pass never reached the layer ({kind}). Is it part of this model?")
-    if activations.ndim != 4:
         raise LayerError(
-            f"the layer ({kind}) puts out shape {tuple(activations.shape)}, no map (N, C, h, w). Take a "
-            "convolutional layer."
+            f"the forward pass never reached the layer ({kind}): it belongs to another model, its weights are used "
+            "without calling it, or it runs inside scripted, exported or compiled code, which calls no hooks."
         )
+    as_map(layer, activations, image_size)
     if not isinstance(values, Tensor) or values.ndim != 2 or 0 in values.shape:
         shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
         raise ValueError(f"scores() must return a tensor (N, K) of numbers to explain, got {shape}.")
+    if len(values) != len(activations) and image_size is not None:
+        raise LayerError(
+            f"the layer ({kind}) puts out {len(activations)} maps for {len(values)} image(s). Take one that puts out "
+            "one for each."
+        )
     if len(values) != len(activations):
         raise ValueError(
             f"scores() returned {len(values)} rows for {len(activations)} maps: one row an image is needed."
         )
     if not values.requires_grad:
         raise LayerError(
-            f"the scores do not depend on the layer ({kind}), or were detached from it. Take a layer that "
-            "lies between the image and the scores."
+            f"the scores do not depend on the layer ({kind}), or were detached from it: the layer must lie on the "
+            "way from the image to the scores."
         )
 
 
@@ -254,16 +272,18 @@ def grad_cam(model: nn.Module, images: Tensor, classes: Classes = None, layer: L
             torch.compile are looked through.
         images: (N, C, H, W), floating point; for a :class:`~course_utils.networks.Classifier` in [0, 1].
         classes: None (each image's predicted class), a number, a name (for a ``Classifier``), a list of
-            these for all images, or an integer tensor (N, K) with each image's own.
-        layer: module or dotted name. Default: the last convolutional map; for a bare network it is found
-            by one extra forward pass of the first image.
+            these for all images, or an integer tensor (N, K) with each image's own, or, for N > 1, (N,): a
+            batch's labels.
+        layer: module or dotted name; its output is (N, C, h, w) or (N, h, w, C). Default: the last map; for a bare
+            network it is found by a forward pass of no image at all, which costs a few per cent of one.
 
     Returns:
         :class:`Explanation`: ``.maps`` signed (N, K, h, w), ``.positive`` Grad-CAM, ``.negative`` the
         counterfactual, ``.heatmaps()`` in [0, 1] at the images' size.
 
     Raises:
-        LayerError: the layer is not in the model, not reached, reached twice, or puts out no map.
+        LayerError: the layer is not in the model, not reached, reached twice, or puts out no map; there is no last
+            map, or most of the network lies behind it, as in a vision transformer.
         ValueError, TypeError: bad images, unknown classes, logits that are not (N, classes).
     """
     return _grad_cam(model, images, classes, layer, _mean_of_gradients)
@@ -294,14 +314,12 @@ def _grad_cam(
         return logits.gather(1, chosen[0])
 
     with evaluation_mode(model):
-        module = find_layer(model, images, layer)
+        module, size = find_layer(model, images, layer), tuple(images.shape[2:])
         try:
-            result = _explain(module, scores, weighting)
+            result = _explain(module, scores, weighting, size)
         except LayerError as error:
-            raise LayerError(f"{error} {candidates(model)}") from error
-    return replace(
-        result, classes=chosen[0], image_size=tuple(images.shape[2:]), names=class_names(model, chosen[0])
-    )
+            raise LayerError(f"{error} {candidates(model, images)}") from error
+    return replace(result, classes=chosen[0], image_size=size, names=class_names(model, chosen[0]))
 
 
 def cam(model: nn.Module, images: Tensor, classes: Classes = None) -> Tensor:
@@ -320,18 +338,20 @@ def cam(model: nn.Module, images: Tensor, classes: Classes = None) -> Tensor:
     """
     model, images = prepare(model, images)
     linears = [part for part in model.modules() if isinstance(part, nn.Linear)]
-    if not linears:
-        raise LayerError(
-            f"CAM needs a linear layer that ends the network; this {type(model).__name__} has none."
-        )
     with evaluation_mode(model), torch.no_grad():
         layer = find_layer(model, images)
+        if not linears:
+            raise LayerError(
+                f"CAM needs a linear layer that ends the network; this {type(model).__name__} has none."
+            )
         runs: list[tuple[nn.Linear, Tensor, Tensor]] = []
         with ForwardHook(layer) as maps, hooked(linears, lambda m, i, o: runs.append((m, i[0], o))):
-            logits = check_logits(model(images), len(images))
+            logits = check_logits(run(model, images), len(images))
         chosen = class_matrix(model, classes, logits)
         linear, pooled, output = runs[-1] if runs else (linears[-1], None, None)
-        activations = _pooled_maps(maps.stored, pooled) if runs and maps.stored is not None else None
+        activations = None
+        if runs and maps.stored is not None:
+            activations = _pooled_maps(as_map(layer, maps.stored, images.shape[2:]), pooled)
         if activations is None or output.shape != logits.shape or not torch.equal(output, logits):
             raise LayerError(
                 f"CAM needs global average pooling and one linear layer behind the last map; this "

@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 EIGHT_NEIGHBORS = np.ones((3, 3), dtype=bool)
+FLAT = 1e-5  # of the maximum: enlarging a map of one cell spreads it by less, in single precision
 
 
 def box_from_heatmap(heatmap: object, threshold: float = 0.15) -> Box | None:
@@ -43,14 +44,14 @@ def box_from_heatmap(heatmap: object, threshold: float = 0.15) -> Box | None:
 
     A component's size is its number of pixels. Of several equally large ones, the one counts whose first pixel
     comes first in reading order (rows from the top, each from the left). A map that is positive everywhere may well
-    be marked everywhere, and a flat one always is: then the box is the whole image, and says nothing of the place.
+    be marked everywhere: then the box is the whole image, and says nothing of the place.
 
     Args:
         heatmap: (H, W), not negative; an array or a tensor (also on a GPU, also in half precision).
         threshold: share of the maximum, 0 < threshold <= 1; 0.15 in the Grad-CAM paper, 0.20 in the CAM paper.
 
     Returns:
-        A half-open box; None if the map is zero everywhere.
+        A half-open box; None if the map is flat, whether zero or the same everywhere: it marks no place.
 
     Raises:
         TypeError, ValueError: not one map, negative, NaN or infinite values, a threshold outside (0, 1].
@@ -59,10 +60,9 @@ def box_from_heatmap(heatmap: object, threshold: float = 0.15) -> Box | None:
 
     values = as_heatmap(heatmap)
     threshold = as_share(threshold, "threshold")
-    peak = float(values.max())
-    if peak == 0:
+    if _is_flat(values):
         return None
-    limit = threshold * peak
+    limit = threshold * float(values.max())
     # Half of the smallest number there is rounds to zero.
     marked = values >= limit if limit > 0 else values > 0
     components, number = ndimage.label(marked, EIGHT_NEIGHBORS)
@@ -155,7 +155,8 @@ def localization_error(
 def pointing_game(heatmap: object, target: object, tolerance: float = 0) -> bool | None:
     """Return whether the map's maximum lies on the target; None if the map points nowhere.
 
-    It points nowhere if it is empty, or the same everywhere. Of several equal maxima the first in reading order counts.
+    It points nowhere if it is flat: empty, or the same everywhere up to rounding. Of several equal maxima the first in
+    reading order counts.
 
     Args:
         heatmap: (H, W), not negative.
@@ -172,7 +173,7 @@ def pointing_game(heatmap: object, target: object, tolerance: float = 0) -> bool
         raise ValueError("the target has no pixel in this map, so that nothing could hit it.")
     if not (math.isfinite(tolerance) and tolerance >= 0):
         raise ValueError(f"tolerance is a number of pixels, 0 or more, not {tolerance!r}.")
-    if values.max() == values.min():
+    if _is_flat(values):
         return None
     y, x = np.unravel_index(values.argmax(), values.shape)
     rows, columns = np.nonzero(target)
@@ -180,12 +181,13 @@ def pointing_game(heatmap: object, target: object, tolerance: float = 0) -> bool
 
 
 def energy_inside(heatmap: object, mask: object) -> float | None:
-    """Return the share of the map's positive energy that lies inside the mask, in [0, 1]; None for an empty map.
+    """Return the share of the map's positive energy that lies inside the mask, in [0, 1]; None for a flat map.
 
         E = sum_(ij in mask) relu(H_ij) / sum_ij relu(H_ij)
 
-    Chance is the mask's share of the area, ``mask.mean()``: say it beside. (Energy-based pointing game, Wang et al.
-    2020, arXiv 1910.01279.)
+    Chance is the mask's share of the area, ``mask.mean()``: say it beside. A map that is the same everywhere would
+    have just that share, whatever the network does; one without anything positive has none. (Energy-based pointing
+    game, Wang et al. 2020, arXiv 1910.01279.)
 
     Args:
         heatmap: (H, W); signed maps are allowed, their negative part does not count.
@@ -196,10 +198,9 @@ def energy_inside(heatmap: object, mask: object) -> float | None:
     """
     values = np.maximum(as_heatmap(heatmap, signed=True).astype(float), 0)
     inside = as_region(mask, heatmap)
-    peak = values.max()
-    if peak == 0:
+    if _is_flat(values):
         return None
-    values = values / peak  # sums of huge or tiny values would leave the range of numbers
+    values = values / values.max()  # sums of huge or tiny values would leave the range of numbers
     return float(values[inside].sum() / values.sum())
 
 
@@ -219,6 +220,12 @@ def mask_iou(a: object, b: object) -> float | None:
 
 
 # ---------------------------------------------------------------- what the measures check first
+def _is_flat(values: np.ndarray) -> bool:
+    """Whether no place stands out: the values, not negative, are the same up to the rounding of an enlargement."""
+    high = float(values.max())
+    return high - float(values.min()) <= FLAT * high
+
+
 def as_array(values: object) -> np.ndarray:
     """Return an array, also of a tensor that is on a GPU, belongs to a graph, or has half precision."""
     if hasattr(values, "detach"):  # a torch.Tensor, for which no torch is imported here

@@ -19,6 +19,7 @@ from course_utils.explain import (
     find_layer,
     heatmaps,
     hooked,
+    map_size,
     top_share_mask,
 )
 from course_utils.localization import box_from_heatmap
@@ -27,7 +28,7 @@ from course_utils.methods import METHODS, Method
 from course_utils.networks import Classifier
 from course_utils.pictures import Picture
 
-from .marks import GRID, marked_squares, marks, signed_maps
+from .marks import GRID, marked_squares, marks, marks_a_place, signed_maps
 from .results import Check, ClassResult, Result, class_cautions, picture_cautions
 
 __all__ = ["DRAWS", "SQUARES", "Explainer", "Stage", "typed_class"]
@@ -176,7 +177,7 @@ class Explainer:
                 picture, chosen, method, layer, threshold, squares, seen, maps, covers, random
             )
 
-        marked = [c for c in chosen if bool((marks(how, maps[c][None]) > 0).any())]
+        marked = [c for c in chosen if marks_a_place(how, maps[c])]
         new = [c for c in marked if c not in covers]
         if new:
             yield Stage("covering what is marked", 0.3, found())
@@ -295,7 +296,7 @@ class Explainer:
             rank=rank,
             raw=raw.numpy(),
             heat=heat.numpy(),
-            empty=not bool((marks(how, raw[None]) > 0).any()),
+            empty=not marks_a_place(how, raw),
             box=box,
             box_in_file=box and to_original(box, *picture.size, self.classifier.size),
             check=check,
@@ -307,7 +308,7 @@ class Explainer:
         if layer in self.layers:
             return self.layers[layer]
         module = find_layer(self.classifier, self._blank(), layer)  # by its name: the network does not run
-        return tuple(_shapes(self.classifier, {module: layer})[0][1][2:])
+        return _sizes(self.classifier, {module: layer})[0][1]
 
     def _blank(self) -> Tensor:
         return torch.full((1, 3, self.classifier.size, self.classifier.size), 0.5)
@@ -319,26 +320,26 @@ def _layers_by_size(classifier: Classifier) -> dict[str, tuple[int, int]]:
     with evaluation_mode(classifier):
         default = find_layer(classifier, blank)
     named = {module: name for name, module in classifier.named_modules() if name}
-    shapes = _shapes(classifier, named)
-    smallest = next(shape for name, shape in shapes if name == named[default])
+    sizes = _sizes(classifier, named)
+    smallest = next(size for name, size in sizes if name == named[default])
     last: dict[tuple, str] = {}
-    for name, shape in shapes:
-        if len(shape) == 4 and shape[2] > smallest[2] and shape[3] > smallest[3]:
-            last.pop(shape[2:], None)
-            last[shape[2:]] = name
-    return {name: tuple(hw) for hw, name in last.items()} | {named[default]: tuple(smallest[2:])}
+    for name, size in sizes:
+        if size is not None and size[0] > smallest[0] and size[1] > smallest[1]:
+            last.pop(size, None)
+            last[size] = name
+    return {name: size for size, name in last.items()} | {named[default]: smallest}
 
 
-def _shapes(classifier: Classifier, named: dict) -> list[tuple[str, tuple[int, ...]]]:
-    """(name, output shape) of the modules named that run once, in the order in which they finish."""
-    found: list[tuple[str, tuple[int, ...]]] = []
+def _sizes(classifier: Classifier, named: dict) -> list[tuple[str, tuple[int, int] | None]]:
+    """(name, (h, w) of its map, if it is one) of the modules named that run once, in the order in which they finish."""
+    found: list[tuple[str, tuple[int, int] | None]] = []
 
     def note(module: torch.nn.Module, inputs: tuple, output: object) -> None:
-        found.append((named[module], tuple(output.shape) if isinstance(output, Tensor) else ()))
+        found.append((named[module], map_size(module, output.shape) if isinstance(output, Tensor) else None))
 
     size = classifier.size
     blank = torch.full((1, 3, size, size), 0.5, device=classifier.mean.device)
     with evaluation_mode(classifier), torch.no_grad(), hooked(named, note):
         classifier(blank)
     names = [name for name, _ in found]
-    return [(name, shape) for name, shape in found if names.count(name) == 1]
+    return [(name, size) for name, size in found if names.count(name) == 1]

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from course_utils import explain
 from course_utils.methods import Method
 
-__all__ = ["GRID", "marked_squares", "marks", "signed_maps"]
+__all__ = ["GRID", "marked_squares", "marks", "marks_a_place", "signed_maps"]
 
 GRID = 7  # squares to a side: a picture of 224 pixels has squares of 32
 
@@ -33,6 +33,13 @@ def marks(how: Method, maps: Tensor) -> Tensor:
     if not how.pixels:
         return how.sign * maps
     return F.adaptive_avg_pool2d(maps.abs().sum(1), GRID)
+
+
+def marks_a_place(how: Method, maps: Tensor) -> bool:
+    """Whether anything stands out in what one map marks: it is neither zero nor the same everywhere, up to rounding."""
+    marked = marks(how, maps[None]).relu()
+    high = marked.max()
+    return bool(high - marked.min() > 1e-5 * high)
 
 
 def marked_squares(how: Method, maps: Tensor) -> Tensor:

@@ -156,7 +156,7 @@ def result_words(result: Result) -> str:
 def _class_words(found: ClassResult, result: Result) -> str:
     words = f"{found.name}: probability {in_digits(found.probability)}, rank {found.rank}"
     if found.box is None:
-        return f"{words}; the map is empty."
+        return f"{words}; the map is {'the same everywhere: it marks no place' if found.heat.max() > 0 else 'empty'}."
     x0, y0, x1, y1 = (round(edge) for edge in found.box_in_file)
     width, height = result.picture.size
     words = f"{words}; box at {result.threshold:.0%}: columns {x0} to {x1}, rows {y0} to {y1} of {width} x {height};"

@@ -64,8 +64,8 @@ class ClassResult:
         rank: 1 for the predicted class.
         raw: the signed map (h, w), or the gradient image (3, H, W).
         heat: (S, S) in [0, 1], what is marked, at the size of the square that the network sees.
-        empty: nothing is marked; then there is neither box nor check. (Otherwise ``check`` and ``covered`` are None
-            only while they are being computed.)
+        empty: no place is marked, the map being zero or the same everywhere; then there is neither box nor check.
+            (Otherwise ``check`` and ``covered`` are None only while they are being computed.)
         box: half-open box in the square's pixels; box_in_file: in those of the picture's file.
         covered: the square (3, S, S) with the most marked squares covered.
     """
@@ -195,7 +195,12 @@ def class_cautions(
     def add(code: str, text: str) -> None:
         found.append(Caution(code, text, name))
 
-    if box is None:
+    if box is None and heat.max() > 0:
+        add(
+            "flat-map",
+            f"Flat map: that of {name} is the same everywhere, as any of a single cell is: it marks no place.",
+        )
+    elif box is None:
         evidence = "negative" if how.sign < 0 else "positive"
         add(
             "empty-map",

@@ -114,9 +114,10 @@ LOGITS = torch.tensor([[0.0, 3, 1, 2, -1], [5.0, 3, 1, 2, -1]])
         ([4, 0, 4], [[4, 0, 4], [4, 0, 4]]),
         ((4, np.int32(0), torch.tensor(2)), [[4, 0, 2], [4, 0, 2]]),
         (range(2), [[0, 1], [0, 1]]),
-        (torch.tensor([4, 0]), [[4, 0], [4, 0]]),
-        (torch.tensor([4, 0], dtype=torch.int16), [[4, 0], [4, 0]]),
-        (np.array([4, 0]), [[4, 0], [4, 0]]),
+        (torch.tensor([3]), [[3], [3]]),
+        (torch.tensor([4, 0]), [[4], [0]]),  # as many as there are images: the labels of a batch
+        (torch.tensor([4, 0], dtype=torch.int16), [[4], [0]]),
+        (np.array([4, 0]), [[4], [0]]),
         (torch.tensor([[4, 0, 1], [2, 2, 3]]), [[4, 0, 1], [2, 2, 3]]),
         (np.array([[4], [2]]), [[4], [2]]),
     ],
@@ -130,7 +131,8 @@ def test_ways_to_ask_for_classes(classes, expected):
 def test_classes_by_name():
     assert class_matrix(classifier(), "boxer", LOGITS).tolist() == [[4], [4]]
     assert class_matrix(classifier(), ["boxer", 1, "Tabby"], LOGITS).tolist() == [[4, 1, 0]] * 2
-    assert class_matrix(classifier(), np.array(["boxer", "tabby"]), LOGITS).tolist() == [[4, 0]] * 2
+    assert class_matrix(classifier(), np.array(["boxer", "tabby"]), LOGITS).tolist() == [[4], [0]]
+    assert class_matrix(classifier(), np.array(["boxer", "tabby"]), LOGITS[:1]).tolist() == [[4, 0]]
 
 
 def test_class_names():
@@ -260,11 +262,11 @@ def test_a_target_layer_that_the_model_names_is_taken_without_a_search():
     assert counter.calls == 1
 
 
-def test_the_search_runs_one_image():
+def test_the_search_runs_no_image():
     net, seen = TinyNet(), []
     net.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
     grad_cam(net, tiny_images(4), 0)
-    assert seen == [1, 4]
+    assert seen == [0, 4]
 
 
 def test_one_relu_for_all_convolutions():

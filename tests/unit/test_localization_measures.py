@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from course_utils.explain import heatmaps
 from course_utils.localization import (
     box_from_heatmap,
     classification_error,
@@ -43,7 +44,7 @@ def components_by_hand(marked):
 
 def box_by_hand(heatmap, threshold):
     peak = heatmap.max()
-    if peak == 0:
+    if peak == heatmap.min():
         return None
     # max takes the first of several equally large ones, which were found in reading order
     largest = max(components_by_hand((heatmap >= threshold * peak) & (heatmap > 0)), key=len)
@@ -99,18 +100,43 @@ def test_of_two_equally_large_components_the_first_in_reading_order_counts():
     assert box_from_heatmap(heatmap[::-1]) == (0, 1, 2, 2)
 
 
-@pytest.mark.parametrize("value", [1.0, 1e-30, 7])
-def test_flat_and_everywhere_positive_maps_mark_the_whole_image(value):
-    assert box_from_heatmap(np.full((3, 5), value)) == (0, 0, 5, 3)
+def test_a_map_that_is_positive_everywhere_may_be_marked_everywhere():
     slope = np.linspace(0.2, 1, 15).reshape(3, 5)
     assert box_from_heatmap(slope) == (0, 0, 5, 3)
+
+
+@pytest.mark.parametrize(
+    "flat",
+    [
+        *[np.full((3, 5), value) for value in (0.0, 1.0, 1e-30, 7)],
+        np.ones((1, 1)),
+        np.full((4, 4), 200, np.uint8),
+        torch.full((3, 5), 0.3, dtype=torch.bfloat16),
+        # one cell, or several equal ones, enlarged: what differs is rounding
+        *[heatmaps(torch.full((1, 1, side, side), 0.1), (224, 160))[0, 0] for side in (1, 2, 7)],
+        heatmaps(torch.full((1, 1, 7, 7), 0.1), 224)[0, 0].half(),
+        (heatmaps(torch.full((1, 1, 3, 3), 0.7), 97) * (1 + 1e-7 * torch.rand(97, 97)))[0, 0],
+    ],
+)
+def test_a_flat_map_marks_no_place(flat):
+    mask = np.zeros(tuple(flat.shape), bool)
+    mask[0, 0] = True
+    assert box_from_heatmap(flat) is None
+    assert pointing_game(flat, mask) is None
+    assert energy_inside(flat, mask) is None
+
+
+def test_what_barely_stands_out_is_a_place():
+    heatmap = np.ones((4, 4), np.float32)
+    heatmap[2, 1] += 1e-3
+    assert pointing_game(heatmap, (1, 2, 2, 3)) is True
+    assert box_from_heatmap(heatmap, 0.9999) == (1, 2, 2, 3)
 
 
 def test_single_pixels_and_empty_maps():
     one = np.zeros((4, 7))
     one[3, 6] = 0.3
     assert box_from_heatmap(one) == (6, 3, 7, 4)
-    assert box_from_heatmap(np.ones((1, 1))) == (0, 0, 1, 1)
     assert box_from_heatmap(np.zeros((4, 7))) is None
     assert box_from_heatmap(-np.zeros((4, 7))) is None
 
@@ -326,7 +352,7 @@ def test_energy_of_an_empty_map_is_no_number():
 def test_energy_inside_and_outside_are_all_of_it(heatmap, data):
     mask = data.draw(arrays.arrays(bool, heatmap.shape))
     inside, outside = energy_inside(heatmap, mask), energy_inside(heatmap, ~mask)
-    if heatmap.max() == 0:
+    if heatmap.max() == heatmap.min():
         assert inside is None and outside is None
     else:
         assert inside + outside == pytest.approx(1)
