@@ -24,13 +24,28 @@ from .gradients import (
     saliency,
 )
 from .hooks import BackwardHook, ForwardHook, Intercepted, LayerError, evaluation_mode, graph_from, hooked
-from .inputs import Classes, candidates, check_images, check_logits, class_matrix, find_layer, prepare, run
+from .inputs import (
+    SCORES,
+    Classes,
+    Output,
+    candidates,
+    check_images,
+    check_logits,
+    class_matrix,
+    find_layer,
+    logits_of,
+    prepare,
+    probabilities,
+    row_sums_to_one,
+    score_kind,
+)
 from .maps import Explanation, cam, enlarged, explain, grad_cam, grad_cam_pp, heatmaps
 
 __all__ = [
-    "FILLS", "ActivationError", "BackwardHook", "Classes", "Explanation", "ForwardHook", "Intercepted", "LayerError",
-    "activations_used", "batched_logits", "cam", "candidates", "check_images", "check_logits", "class_matrix",
-    "cover", "deconvnet", "deletion_curve", "enlarged", "evaluation_mode", "excitation_backprop", "explain",
-    "find_layer", "grad_cam", "grad_cam_pp", "graph_from", "guided_backprop", "guided_grad_cam", "heatmaps", "hooked",
-    "insertion_curve", "prepare", "relu_rule", "run", "saliency", "stand_in", "top_share_mask",
+    "FILLS", "SCORES", "ActivationError", "BackwardHook", "Classes", "Explanation", "ForwardHook", "Intercepted",
+    "LayerError", "Output", "activations_used", "batched_logits", "cam", "candidates", "check_images", "check_logits",
+    "class_matrix", "cover", "deconvnet", "deletion_curve", "enlarged", "evaluation_mode", "excitation_backprop",
+    "explain", "find_layer", "grad_cam", "grad_cam_pp", "graph_from", "guided_backprop", "guided_grad_cam", "heatmaps",
+    "hooked", "insertion_curve", "logits_of", "prepare", "probabilities", "relu_rule", "row_sums_to_one", "saliency",
+    "score_kind", "stand_in", "top_share_mask",
 ]  # fmt: skip
