@@ -63,8 +63,8 @@ def move_map(
 
         minimize  -log E(L^c) + weight J(keep)   by projected gradient steps, as in :func:`course_utils.attacks.pgd`
 
-    E is the share of the map's energy in the region (:func:`share_in`), J the cross-entropy of the class to keep (where classes
-    do not exclude each other, of the answer about it).
+    E is the share of the map's energy in the region (:func:`share_in`), J the cross-entropy of the class to keep
+    (where classes do not exclude each other, of the answer about it).
 
     Args:
         model: a network that ends in global average pooling and one linear layer.

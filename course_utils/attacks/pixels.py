@@ -69,8 +69,8 @@ def fgsm(
         (N, C, H, W) in [0, 1], within epsilon of the images. Images and model are left as they were.
 
     Raises:
-        ValueError, TypeError: bad images, classes, epsilon or norm; a gradient that is zero everywhere, so that there is
-            no direction to go.
+        ValueError, TypeError: bad images, classes, epsilon or norm, or a gradient that is zero everywhere, so that
+            there is no direction to go.
     """
     return pgd(
         model, images, target, epsilon, labels=labels, norm=norm, steps=1, step_size=epsilon, output=output
@@ -262,13 +262,13 @@ def _one_each(model: nn.Module, logits: Tensor, wanted: Classes) -> Tensor:
     """Return one class number for each image, (N,); None: the predicted ones."""
     n = len(logits)
     several = not isinstance(wanted, str) and (isinstance(wanted, Sequence) or hasattr(wanted, "__iter__"))
-    if wanted is not None and score_kind(model, logits) == "one logit":
-        if not all(isinstance(name, str) for name in (wanted if several else [wanted])):
-            raise ValueError(
-                "the network has one logit, and a number could mean its only class or the answer (0 for no): leave "
-                "target and labels out to turn its answers over, or put it into a `Classifier` with two names, no and "
-                "yes, whose numbers are 0 and 1."
-            )
+    names = wanted is None or all(isinstance(name, str) for name in (wanted if several else [wanted]))
+    if not names and score_kind(model, logits) == "one logit":
+        raise ValueError(
+            "the network has one logit, and a number could mean its only class or the answer (0 for no): leave target "
+            "and labels out to turn its answers over, or put it into a `Classifier` with two names, no and yes, whose "
+            "numbers are 0 and 1."
+        )
     if not several:
         return class_matrix(model, wanted, logits)[:, 0]
     if isinstance(wanted, Tensor) and wanted.ndim == 0:

@@ -167,7 +167,7 @@ def _rows(classifier: Classifier, case: Case, names: Sequence[str]) -> Iterator[
         whole = heat.sum((1, 2))
         energy = ((heat * mask).sum((1, 2)) / whole).tolist()  # 0 / 0 is NaN: an empty map
         hit = mask.flatten()[heat[0].argmax()].item() if whole[0] > 0 else float("nan")
-        p = logits.softmax(1)[0]
+        p = classifier.probabilities(logits)[0]
         yield Row(
             case.name,
             case.kind,

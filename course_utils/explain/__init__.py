@@ -37,6 +37,7 @@ from .inputs import (
     prepare,
     probabilities,
     row_sums_to_one,
+    run,
     score_kind,
 )
 from .maps import Explanation, cam, enlarged, explain, grad_cam, grad_cam_pp, heatmaps
@@ -46,6 +47,6 @@ __all__ = [
     "LayerError", "Output", "activations_used", "batched_logits", "cam", "candidates", "check_images", "check_logits",
     "class_matrix", "cover", "deconvnet", "deletion_curve", "enlarged", "evaluation_mode", "excitation_backprop",
     "explain", "find_layer", "grad_cam", "grad_cam_pp", "graph_from", "guided_backprop", "guided_grad_cam", "heatmaps",
-    "hooked", "insertion_curve", "logits_of", "prepare", "probabilities", "relu_rule", "row_sums_to_one", "saliency",
-    "score_kind", "stand_in", "top_share_mask",
+    "hooked", "insertion_curve", "logits_of", "prepare", "probabilities", "relu_rule", "row_sums_to_one", "run",
+    "saliency", "score_kind", "stand_in", "top_share_mask",
 ]  # fmt: skip

@@ -201,9 +201,7 @@ def _refuse_by_name(model: nn.Module) -> Iterator[None]:
         yield
 
 
-def saliency(
-    model: nn.Module, images: Tensor, classes: Classes = None, output: Output = None
-) -> Tensor:
+def saliency(model: nn.Module, images: Tensor, classes: Classes = None, output: Output = None) -> Tensor:
     """Gradient of the score with respect to the image (arXiv 1312.6034): dy^c / dx, with its signs.
 
     It answers a question about infinitely small changes: by how much the score would rise for each unit by which
@@ -224,9 +222,7 @@ def saliency(
         return _image_gradients(model, images, classes, output)
 
 
-def deconvnet(
-    model: nn.Module, images: Tensor, classes: Classes = None, output: Output = None
-) -> Tensor:
+def deconvnet(model: nn.Module, images: Tensor, classes: Classes = None, output: Output = None) -> Tensor:
     """Deconvnet (arXiv 1311.2901): on the way back each ReLU passes relu(g), whatever went through it forward.
 
     Max pooling hands its gradient to the pixel that was the maximum, which is the paper's "switches". Arguments,

@@ -22,7 +22,7 @@ from .hooks import LayerError, hooked
 
 __all__ = [
     "Classes", "Layer", "Output", "candidates", "check_images", "check_logits", "class_matrix", "find_layer",
-    "logits_of", "prepare", "probabilities", "row_sums_to_one", "score_kind",
+    "logits_of", "prepare", "probabilities", "row_sums_to_one", "run", "score_kind",
 ]  # fmt: skip
 
 Classes = int | str | Sequence[int | str] | Tensor | np.ndarray | None
@@ -242,7 +242,8 @@ def check_logits(logits: object, n_images: int) -> Tensor:
     held = [] if isinstance(logits, Tensor) else list(_tables(logits, n_images))
     if held:
         several = " and ".join(f"{place} {shape}" for place, shape in held[:4])
-        remedy = f"It holds {several}: say where the logits are, such as `output=lambda out: {held[0][0]}`."
+        first = next((place for place, _ in held if "logits" in place), held[0][0])
+        remedy = f"It holds {several}: say where the logits are, such as `output=lambda out: {first}`."
     elif isinstance(logits, Tensor) and logits.ndim == 1 and len(logits) == n_images:
         remedy = "For one number an image, use `output=lambda out: out[:, None]`."
     elif isinstance(logits, Tensor) and n_images == 1 == 2 - logits.ndim and len(logits):
@@ -303,7 +304,9 @@ def row_sums_to_one(values: Tensor) -> bool:
 def _squashed_by(logits: Tensor) -> str:
     """Return "softmax" or "sigmoid" where that was the last step, as far as graph and numbers tell; else nothing."""
     step = logits.grad_fn
-    while step is not None and step.name().startswith(("View", "Reshape", "Squeeze", "Unsqueeze", "ToCopy", "Clone")):
+    while step is not None and step.name().startswith(
+        ("View", "Reshape", "Squeeze", "Unsqueeze", "ToCopy", "Clone")
+    ):
         step = step.next_functions[0][0]
     name = "" if step is None else step.name()
     if name.startswith("Sigmoid"):

@@ -314,7 +314,8 @@ def cam(model: nn.Module, images: Tensor, classes: Classes = None, output: Outpu
         y^c = sum_k w_k^c F_k + b^c,   F_k = (1/Z) sum_ij A^k_ij,   M^c = sum_k w_k^c A^k
 
     It needs a network that ends in global pooling and one linear layer; that is verified with these images, not guessed
-    from names: the pooled activations F must be what the layer takes, and W F + b what the model returns. With average pooling M^c = Z times the raw Grad-CAM map. All classes cost one forward pass together.
+    from names: the layer must take the pooled activations F, and the model return W F + b. With average pooling M^c = Z
+    times the raw Grad-CAM map. All classes cost one forward pass together.
 
     Returns:
         raw, signed maps (N, K, h, w).
@@ -344,8 +345,8 @@ def cam(model: nn.Module, images: Tensor, classes: Classes = None, output: Outpu
         apart = _distance_from_weights(linear, pooled, logits)
         if not apart <= max(1e-4, 4 * torch.finfo(logits.dtype).eps):
             raise LayerError(
-                f"CAM reads the map off the weights of the last layer, but this {type(linear).__name__} does not return "
-                f"W F + b: its logits are off by {apart:.2g} of their size. Use grad_cam, which takes any head."
+                f"CAM reads the map off the weights of the last layer, but this {type(linear).__name__} does not give "
+                f"W F + b: it is off by {apart:.2g} of that. Use grad_cam, which takes any head."
             )
         dtype = torch.promote_types(activations.dtype, torch.float32)
         return torch.einsum("nkc,nchw->nkhw", linear.weight.to(dtype)[chosen], activations.to(dtype))

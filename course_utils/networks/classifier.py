@@ -11,6 +11,7 @@ import copy
 import difflib
 import operator
 import re
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,9 +84,9 @@ def imagenet_classes() -> list[str]:
 class Classifier(nn.Module):
     """A network with its normalization and class names, so that every model takes images in [0, 1] and returns logits.
 
-    Whether the network puts out logits or probabilities is found out in its first run: where a softmax or a sigmoid made
-    its output, that step is undone (see :mod:`course_utils.networks.outputs`), and :meth:`predict` gives the network's
-    own probabilities.
+    Whether the network puts out logits or probabilities is found out in its first run: where a softmax or a sigmoid
+    made its output, that step is undone (see :mod:`course_utils.networks.outputs`), and :meth:`predict` gives the
+    network's own probabilities.
 
     Args:
         net: maps normalized images (N, C, H, W) to logits or probabilities (N, n_classes).
@@ -126,7 +127,9 @@ class Classifier(nn.Module):
             raise ValueError(f"target_layer is {target_layer!r}, but the network has no module of that name.")
         names = len(self.classes)
         if scores not in (*SCORES, None):
-            raise ValueError(f"scores must be one of {', '.join(map(repr, SCORES))}, or None, got {scores!r}.")
+            raise ValueError(
+                f"scores must be one of {', '.join(map(repr, SCORES))}, or None, got {scores!r}."
+            )
         if (scores == "exclusive" and names == 1) or (scores == "one logit" and names > 2):
             raise ValueError(f"scores cannot be {scores!r} for {names} class name(s).")
         if output is not None and not callable(output):
@@ -193,8 +196,8 @@ class Classifier(nn.Module):
 
         Raises:
             TypeError: not a PIL image.
-            ValueError: more than 8 bits a channel, which a conversion to RGB would clip to white; or a network that takes
-                neither gray nor RGB images.
+            ValueError: more than 8 bits a channel, which a conversion to RGB would clip to white; or a network that
+                takes neither gray nor RGB images.
         """
         if not isinstance(image, Image.Image):
             raise TypeError(
@@ -299,11 +302,13 @@ def _close_names(name: str, classes: Sequence[str], most: int = 6) -> list[str]:
     return list(dict.fromkeys(close))[:most]
 
 
-def with_head(clf: Classifier, head: nn.Module, classes: Sequence[str]) -> Classifier:
+def with_head(
+    clf: Classifier, head: nn.Module, classes: Sequence[object] | Mapping[object, object]
+) -> Classifier:
     """Return a copy of a classifier whose last linear layer is replaced by ``head``; the original stays as it is.
 
     Args:
-        clf: whose features the head was trained on.
+        clf: whose features the head was trained on. Without class names, it puts out features: the head is put behind.
         head: a linear layer, or whatever takes what the last one took.
         classes: names of the head's outputs.
 
@@ -311,18 +316,32 @@ def with_head(clf: Classifier, head: nn.Module, classes: Sequence[str]) -> Class
         ValueError: there is no linear layer to replace, or it takes another number of features than ``head``.
     """
     changed = copy.deepcopy(clf)
-    layers = [(name, part) for name, part in changed.net.named_modules() if isinstance(part, nn.Linear)]
-    if not layers:
-        raise ValueError("this classifier has no linear layer that a head could replace.")
-    name, replaced = layers[-1]
-    if getattr(head, "in_features", replaced.in_features) != replaced.in_features:
-        raise ValueError(
-            f"the head takes {head.in_features} features, but the network has no layer `{name}` that takes as many."
-        )
-    parent, _, last = name.rpartition(".")
-    setattr(changed.net.get_submodule(parent), last, head)
-    changed.classes = list(classes)
+    if clf.classes:
+        name = last_linear(changed.net)
+        replaced = changed.net.get_submodule(name)
+        if getattr(head, "in_features", replaced.in_features) != replaced.in_features:
+            raise ValueError(
+                f"the head takes {head.in_features} features, but the network has no layer `{name}` that takes as many."
+            )
+        parent, _, last = name.rpartition(".")
+        setattr(changed.net.get_submodule(parent), last, head)
+    else:
+        changed.net = nn.Sequential(OrderedDict(backbone=changed.net, head=head))
+        changed._target_layer = clf._target_layer and f"backbone.{clf._target_layer}"
+    changed.classes, changed._scores, changed._last_step = as_names(classes), None, None
     return changed.eval().to(clf.mean.device)
+
+
+def last_linear(net: nn.Module) -> str:
+    """Return the dotted name of a network's last linear layer.
+
+    Raises:
+        ValueError: there is none.
+    """
+    names = [name for name, part in net.named_modules() if isinstance(part, nn.Linear)]
+    if not names:
+        raise ValueError("this classifier has no linear layer that a head could replace.")
+    return names[-1]
 
 
 def load_classifier(

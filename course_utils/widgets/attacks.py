@@ -47,7 +47,7 @@ def attack_explorer(classifier: Classifier, image: Tensor, label: str, target: s
     if len(image) != 1:
         raise ValueError(f"the explorer takes one image (1, 3, H, W), got {tuple(image.shape)}.")
     own = classifier.class_index(label)
-    before = batched_logits(classifier, image).softmax(1)[0].cpu()
+    before = classifier.probabilities(batched_logits(classifier, image))[0].cpu()
     map_before = grad_cam(classifier, image, own).heatmaps()[0, 0].cpu()
 
     @lru_cache(maxsize=32)
@@ -65,7 +65,7 @@ def attack_explorer(classifier: Classifier, image: Tensor, label: str, target: s
         if goal == own:
             raise ValueError(f"{label!r} is the class to get away from: type another target.")
         picture = changed(goal, epsilon, steps, how)
-        after = batched_logits(classifier, picture).softmax(1)[0].cpu()
+        after = classifier.probabilities(batched_logits(classifier, picture))[0].cpu()
         maps = grad_cam(classifier, picture, [own, goal]).heatmaps()[0].cpu()
         name = classifier.classes[goal]
 

@@ -81,7 +81,7 @@ def counterfactual_explorer(classifier: Classifier, image: Tensor, first: str, s
         against = "below" if which == AGAINST else "above"
         count = int((raw < 0).sum() if which == AGAINST else (raw > 0).sum())
         words = [f"Of {h * w} cells, {count} are {against} zero; {_covered(cells, count, which, against)}."]
-        p, q = before.softmax(0), after.softmax(0)
+        p, q = classifier.probabilities(before), classifier.probabilities(after)
         words += [
             f"{name}: logit {before[i]:.2f} to {after[i]:.2f}, probability {p[i]:.3f} to {q[i]:.3f}; with as many "
             f"cells at random the logit changes by {_signed(random[i] - before[i])} (mean of {DRAWS} draws: rough)."
