@@ -228,8 +228,11 @@ def _gradient(
         if not loss.requires_grad:
             raise ValueError("the logits do not depend on the images: the model detaches them on the way.")
         (gradient,) = torch.autograd.grad(loss.sum(), leaf)
-    if not (gradient.isfinite().all() and logits.isfinite().all()):
-        raise ValueError("logits or gradients are not finite here. Check the model's weights.")
+    if not (gradient.isfinite().all() and loss.isfinite().all()):
+        raise ValueError(
+            "loss or gradients are not finite here. Check the model's weights, and whether a last "
+            "softmax or sigmoid rounds to 0 or 1."
+        )
     return gradient, (-loss.detach()).exp()
 
 

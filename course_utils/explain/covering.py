@@ -181,7 +181,10 @@ def batched_logits(model: nn.Module, images: Tensor, output: Output = None) -> T
             parts.append(logits_of(model, part.contiguous(memory_format=torch.channels_last), output))
     logits = torch.cat(parts)
     if not logits.isfinite().all():
-        raise ValueError("the model's logits are not finite here. Check its weights.")
+        raise ValueError(
+            "the model's logits are not finite here. Check its weights, and whether a last "
+            "softmax or sigmoid rounds to 0 or 1."
+        )
     return logits
 
 

@@ -290,5 +290,8 @@ def _image_gradients(model: nn.Module, images: Tensor, classes: Classes, output:
         ]
     result = torch.stack(gradients, dim=1)
     if not (result.isfinite().all() and scores.isfinite().all()):
-        raise ValueError("scores or gradients are not finite here. Check the model's weights.")
+        raise ValueError(
+            "scores or gradients are not finite here. Check the model's weights, and whether a last "
+            "softmax or sigmoid rounds to 0 or 1."
+        )
     return result

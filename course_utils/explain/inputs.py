@@ -8,6 +8,7 @@ Bad input must never give a plausible picture, so each check ends in a sentence 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -303,16 +304,26 @@ def row_sums_to_one(values: Tensor) -> bool:
 
 def _squashed_by(logits: Tensor) -> str:
     """Return "softmax" or "sigmoid" where that was the last step, as far as graph and numbers tell; else nothing."""
-    step = logits.grad_fn
-    while step is not None and step.name().startswith(
-        ("View", "Reshape", "Squeeze", "Unsqueeze", "ToCopy", "Clone")
-    ):
-        step = step.next_functions[0][0]
-    name = "" if step is None else step.name()
-    if name.startswith("Sigmoid"):
+    steps = _made_by(logits.grad_fn)
+    if steps and all(name.startswith("Sigmoid") for name in steps):
         return "sigmoid"
-    made_by_weights = name.startswith(("Addmm", "Mm"))  # a linear layer: whatever its numbers sum to
-    return "softmax" if not made_by_weights and row_sums_to_one(logits) else ""
+    by_weights = any(
+        name.startswith(("Addmm", "Mm")) for name in steps
+    )  # linear, whatever its numbers sum to
+    return "softmax" if not by_weights and row_sums_to_one(logits) else ""
+
+
+_RESHAPING = re.compile(
+    "(View|UnsafeView|Reshape|Squeeze|Unsqueeze|Expand|Permute|Transpose|T|ToCopy|Clone|Cat|Stack|Slice|Select|Split|"
+    "Unbind|Index|IndexSelect|Gather)Backward"
+)
+
+
+def _made_by(node: object) -> list[str]:
+    """Return the names of the operations in a graph whose numbers were then only picked, joined or reshaped."""
+    if node is not None and _RESHAPING.match(node.name()):
+        return [name for before, _ in node.next_functions for name in _made_by(before)]
+    return [] if node is None else [node.name()]
 
 
 def class_matrix(model: nn.Module, classes: Classes, logits: Tensor) -> Tensor:

@@ -185,7 +185,8 @@ def _explain(layer: nn.Module, scores: Callable[[], Tensor], weighting: Weightin
         values = values.detach().to(dtype)
         if not (maps.isfinite().all() and values.isfinite().all()):
             raise ValueError(
-                "scores or gradients are not finite here, so there is no map. Check the model's weights."
+                "scores or gradients are not finite here, so there is no map. Check the model's weights, and whether a "
+                "last softmax or sigmoid rounds to 0 or 1."
             )
         classes = torch.arange(values.shape[1], device=values.device).expand(values.shape)
         return Explanation(maps, values, classes, weights, a)

@@ -70,16 +70,27 @@ def last_step(values: Tensor, found: Mapping[str, list]) -> str:
 def undo(values: Tensor, step: str) -> Tensor:
     """Return the logits (N, K) that the last step, as :func:`last_step` names it, made these values of.
 
-    Of a softmax over K > 1 classes, less their mean; where p was rounded to 0, the smallest number stands for it. Of a
-    sigmoid whose p was rounded to 0 or 1, infinite: no score is left.
+    Of a softmax over K > 1 classes they are less their mean over the classes whose p is not 0. Where p was rounded to
+    0, or a sigmoid's to 1, the logit is infinite: of that score nothing is left.
+
+    Raises:
+        ValueError: gradients are asked for, and of a row of logits nothing is left at all: one p is 1, the others 0.
     """
     if not step:
         return values
     if step == "sigmoid" or values.shape[1] == 1:
         return torch.logit(values.exp() if step == "log_softmax" else values)
-    tiny = torch.finfo(values.dtype).tiny
-    logs = values.clamp_min(tiny).log() if step == "softmax" else values
-    return logs - logs.mean(1, keepdim=True)
+    known = values > (0 if step == "softmax" else -torch.inf)
+    alone = (known.sum(1) == 1).nonzero().flatten().tolist()
+    if alone and torch.is_grad_enabled() and values.requires_grad:
+        raise ValueError(
+            f"the network is so sure of image(s) {', '.join(map(str, alone))} that its softmax was rounded to 1 and 0, "
+            "which leaves nothing to explain or to attack. Hand over the network without its softmax."
+        )
+    logs = values.where(known, torch.ones_like(values))  # in place of 0, whose logarithm has no gradient
+    logs = logs.log() if step == "softmax" else logs
+    mean = (logs * known).sum(1, keepdim=True) / known.sum(1, keepdim=True)
+    return torch.where(known, logs - mean, -torch.inf)
 
 
 def as_names(classes: Sequence[object] | Mapping[object, object]) -> list[str]:
