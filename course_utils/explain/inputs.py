@@ -49,10 +49,15 @@ def check_images(images: Tensor, unit_range: bool = False, channels: int | None 
             "For a PIL image, use `classifier.preprocess(image)`; for an array, `torch.from_numpy(array)`."
         )
     shape = tuple(images.shape)
+    if images.ndim == 3 and shape[0] <= 4 and max(shape[1:]) <= 8 * min(shape[1:]):
+        raise ValueError(
+            f"images has shape {shape}: the batch dimension is missing. Pass `images[None]`, a batch of one image."
+        )
     if images.ndim == 3:
         raise ValueError(
-            f"images has shape {shape}, but a batch (N, C, H, W) has four numbers. If this is one image (C, H, W), the "
-            "batch dimension is missing: pass `images[None]`. Signals (N, C, L) are no images; nothing here takes them."
+            f"images has shape {shape}, three numbers where (N, C, H, W) has four. One image (C, H, W) needs a batch "
+            "dimension, `images[None]`; signals (N, C, L) of a one-dimensional network are no images: nothing here "
+            "takes them."
         )
     if images.ndim != 4 or 0 in shape:
         raise ValueError(f"images must have shape (N, C, H, W) with at least one image, got {shape}.")

@@ -346,8 +346,9 @@ def cam(model: nn.Module, images: Tensor, classes: Classes = None, output: Outpu
         apart = _distance_from_weights(linear, pooled, logits)
         if not apart <= max(1e-4, 4 * torch.finfo(logits.dtype).eps):
             raise LayerError(
-                f"CAM reads the map off the weights of the last layer, but this {type(linear).__name__} does not give "
-                f"W F + b: it is off by {apart:.2g} of that. Use grad_cam, which takes any head."
+                f"CAM reads the map off the weights W of the last layer, but what this {type(model).__name__} returns "
+                f"is not W F + b for its {type(linear).__name__} (off by {apart:.2g} of that). Use grad_cam, which takes "
+                "any head."
             )
         dtype = torch.promote_types(activations.dtype, torch.float32)
         return torch.einsum("nkc,nchw->nkhw", linear.weight.to(dtype)[chosen], activations.to(dtype))

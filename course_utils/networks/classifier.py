@@ -136,6 +136,7 @@ class Classifier(nn.Module):
             raise TypeError(f"output must be a function from what the network returns, got {output!r}.")
         self._target_layer, self._scores, self._output = target_layer, scores, output
         self._last_step: str | None = None  # not known before the network has run
+        self._independent = False  # nor this
         channels = _channels(net, mean, std)
         for key, values in (("mean", mean), ("std", std)):
             # Floating point also for whole numbers: forward converts the images to this type.
@@ -147,9 +148,8 @@ class Classifier(nn.Module):
         """Which of "exclusive", "independent" and "one logit" the logits are; as stated, or as found so far."""
         if len(self.classes) == 1:
             return self._scores or "one logit"
-        if self._scores in ("exclusive", "independent"):
-            return self._scores
-        return "independent" if self._last_step == "sigmoid" and self._scores is None else "exclusive"
+        found = "independent" if self._independent else "exclusive"
+        return found if self._scores in (None, "one logit") else self._scores
 
     @property
     def target_layer(self) -> nn.Module | None:
@@ -160,7 +160,8 @@ class Classifier(nn.Module):
         """Return the logits (N, n_classes) of images (N, C, H, W) with values in [0, 1].
 
         Raises:
-            TypeError, ValueError: bad images, or another number of outputs than there are names.
+            TypeError, ValueError: bad images, another number of outputs than there are names, or outputs of which it
+                cannot be told whether they are logits.
         """
         check_images(images, unit_range=True, channels=self.mean.shape[1])
         images = images.to(self.mean.device, self.mean.dtype)
@@ -168,7 +169,10 @@ class Classifier(nn.Module):
         if self._last_step is None and self.classes:
             with squashed_numbers() as found:
                 values = self._read(self.net(images))
-            self._last_step = last_step(values, found) if _is_table(values) else ""
+            scripted = any(isinstance(part, torch.jit.ScriptModule) for part in self.net.modules())
+            unseen = scripted and self._scores is None
+            self._last_step = last_step(values, found, unseen) if _is_table(values) else ""
+            self._independent = self._last_step == "sigmoid" and values.shape[1] == len(self.classes)
         else:
             values = self._read(self.net(images))
         if not (self.classes and _is_table(values)):
@@ -255,6 +259,10 @@ class Classifier(nn.Module):
             images: (N, C, H, W) in [0, 1].
             top: how many; by default five, or all classes where there are fewer.
         """
+        if not self.classes:
+            raise ValueError(
+                "this classifier has no class names: its network puts out features, not classes."
+            )
         top = min(5, len(self.classes)) if top is None else top
         if not 1 <= top <= len(self.classes):
             raise ValueError(f"top must be between 1 and {len(self.classes)}, got {top}.")
@@ -286,9 +294,11 @@ def _other_number(outputs: int, names: int) -> str:
         1: " If the first output is a background class, put its name in front of the others.",
         -1: " K - 1 outputs for K ordered classes are no logits of them: turn them into K with `output=`.",
     }
+    numbers = "1 number" if outputs == 1 else f"{outputs} numbers"
+    hint = "" if outputs == 1 else hints.get(outputs - names, "")
     return (
-        f"the network puts out {outputs} numbers an image, but there are {names} class names, so that no name is "
-        f"certain.{hints.get(outputs - names, '')}"
+        f"the network puts out {numbers} an image, but there are {names} class name(s), so that no name is certain."
+        f"{hint}"
     )
 
 
@@ -328,7 +338,8 @@ def with_head(
     else:
         changed.net = nn.Sequential(OrderedDict(backbone=changed.net, head=head))
         changed._target_layer = clf._target_layer and f"backbone.{clf._target_layer}"
-    changed.classes, changed._scores, changed._last_step = as_names(classes), None, None
+    changed.classes = as_names(classes)
+    changed._scores, changed._last_step, changed._independent = None, None, False
     return changed.eval().to(clf.mean.device)
 
 

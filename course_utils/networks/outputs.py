@@ -35,8 +35,9 @@ def squashed_numbers() -> Iterator[dict[str, list[Tensor]]]:
 
     def note(func: Callable, name: str, args: tuple, kwargs: dict) -> object:
         result = func(*args, **kwargs)
+        name = name.partition(".")[0].strip("_")  # "sigmoid.default" in exported code, "sigmoid_" in place
         found["last"] = [name, result]
-        kind = _SQUASHING.get(name.strip("_"))
+        kind = _SQUASHING.get(name)
         if kind and isinstance(result, Tensor) and result.shape[2:].numel() == 1:
             found[kind].append(result.detach())
         return result
@@ -45,7 +46,7 @@ def squashed_numbers() -> Iterator[dict[str, list[Tensor]]]:
         yield found
 
 
-def last_step(values: Tensor, found: Mapping[str, list]) -> str:
+def last_step(values: Tensor, found: Mapping[str, list], unseen: bool = False) -> str:
     """Return which step made a network's output (N, K): "softmax", "log_softmax", "sigmoid", or "" for none of these.
 
     A step made the output if the very numbers are its own, whatever was then picked, joined or reshaped. A softmax, or
@@ -54,16 +55,36 @@ def last_step(values: Tensor, found: Mapping[str, list]) -> str:
     Args:
         values: the output.
         found: from :func:`squashed_numbers`, of the run that made it.
+        unseen: whether a step may have been hidden in scripted code.
+
+    Raises:
+        ValueError: a softmax over another dimension than the classes, or over a single number; or numbers of unseen
+            origin that may be probabilities.
     """
     for kind in ("softmax", "sigmoid"):
-        made = [numbers.flatten().to(values.dtype) for numbers in found[kind]]
-        if made and bool(torch.isin(values.detach(), torch.cat(made)).all()):
-            return kind
+        made = torch.cat(
+            [values.new_empty(0), *(numbers.flatten().to(values.dtype) for numbers in found[kind])]
+        )
+        if not torch.isin(values.detach(), made).all():
+            continue
+        if kind == "softmax" and (values.sum(1).amax() > 1.01 or (made == 1).all()):
+            raise ValueError(
+                "the network's last softmax does not run over its classes: each image's numbers should sum to 1, and "
+                f"here they sum to up to {values.sum(1).amax():.2f}; of one number alone, a softmax is always 1. Give "
+                "it dim=1, or a sigmoid in its place."
+            )
+        return kind
     name, result = found["last"] or ("", None)
     if result is values and name == "linear":
         return ""  # whatever its numbers happen to sum to
     if row_sums_to_one(values):
         return "softmax"
+    if unseen and ((values >= 0) & (values <= 1)).all():
+        raise ValueError(
+            "the network is scripted, which hides its last step, and all that it puts out here lies in [0, 1], as "
+            'probabilities of a sigmoid would. Say what it is: `Classifier(..., scores="exclusive")` or '
+            '`"independent"` for logits; for probabilities add `output=torch.logit`.'
+        )
     return "log_softmax" if bool((values <= 0).all()) and row_sums_to_one(values.exp()) else ""
 
 

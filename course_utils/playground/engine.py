@@ -226,7 +226,7 @@ class Explainer:
             probability=probability,
             logit=logits[c].item(),
             rank=rank,
-            raw=raw.numpy(),
+            raw=(raw.expand(3, -1, -1) if how.pixels else raw).numpy(),
             heat=heat.numpy(),
             empty=covered is None,
             box=box,
