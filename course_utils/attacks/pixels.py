@@ -264,6 +264,7 @@ def _lengths(x: Tensor, order: int) -> Tensor:
 def _one_each(model: nn.Module, logits: Tensor, wanted: Classes) -> Tensor:
     """Return one class number for each image, (N,); None: the predicted ones."""
     n = len(logits)
+    wanted = int(wanted) if isinstance(wanted, Tensor) and wanted.ndim == 0 else wanted
     several = not isinstance(wanted, str) and (isinstance(wanted, Sequence) or hasattr(wanted, "__iter__"))
     names = wanted is None or all(isinstance(name, str) for name in (wanted if several else [wanted]))
     if not names and score_kind(model, logits) == "one logit":
@@ -274,8 +275,6 @@ def _one_each(model: nn.Module, logits: Tensor, wanted: Classes) -> Tensor:
         )
     if not several:
         return class_matrix(model, wanted, logits)[:, 0]
-    if isinstance(wanted, Tensor) and wanted.ndim == 0:
-        return class_matrix(model, int(wanted), logits)[:, 0]
     if not isinstance(wanted, Tensor):
         wanted = class_matrix(model, list(wanted), logits)[0]  # names become numbers
     if wanted.ndim != 1 or len(wanted) != n:

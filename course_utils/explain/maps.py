@@ -347,8 +347,8 @@ def cam(model: nn.Module, images: Tensor, classes: Classes = None, output: Outpu
         if not apart <= max(1e-4, 4 * torch.finfo(logits.dtype).eps):
             raise LayerError(
                 f"CAM reads the map off the weights W of the last layer, but what this {type(model).__name__} returns "
-                f"is not W F + b for its {type(linear).__name__} (off by {apart:.2g} of that). Use grad_cam, which takes "
-                "any head."
+                f"is not W F + b for its {type(linear).__name__} (off by {apart:.2g} of that). Use grad_cam, which "
+                "takes any head."
             )
         dtype = torch.promote_types(activations.dtype, torch.float32)
         return torch.einsum("nkc,nchw->nkhw", linear.weight.to(dtype)[chosen], activations.to(dtype))
