@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from course_utils.explain import (
     Classes,
     ForwardHook,
+    Output,
     as_map,
     cam,
     check_images,
@@ -23,11 +24,11 @@ from course_utils.explain import (
     evaluation_mode,
     find_layer,
     grad_cam,
+    logits_of,
     prepare,
-    run,
 )
 
-from .pixels import LONG_RUN, check_settings, project
+from .pixels import LONG_RUN, answers, check_settings, project, surprise
 
 __all__ = ["move_map", "share_in"]
 
@@ -57,12 +58,14 @@ def move_map(
     step_size: float | None = None,
     weight: float = 1.0,
     progress: bool | None = None,
+    output: Output = None,
 ) -> Tensor:
     """Change images by at most epsilon so that a class's Grad-CAM map lies in a region, and the answer stays.
 
         minimize  -log E(L^c) + weight J(keep)   by projected gradient steps, as in :func:`course_utils.attacks.pgd`
 
-    E is the share of the map's energy in the region (:func:`share_in`), J the cross-entropy of the class to keep.
+    E is the share of the map's energy in the region (:func:`share_in`), J the cross-entropy of the class to keep
+    (where classes do not exclude each other, of the answer about it).
 
     Args:
         model: a network that ends in global average pooling and one linear layer.
@@ -72,7 +75,7 @@ def move_map(
             the predicted ones.
         keep: the class that is to be predicted, given likewise; by default the predicted ones.
         epsilon: largest change of a value, in units of [0, 1].
-        steps, step_size, progress: as for :func:`course_utils.attacks.pgd`.
+        steps, step_size, progress, output: as for :func:`course_utils.attacks.pgd`.
         weight: how much keeping the answer counts beside moving the map.
 
     Returns:
@@ -96,21 +99,23 @@ def move_map(
         raise ValueError("a region is empty: there is nowhere for the map to go.")
     regions = regions.to(images.device)
     step_size = 2.5 * epsilon / steps if step_size is None else step_size
-    cam(model, images[:1], 0)  # raises where the head is not mean pooling and one linear layer
-    explanation = grad_cam(model, images, classes)
+    cam(model, images[:1], 0, output)  # raises where the head is not mean pooling and one linear layer
+    explanation = grad_cam(model, images, classes, output=output)
     alpha = explanation.weights[:, 0, :, None, None]  # w_k^c / Z: (N, C, 1, 1), for any images
     show = progress if progress is not None else steps * n >= LONG_RUN
     with evaluation_mode(model), torch.inference_mode(False):
         layer = find_layer(model, images)
         with torch.no_grad():
-            kept = class_matrix(model, keep, run(model, images.clone()))[:, 0]
+            before = logits_of(model, images.clone(), output)
+            kept = class_matrix(model, keep, before)[:, 0]
+            signs = answers(before, kept)
         x = images.clone()
         for _ in tqdm(range(steps), desc="moving the map", disable=not show, leave=False):
             with torch.enable_grad(), ForwardHook(layer, detach=False) as hook:
                 leaf = x.detach().requires_grad_()
-                logits = run(model, leaf.clone())
+                logits = logits_of(model, leaf.clone(), output)
                 share = share_in((alpha * as_map(layer, hook.stored, (height, width))).sum(1), regions)
-                loss = -share.clamp_min(1e-6).log() + weight * F.cross_entropy(logits, kept, reduction="none")
+                loss = -share.clamp_min(1e-6).log() + weight * surprise(model, logits, kept, signs)
                 (gradient,) = torch.autograd.grad(loss.sum(), leaf)
             x = project(x - step_size * gradient.sign(), images, epsilon)
     return x.detach()

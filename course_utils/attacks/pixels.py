@@ -1,8 +1,9 @@
 """Adversarial examples: FGSM and PGD, and random noise of the same size to compare them with.
 
 An attack looks for a perturbation delta with |delta| <= epsilon, such that images + delta stay in [0, 1] and the
-network says something else. J is the cross-entropy of the network's softmax. Untargeted, J of the labels is
-raised; targeted, J of the target is lowered.
+network says something else. J = -log p is the cross-entropy, p the softmax probability of a class; where classes do not
+exclude each other, p = sigmoid(y) of the class's own logit y, and 1 - p is that of the answer no. Untargeted, J of the
+labels is raised; targeted, J of the target is lowered.
 
 Goodfellow et al. 2014 (FGSM, arXiv 1412.6572), Madry et al. 2017 (PGD, arXiv 1706.06083), Dong et al. 2017 (momentum,
 arXiv 1710.06081).
@@ -21,13 +22,14 @@ from tqdm.auto import tqdm
 
 from course_utils.explain import (
     Classes,
+    Output,
     check_images,
-    check_logits,
     class_matrix,
     evaluation_mode,
     image_gradient,
+    logits_of,
     prepare,
-    run,
+    score_kind,
 )
 
 __all__ = ["fgsm", "pgd", "pgd_path", "project", "random_noise"]
@@ -43,6 +45,7 @@ def fgsm(
     epsilon: float = 8 / 255,
     labels: Classes = None,
     norm: str = "linf",
+    output: Output = None,
 ) -> Tensor:
     """Fast gradient sign method: one step of the full size along the sign of the gradient.
 
@@ -57,16 +60,22 @@ def fgsm(
             away from ``labels``.
         epsilon: largest change of a value, in units of [0, 1] ("linf"); largest Euclidean length of the change of
             an image ("l2").
-        labels: without a target, the classes to get away from; by default those predicted.
+        labels: without a target, the classes to get away from; by default those predicted. Where classes do not
+            exclude each other, the answer is turned over that the network gives, yes or no, about its highest class.
         norm: "linf" or "l2".
+        output: for a model that returns something else, a function from that to logits, such as
+            ``lambda out: out["logits"]``.
 
     Returns:
         (N, C, H, W) in [0, 1], within epsilon of the images. Images and model are left as they were.
 
     Raises:
-        ValueError, TypeError: bad images, classes, epsilon or norm.
+        ValueError, TypeError: bad images, classes, epsilon or norm, or a gradient that is zero everywhere, so that
+            there is no direction to go.
     """
-    return pgd(model, images, target, epsilon, labels=labels, norm=norm, steps=1, step_size=epsilon)
+    return pgd(
+        model, images, target, epsilon, labels=labels, norm=norm, steps=1, step_size=epsilon, output=output
+    )
 
 
 def pgd(
@@ -83,13 +92,14 @@ def pgd(
     seed: int = 0,
     stop_at: float | None = None,
     progress: bool | None = None,
+    output: Output = None,
 ) -> Tensor:
     """Projected gradient descent: small steps of FGSM's kind, each followed by the projection into the epsilon-ball.
 
         x_(t+1) = clip_[0, 1](images + project_epsilon(x_t + step_size sign(dJ/dx) - images))
 
     Args:
-        model, images, target, epsilon, labels, norm: as for :func:`fgsm`.
+        model, images, target, epsilon, labels, norm, output: as for :func:`fgsm`.
         steps: how many.
         step_size: size of one; by default 2.5 epsilon / steps, so that the ball's border can be reached.
         momentum: share mu of the last direction that is kept: g_(t+1) = mu g_t + grad / |grad|_1.
@@ -103,10 +113,22 @@ def pgd(
         (N, C, H, W) in [0, 1], within epsilon of the images. The same call gives the same result.
 
     Raises:
-        ValueError, TypeError: bad images, classes or settings.
+        ValueError, TypeError: bad images, classes or settings, or a gradient of zero at the start.
     """
     path = pgd_path(
-        model, images, target, epsilon, steps, step_size, labels, norm, momentum, random_start, seed, stop_at
+        model,
+        images,
+        target,
+        epsilon,
+        steps,
+        step_size,
+        labels,
+        norm,
+        momentum,
+        random_start,
+        seed,
+        stop_at,
+        output,
     )
     show = progress if progress is not None else steps * len(images) >= LONG_RUN
     x = next(path)  # the start
@@ -128,6 +150,7 @@ def pgd_path(
     random_start: bool = False,
     seed: int = 0,
     stop_at: float | None = None,
+    output: Output = None,
 ) -> Iterator[Tensor]:
     """Yield what :func:`pgd` passes through: x_0, where it begins, and x_t after each step, the last its result.
 
@@ -141,13 +164,19 @@ def pgd_path(
     # Toward the target the loss must fall, away from the labels it must rise.
     direction, wanted = (1, labels) if target is None else (-1, target)
     with evaluation_mode(model), torch.inference_mode(False):
-        classes = _one_each(model, images, wanted)
+        with torch.no_grad():
+            logits = logits_of(model, images.clone(), output)
+        classes, signs = _one_each(model, logits, wanted), torch.ones(len(images), device=logits.device)
+        if wanted is None and score_kind(model, logits) != "exclusive":
+            signs = answers(logits, classes)
         x = (random_noise(images, epsilon, norm, seed) if random_start else images).clone()
         velocity = torch.zeros_like(images)
     yield x.detach()
-    for _ in range(steps):
+    for step in range(steps):
         with evaluation_mode(model), torch.inference_mode(False):
-            gradient, chances = _gradient(model, x, classes)
+            gradient, chances = _gradient(model, x, classes, signs, output)
+            if step == 0:
+                _check_direction(gradient)
             if stop_at is not None and _reached(chances, target is not None, stop_at):
                 break
             if momentum:
@@ -211,17 +240,52 @@ def project(x: Tensor, images: Tensor, epsilon: float, norm: str = "linf") -> Te
     return (images + change).clamp(0, 1)
 
 
-def _gradient(model: nn.Module, x: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
-    """Return dJ/dx and the probabilities of the classes (N,)."""
+def surprise(model: nn.Module, logits: Tensor, classes: Tensor, signs: Tensor) -> Tensor:
+    """Return J = -log p of each image's class (N,); for classes that do not exclude each other, of the answer about it.
+
+    Args:
+        model: whose ``scores`` say what its logits are.
+        logits: (N, K).
+        classes: (N,) numbers.
+        signs: (N,) 1 for the answer yes, -1 for no; exclusive classes need none.
+    """
+    if score_kind(model, logits) == "exclusive":
+        return F.cross_entropy(logits, classes, reduction="none")
+    return F.softplus(-signs * logits.gather(1, classes[:, None])[:, 0])
+
+
+def answers(logits: Tensor, classes: Tensor) -> Tensor:
+    """Return what a network says of each image's class (N,), where classes do not exclude each other: 1 or -1."""
+    return torch.where(logits.gather(1, classes[:, None])[:, 0] > 0, 1.0, -1.0)
+
+
+def _gradient(
+    model: nn.Module, x: Tensor, classes: Tensor, signs: Tensor, output: Output
+) -> tuple[Tensor, Tensor]:
+    """Return dJ/dx and the probabilities of the classes, or of the answers about them, (N,)."""
     with torch.enable_grad():
         leaf = x.detach().requires_grad_()
-        logits = check_logits(run(model, leaf.clone()), len(leaf))
+        logits = logits_of(model, leaf.clone(), output)
         # The sum over images, not their mean: no image's gradient depends on how many there are.
-        loss = F.cross_entropy(logits, classes, reduction="sum")
-        gradient = image_gradient(loss, leaf)
-    if not (gradient.isfinite().all() and logits.isfinite().all()):
-        raise ValueError("logits or gradients are not finite here. Check the model's weights.")
-    return gradient, logits.detach().softmax(1).gather(1, classes[:, None])[:, 0]
+        loss = surprise(model, logits, classes, signs)
+        gradient = image_gradient(loss.sum(), leaf)
+    if not (gradient.isfinite().all() and loss.isfinite().all()):
+        raise ValueError(
+            "loss or gradients are not finite here. Check the model's weights, and whether a last "
+            "softmax or sigmoid rounds to 0 or 1."
+        )
+    return gradient, (-loss.detach()).exp()
+
+
+def _check_direction(gradient: Tensor) -> None:
+    """Refuse to begin where no direction changes the loss: the result would be the images, as if they withstood."""
+    still = (~gradient.flatten(1).any(1)).nonzero().flatten().tolist()
+    if still:
+        raise ValueError(
+            f"the gradient of the loss is zero everywhere for image(s) {', '.join(map(str, still))}, so that an attack "
+            "has no direction to go. Either the network is so sure that rounding leaves nothing of the loss, or its "
+            "logits do not change with the image; a target class or a random start may have a gradient."
+        )
 
 
 def _reached(chances: Tensor, targeted: bool, stop_at: float) -> bool:
@@ -238,15 +302,20 @@ def _lengths(x: Tensor, order: int) -> Tensor:
     return torch.linalg.vector_norm(x, order, dim=(1, 2, 3), keepdim=True)
 
 
-def _one_each(model: nn.Module, images: Tensor, wanted: Classes) -> Tensor:
+def _one_each(model: nn.Module, logits: Tensor, wanted: Classes) -> Tensor:
     """Return one class number for each image, (N,); None: the predicted ones."""
-    n = len(images)
-    with torch.no_grad():
-        logits = check_logits(run(model, images.clone()), n)
-    if isinstance(wanted, str) or not (isinstance(wanted, Sequence | Tensor) or hasattr(wanted, "__iter__")):
+    n = len(logits)
+    wanted = int(wanted) if isinstance(wanted, Tensor) and wanted.ndim == 0 else wanted
+    several = not isinstance(wanted, str) and (isinstance(wanted, Sequence) or hasattr(wanted, "__iter__"))
+    names = wanted is None or all(isinstance(name, str) for name in (wanted if several else [wanted]))
+    if not names and score_kind(model, logits) == "one logit":
+        raise ValueError(
+            "the network has one logit, and a number could mean its only class or the answer (0 for no): leave target "
+            "and labels out to turn its answers over, or put it into a `Classifier` with two names, no and yes, whose "
+            "numbers are 0 and 1."
+        )
+    if not several:
         return class_matrix(model, wanted, logits)[:, 0]
-    if isinstance(wanted, Tensor) and wanted.ndim == 0:
-        return class_matrix(model, int(wanted), logits)[:, 0]
     if not isinstance(wanted, Tensor):
         wanted = class_matrix(model, list(wanted), logits)[0]  # names become numbers
     if wanted.ndim != 1 or len(wanted) != n:

@@ -168,7 +168,7 @@ def _rows(classifier: Classifier, case: Case, names: Sequence[str]) -> Iterator[
         heat[high - low <= 1e-5 * high] = torch.nan  # empty, or the same everywhere: it marks no place
         energy = ((heat * mask).sum((1, 2)) / heat.sum((1, 2))).tolist()
         hit = float("nan") if heat[0].isnan().any() else mask.flatten()[heat[0].argmax()].item()
-        p = logits.softmax(1)[0]
+        p = classifier.probabilities(logits)[0]
         yield Row(
             case.name,
             case.kind,

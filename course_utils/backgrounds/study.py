@@ -16,11 +16,18 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from course_utils.arguments import whole_number
 from course_utils.explain import ForwardHook, evaluation_mode
-from course_utils.networks import RUNS, WEIGHTS, Classifier, load_classifier, load_into, train_and_store
+from course_utils.networks import (
+    RUNS,
+    WEIGHTS,
+    Classifier,
+    fit_linear,
+    load_classifier,
+    load_into,
+    train_and_store,
+)
 
 from .scenes import GROUNDS, labels_of, pictures
 
@@ -87,46 +94,18 @@ def choose_grounds(labels: Tensor, p: float, seed: int = 0) -> Tensor:
 def train_head(
     features: Tensor, labels: Tensor, weights: Tensor | None = None, decay: float = DECAY
 ) -> nn.Linear:
-    """Train a linear layer with two outputs on pooled features; the same data give the same layer.
-
-        loss = sum_n v_n * cross-entropy_n / sum_n v_n + decay * |W|^2
-
-    The loss is convex, and its one minimum is found by L-BFGS; nothing is drawn.
+    """Train a linear layer with two outputs on pooled features, see :func:`course_utils.networks.fit_linear`.
 
     Args:
         features: (n, C).
         labels: (n,) classes 0 and 1.
-        weights: (n,) the v_n, not negative; by default all 1.
+        weights: (n,) of the scenes in the loss, not negative; by default all 1.
         decay: strength of the penalty on the weights, 0 or more.
 
     Raises:
         ValueError: shapes that do not fit, negative weights or decay.
     """
-    weights = torch.ones(len(labels)) if weights is None else weights
-    if not (features.ndim == 2 and labels.shape == weights.shape == features.shape[:1]):
-        raise ValueError(
-            "features must have shape (n, C), labels and weights (n,), got "
-            f"{tuple(features.shape)}, {tuple(labels.shape)}, {tuple(weights.shape)}."
-        )
-    if decay < 0 or (weights < 0).any() or not weights.sum() > 0:
-        raise ValueError("decay and weights must not be negative, and some weight must be positive.")
-    head = nn.Linear(features.shape[1], 2)
-    nn.init.zeros_(head.weight)
-    nn.init.zeros_(head.bias)
-    search = torch.optim.LBFGS(
-        head.parameters(), max_iter=100, history_size=10, line_search_fn="strong_wolfe"
-    )
-
-    def loss() -> Tensor:
-        search.zero_grad()
-        each = F.cross_entropy(head(features), labels, reduction="none")
-        total = (weights * each).sum() / weights.sum() + decay * head.weight.square().sum()
-        total.backward()
-        return total
-
-    with torch.enable_grad():
-        search.step(loss)
-    return head.requires_grad_(False)
+    return fit_linear(features, labels, 2, weights, decay)
 
 
 def group_accuracy(right: Tensor, labels: Tensor, grounds: Tensor) -> Tensor:

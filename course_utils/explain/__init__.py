@@ -34,7 +34,9 @@ from .gradients import (
 )
 from .hooks import BackwardHook, ForwardHook, Intercepted, LayerError, evaluation_mode, graph_from, hooked
 from .inputs import (
+    SCORES,
     Classes,
+    Output,
     as_map,
     candidates,
     check_images,
@@ -42,17 +44,22 @@ from .inputs import (
     class_matrix,
     find_layer,
     image_gradient,
+    logits_of,
     map_size,
     prepare,
+    probabilities,
+    row_sums_to_one,
     run,
+    score_kind,
 )
 from .maps import Explanation, cam, enlarged, explain, grad_cam, grad_cam_pp, heatmaps
 
 __all__ = [
-    "FILLS", "ActivationError", "BackwardHook", "Classes", "Explanation", "ForwardHook", "Intercepted", "LayerError",
-    "activations_used", "as_map", "batched_logits", "cam", "candidates", "check_images", "check_logits",
-    "class_matrix", "cover", "deconvnet", "deletion_curve", "enlarged", "evaluation_mode", "excitation_backprop",
-    "explain", "find_layer", "grad_cam", "grad_cam_pp", "graph_from", "guided_backprop", "guided_grad_cam", "heatmaps",
-    "hooked", "image_gradient", "insertion_curve", "map_size", "occlusion", "prepare", "relu_rule", "run", "saliency",
-    "stand_in", "top_share_mask",
+    "FILLS", "SCORES", "ActivationError", "BackwardHook", "Classes", "Explanation", "ForwardHook", "Intercepted",
+    "LayerError", "Output", "activations_used", "as_map", "batched_logits", "cam", "candidates", "check_images",
+    "check_logits", "class_matrix", "cover", "deconvnet", "deletion_curve", "enlarged", "evaluation_mode",
+    "excitation_backprop", "explain", "find_layer", "grad_cam", "grad_cam_pp", "graph_from", "guided_backprop",
+    "guided_grad_cam", "heatmaps", "hooked", "image_gradient", "insertion_curve", "logits_of", "map_size", "occlusion",
+    "prepare", "probabilities", "relu_rule", "row_sums_to_one", "run", "saliency", "score_kind", "stand_in",
+    "top_share_mask",
 ]  # fmt: skip

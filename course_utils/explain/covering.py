@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from course_utils.arguments import whole_number
 
 from .hooks import evaluation_mode
-from .inputs import Classes, check_images, check_logits, class_matrix, prepare, run
+from .inputs import Classes, Output, check_images, class_matrix, logits_of, prepare, probabilities
 
 __all__ = [
     "FILLS", "Curve", "batched_logits", "cover", "deletion_curve", "insertion_curve", "occlusion", "stand_in",
@@ -168,8 +168,10 @@ def top_share_mask(heatmap: Tensor, share: float) -> Tensor:
 
 
 @torch.no_grad()
-def batched_logits(model: nn.Module, images: Tensor) -> Tensor:
+def batched_logits(model: nn.Module, images: Tensor, output: Output = None) -> Tensor:
     """Return the logits (N, classes) of many images, a few at a time, in evaluation mode and without a graph.
+
+    ``output`` as for :func:`course_utils.explain.grad_cam`.
 
     Raises:
         ValueError, TypeError: bad images, or a model that returns no finite logits.
@@ -179,11 +181,13 @@ def batched_logits(model: nn.Module, images: Tensor) -> Tensor:
     with evaluation_mode(model):
         for part in images.split(BATCH):
             # With the channels innermost, depthwise convolutions take half the time on a CPU.
-            logits = run(model, part.contiguous(memory_format=torch.channels_last))
-            parts.append(check_logits(logits, len(part)))
+            parts.append(logits_of(model, part.contiguous(memory_format=torch.channels_last), output))
     logits = torch.cat(parts)
     if not logits.isfinite().all():
-        raise ValueError("the model's logits are not finite here. Check its weights.")
+        raise ValueError(
+            "the model's logits are not finite here. Check its weights, and whether a last "
+            "softmax or sigmoid rounds to 0 or 1."
+        )
     return logits
 
 
@@ -246,6 +250,7 @@ def deletion_curve(
     fill: str = "mean",
     steps: int = 7,
     score: str = "probability",
+    output: Output = None,
 ) -> Curve:
     """Cover the cells of a map, the largest value first, and follow the scores (RISE, arXiv 1806.07421).
 
@@ -253,12 +258,13 @@ def deletion_curve(
     fill alone. If the ranking finds what the score rests on, the curve falls early and its area is small.
 
     Args:
-        model, images, classes: as for :func:`course_utils.explain.grad_cam`; the K classes' scores are followed.
+        model, images, classes, output: as for :func:`course_utils.explain.grad_cam`; the K classes' scores are
+            followed.
         ranking: signed maps, or random numbers; equal values in reading order. (N, h, w), or (h, w) for all
             images, covers for all K classes alike; in (N, K, h, w) each class has its own, as in ``e.maps``.
         fill: see :func:`stand_in`.
         steps: how many; at most the number of cells.
-        score: "probability" (softmax, as in the paper) or "logit".
+        score: "probability" (softmax, as in the paper; a sigmoid where classes do not exclude each other) or "logit".
 
     Returns:
         :class:`Curve` with values (N, K, steps + 1).
@@ -266,7 +272,7 @@ def deletion_curve(
     Raises:
         ValueError, TypeError: bad images, classes, ranking, fill, steps or score.
     """
-    return _curve(model, images, ranking, classes, fill, steps, score, shown=False)
+    return _curve(model, images, ranking, classes, fill, steps, score, output, shown=False)
 
 
 def insertion_curve(
@@ -277,6 +283,7 @@ def insertion_curve(
     fill: str = "mean",
     steps: int = 7,
     score: str = "probability",
+    output: Output = None,
 ) -> Curve:
     """Start from the fill and show the cells of a map, the largest value first: a good ranking rises early.
 
@@ -284,7 +291,7 @@ def insertion_curve(
     Where no values are equal and no step ends on half a cell, the pictures are those of a deletion by ``-ranking``, in
     reverse order.
     """
-    return _curve(model, images, ranking, classes, fill, steps, score, shown=True)
+    return _curve(model, images, ranking, classes, fill, steps, score, output, shown=True)
 
 
 @torch.no_grad()
@@ -296,6 +303,7 @@ def _curve(
     fill: str,
     steps: int,
     score: str,
+    output: Output,
     shown: bool,
 ) -> Curve:
     """Deletion, or insertion where ``shown``: then the first cells show the image, and the others the fill.
@@ -306,13 +314,16 @@ def _curve(
     if score not in SCORES:
         raise ValueError(f'score must be "probability" or "logit", got {score!r}.')
     model, images = prepare(model, images)
+    if score == "probability":  # once with a graph, which tells whether the model ends in a sigmoid
+        with evaluation_mode(model), torch.inference_mode(False), torch.enable_grad():
+            logits_of(model, images[:1].clone().requires_grad_(), output)
     filled = stand_in(images, fill)
     order = _ranked(ranking)
     _fits(ranking, images)
     n, cells = len(images), order.shape[-1]
     if not 1 <= steps <= cells:
         raise ValueError(f"steps must be between 1 and the number of cells, {cells}, got {steps}.")
-    whole, nothing = batched_logits(model, images), batched_logits(model, filled)
+    whole, nothing = (batched_logits(model, pictures, output) for pictures in (images, filled))
     chosen = class_matrix(model, classes, whole)  # (N, K)
     k = chosen.shape[1]
     if (
@@ -333,11 +344,11 @@ def _curve(
     for count in counts[1:-1]:
         covered = _in_pixels(((places < count) ^ shown).flatten(0, 1), size).unflatten(0, lead)
         pictures = torch.where(covered[:, :, None], filled[:, None], images[:, None]).flatten(0, 1)
-        logits.append(batched_logits(model, pictures).unflatten(0, lead))
+        logits.append(batched_logits(model, pictures, output).unflatten(0, lead))
     logits.append(whole[:, None] if shown else nothing[:, None])
 
     scores = torch.stack([step.expand(n, k, -1) for step in logits])  # (S + 1, N, K, classes)
-    scores = scores.softmax(-1) if score == "probability" else scores
+    scores = probabilities(model, scores) if score == "probability" else scores
     values = scores.gather(-1, chosen.expand(steps + 1, n, k)[..., None])[..., 0]
     shares = torch.tensor(counts, dtype=values.dtype, device=values.device) / cells
     return Curve(shares, values.permute(1, 2, 0))

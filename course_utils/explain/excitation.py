@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .hooks import Intercepted, LayerError, evaluation_mode, graph_from, on_the_way
-from .inputs import Classes, Layer, as_map, candidates, check_logits, class_matrix, find_layer, prepare, run
+from .inputs import Classes, Layer, Output, as_map, candidates, class_matrix, find_layer, logits_of, prepare
 from .maps import check_explainable
 
 __all__ = ["excitation_backprop"]
@@ -127,7 +127,12 @@ def _check_not_negative(x: Tensor, name: str) -> None:
 
 
 def excitation_backprop(
-    model: nn.Module, images: Tensor, classes: Classes = None, layer: Layer = None, contrastive: bool = False
+    model: nn.Module,
+    images: Tensor,
+    classes: Classes = None,
+    layer: Layer = None,
+    contrastive: bool = False,
+    output: Output = None,
 ) -> Tensor:
     """Excitation backprop (MWP) or its contrastive form (c-MWP), arXiv 1608.00507, summed over a layer's channels.
 
@@ -138,7 +143,7 @@ def excitation_backprop(
     Args:
         model: maps (N, C, H, W) to logits (N, classes). Behind the layer it may use convolutions, linear layers,
             ReLUs, pooling, concatenation and dropout; for c-MWP it must end in a linear layer.
-        images, classes: as for :func:`course_utils.explain.grad_cam`.
+        images, classes, output: as for :func:`course_utils.explain.grad_cam`.
         layer: module or dotted name; its output is one map (N, C, h, w). Default: the last convolutional map.
         contrastive: c-MWP instead of MWP.
 
@@ -153,19 +158,18 @@ def excitation_backprop(
     with evaluation_mode(model):
         module = find_layer(model, images, layer)
         try:
-            return _excitation_backprop(model, images, classes, module, contrastive)
+            return _excitation_backprop(model, images, classes, module, contrastive, output)
         except LayerError as error:
             raise LayerError(f"{error} {candidates(model, images)}") from error
 
 
 def _excitation_backprop(
-    model: nn.Module, images: Tensor, classes: Classes, layer: nn.Module, contrastive: bool
+    model: nn.Module, images: Tensor, classes: Classes, layer: nn.Module, contrastive: bool, output: Output
 ) -> Tensor:
     with graph_from(layer) as graph:
         linears: list[tuple[_Linear, Tensor]] = []
         with Intercepted(partial(_answer, linears)):
-            logits = run(model, images)
-        logits = check_logits(logits, len(images))
+            logits = logits_of(model, images, output)
         check_explainable(layer, graph.activations, logits, images.shape[2:])
         if contrastive:
             _mark_last_layer(linears, logits)

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from .hooks import Intercepted, evaluation_mode, hooked, on_the_way
-from .inputs import Classes, Layer, check_logits, class_matrix, image_gradient, prepare, run
+from .inputs import Classes, Layer, Output, class_matrix, image_gradient, logits_of, prepare
 from .maps import grad_cam
 
 __all__ = [
@@ -201,14 +201,14 @@ def _refuse_by_name(model: nn.Module) -> Iterator[None]:
         yield
 
 
-def saliency(model: nn.Module, images: Tensor, classes: Classes = None) -> Tensor:
+def saliency(model: nn.Module, images: Tensor, classes: Classes = None, output: Output = None) -> Tensor:
     """Gradient of the score with respect to the image (arXiv 1312.6034): dy^c / dx, with its signs.
 
     It answers a question about infinitely small changes: by how much the score would rise for each unit by which
     one color of one pixel is raised. It takes any activation function.
 
     Args:
-        model, images, classes: as for :func:`course_utils.explain.grad_cam`.
+        model, images, classes, output: as for :func:`course_utils.explain.grad_cam`.
 
     Returns:
         (N, K, C, H, W), signed. Model and images are left as they were.
@@ -219,19 +219,21 @@ def saliency(model: nn.Module, images: Tensor, classes: Classes = None) -> Tenso
     """
     model, images = prepare(model, images)
     with evaluation_mode(model):
-        return _image_gradients(model, images, classes)
+        return _image_gradients(model, images, classes, output)
 
 
-def deconvnet(model: nn.Module, images: Tensor, classes: Classes = None) -> Tensor:
+def deconvnet(model: nn.Module, images: Tensor, classes: Classes = None, output: Output = None) -> Tensor:
     """Deconvnet (arXiv 1311.2901): on the way back each ReLU passes relu(g), whatever went through it forward.
 
     Max pooling hands its gradient to the pixel that was the maximum, which is the paper's "switches". Arguments,
     result and errors as for :func:`guided_backprop`.
     """
-    return _with_rule("deconvnet", model, images, classes)
+    return _with_rule("deconvnet", model, images, classes, output)
 
 
-def guided_backprop(model: nn.Module, images: Tensor, classes: Classes = None) -> Tensor:
+def guided_backprop(
+    model: nn.Module, images: Tensor, classes: Classes = None, output: Output = None
+) -> Tensor:
     """Guided backprop (arXiv 1412.6806): each ReLU passes relu(g) [z > 0] back, for ReLU6 relu(g) [0 < z < 6].
 
     Every ReLU counts, as a module or a function, in place or not; no module is replaced. To see how many there
@@ -241,10 +243,12 @@ def guided_backprop(model: nn.Module, images: Tensor, classes: Classes = None) -
         ActivationError: the network uses SiLU, GELU, Hardswish or the like, or no ReLU at all.
         ValueError, TypeError: as :func:`saliency`.
     """
-    return _with_rule("guided", model, images, classes)
+    return _with_rule("guided", model, images, classes, output)
 
 
-def guided_grad_cam(model: nn.Module, images: Tensor, classes: Classes = None, layer: Layer = None) -> Tensor:
+def guided_grad_cam(
+    model: nn.Module, images: Tensor, classes: Classes = None, layer: Layer = None, output: Output = None
+) -> Tensor:
     """Guided Grad-CAM (arXiv 1610.02391): guided backprop times the Grad-CAM heat-map, pixel by pixel.
 
         H^c = enlarged(relu(L^c)),   G^c_(color, i, j) = guided backprop^c_(color, i, j) * H^c_ij / max H^c
@@ -253,15 +257,15 @@ def guided_grad_cam(model: nn.Module, images: Tensor, classes: Classes = None, l
     everywhere. ``layer``, and the LayerError about it, as for :func:`course_utils.explain.grad_cam`; other
     arguments, result and errors as for :func:`guided_backprop`.
     """
-    explanation = grad_cam(model, images, classes, layer)
-    guided = guided_backprop(model, images, explanation.classes)
+    explanation = grad_cam(model, images, classes, layer, output)
+    guided = guided_backprop(model, images, explanation.classes, output)
     return guided * explanation.heatmaps()[:, :, None]
 
 
-def _with_rule(rule: str, model: nn.Module, images: Tensor, classes: Classes) -> Tensor:
+def _with_rule(rule: str, model: nn.Module, images: Tensor, classes: Classes, output: Output) -> Tensor:
     model, images = prepare(model, images)
     with evaluation_mode(model), _refuse_by_name(model), relu_rule(rule) as rewritten:
-        result = _image_gradients(model, images, classes)
+        result = _image_gradients(model, images, classes, output)
     if not rewritten.total:
         raise ActivationError(
             f"this {type(model).__name__} uses no ReLU that could be rewritten, so that the result would be the plain "
@@ -271,11 +275,11 @@ def _with_rule(rule: str, model: nn.Module, images: Tensor, classes: Classes) ->
     return result
 
 
-def _image_gradients(model: nn.Module, images: Tensor, classes: Classes) -> Tensor:
+def _image_gradients(model: nn.Module, images: Tensor, classes: Classes, output: Output) -> Tensor:
     """Return dy^c / dx for the K classes of each image: one forward pass, K backward passes."""
     with torch.inference_mode(False), torch.enable_grad():
         images = images.requires_grad_()
-        logits = check_logits(run(model, images.clone()), len(images))
+        logits = logits_of(model, images.clone(), output)
         scores = logits.gather(1, class_matrix(model, classes, logits))
         # Image n's score depends on image n alone: the gradient of the sum over images holds them all.
         last = scores.shape[1] - 1
@@ -284,5 +288,8 @@ def _image_gradients(model: nn.Module, images: Tensor, classes: Classes) -> Tens
         ]
     result = torch.stack(gradients, dim=1)
     if not (result.isfinite().all() and scores.isfinite().all()):
-        raise ValueError("scores or gradients are not finite here. Check the model's weights.")
+        raise ValueError(
+            "scores or gradients are not finite here. Check the model's weights, and whether a last "
+            "softmax or sigmoid rounds to 0 or 1."
+        )
     return result

@@ -19,15 +19,15 @@ from .hooks import ForwardHook, LayerError, evaluation_mode, graph_from, hooked
 from .inputs import (
     Classes,
     Layer,
+    Output,
     as_map,
     candidates,
     channel_axis,
-    check_logits,
     class_matrix,
     class_names,
     find_layer,
+    logits_of,
     prepare,
-    run,
     uncompiled,
 )
 
@@ -194,7 +194,8 @@ def _explain(
         values = values.detach().to(dtype)
         if not (maps.isfinite().all() and values.isfinite().all()):
             raise ValueError(
-                "scores or gradients are not finite here, so there is no map. Check the model's weights."
+                "scores or gradients are not finite here, so there is no map. Check the model's weights, and whether a "
+                "last softmax or sigmoid rounds to 0 or 1."
             )
         classes = torch.arange(values.shape[1], device=values.device).expand(values.shape)
         return Explanation(maps, values, classes, weights, a)
@@ -258,7 +259,9 @@ def check_explainable(
         )
 
 
-def grad_cam(model: nn.Module, images: Tensor, classes: Classes = None, layer: Layer = None) -> Explanation:
+def grad_cam(
+    model: nn.Module, images: Tensor, classes: Classes = None, layer: Layer = None, output: Output = None
+) -> Explanation:
     """Grad-CAM (arXiv 1610.02391) for K classes of each image, from one forward pass.
 
         alpha_k^c = (1/Z) sum_ij dy^c / dA^k_ij,    L^c = sum_k alpha_k^c A^k
@@ -276,6 +279,8 @@ def grad_cam(model: nn.Module, images: Tensor, classes: Classes = None, layer: L
             batch's labels.
         layer: module or dotted name; its output is (N, C, h, w) or (N, h, w, C). Default: the last map; for a bare
             network it is found by a forward pass of no image at all, which costs a few per cent of one.
+        output: for a model that returns something else, a function from that to logits (N, classes), such as
+            ``lambda out: out["logits"]``.
 
     Returns:
         :class:`Explanation`: ``.maps`` signed (N, K, h, w), ``.positive`` Grad-CAM, ``.negative`` the
@@ -286,11 +291,11 @@ def grad_cam(model: nn.Module, images: Tensor, classes: Classes = None, layer: L
             map, or most of the network lies behind it, as in a vision transformer.
         ValueError, TypeError: bad images, unknown classes, logits that are not (N, classes).
     """
-    return _grad_cam(model, images, classes, layer, _mean_of_gradients)
+    return _grad_cam(model, images, classes, layer, output, _mean_of_gradients)
 
 
 def grad_cam_pp(
-    model: nn.Module, images: Tensor, classes: Classes = None, layer: Layer = None
+    model: nn.Module, images: Tensor, classes: Classes = None, layer: Layer = None, output: Output = None
 ) -> Explanation:
     """Grad-CAM++ (arXiv 1710.11063) in closed form; arguments and result as for :func:`grad_cam`.
 
@@ -299,18 +304,20 @@ def grad_cam_pp(
     It is derived for the score exp(y^c) and activations that are not negative. The weights are never
     negative, so neither is the map: nothing can speak against a class.
     """
-    return _grad_cam(model, images, classes, layer, _grad_cam_pp_weights)
+    return _grad_cam(model, images, classes, layer, output, _grad_cam_pp_weights)
 
 
 def _grad_cam(
-    model: nn.Module, images: Tensor, classes: Classes, layer: Layer, weighting: Weighting
+    model: nn.Module, images: Tensor, classes: Classes, layer: Layer, output: Output, weighting: Weighting
 ) -> Explanation:
     model, images = prepare(model, images)
     chosen: list[Tensor] = []
+    names: list[list[list[str]] | None] = []
 
     def scores() -> Tensor:
-        logits = check_logits(run(model, images), len(images))
+        logits = logits_of(model, images, output)
         chosen.append(class_matrix(model, classes, logits))
+        names.append(class_names(model, chosen[0], logits.shape[1]))
         return logits.gather(1, chosen[0])
 
     with evaluation_mode(model):
@@ -319,16 +326,17 @@ def _grad_cam(
             result = _explain(module, scores, weighting, size)
         except LayerError as error:
             raise LayerError(f"{error} {candidates(model, images)}") from error
-    return replace(result, classes=chosen[0], image_size=size, names=class_names(model, chosen[0]))
+    return replace(result, classes=chosen[0], image_size=size, names=names[0])
 
 
-def cam(model: nn.Module, images: Tensor, classes: Classes = None) -> Tensor:
+def cam(model: nn.Module, images: Tensor, classes: Classes = None, output: Output = None) -> Tensor:
     """Class activation maps (arXiv 1512.04150), read off the weights: no gradient at all.
 
         y^c = sum_k w_k^c F_k + b^c,   F_k = (1/Z) sum_ij A^k_ij,   M^c = sum_k w_k^c A^k
 
     It needs a network that ends in global pooling and one linear layer; that is verified with these images, not guessed
-    from names. With average pooling M^c = Z times the raw Grad-CAM map. All classes cost one forward pass together.
+    from names: the layer must take the pooled activations F, and the model return W F + b. With average pooling M^c = Z
+    times the raw Grad-CAM map. All classes cost one forward pass together.
 
     Returns:
         raw, signed maps (N, K, h, w).
@@ -346,19 +354,35 @@ def cam(model: nn.Module, images: Tensor, classes: Classes = None) -> Tensor:
             )
         runs: list[tuple[nn.Linear, Tensor, Tensor]] = []
         with ForwardHook(layer) as maps, hooked(linears, lambda m, i, o: runs.append((m, i[0], o))):
-            logits = check_logits(run(model, images), len(images))
+            logits = logits_of(model, images, output)
         chosen = class_matrix(model, classes, logits)
-        linear, pooled, output = runs[-1] if runs else (linears[-1], None, None)
+        linear, pooled, result = runs[-1] if runs else (linears[-1], None, None)
         activations = None
         if runs and maps.stored is not None:
             activations = _pooled_maps(as_map(layer, maps.stored, images.shape[2:]), pooled)
-        if activations is None or output.shape != logits.shape or not torch.equal(output, logits):
+        if activations is None or result.shape != logits.shape or not torch.equal(result, logits):
             raise LayerError(
                 f"CAM needs global average pooling and one linear layer behind the last map; this "
                 f"{type(model).__name__} has another head. Use grad_cam, which needs no such architecture."
             )
+        apart = _distance_from_weights(linear, pooled, logits)
+        if not apart <= max(1e-4, 4 * torch.finfo(logits.dtype).eps):
+            raise LayerError(
+                f"CAM reads the map off the weights W of the last layer, but what this {type(model).__name__} returns "
+                f"is not W F + b for its {type(linear).__name__} (off by {apart:.2g} of that). Use grad_cam, which "
+                "takes any head."
+            )
         dtype = torch.promote_types(activations.dtype, torch.float32)
         return torch.einsum("nkc,nchw->nkhw", linear.weight.to(dtype)[chosen], activations.to(dtype))
+
+
+def _distance_from_weights(linear: nn.Linear, pooled: Tensor, logits: Tensor) -> float:
+    """Largest |W F + b - logits|, as a share of the largest |W| |F| + |b|: rounding counts by what is summed up."""
+    weight, bias = linear.weight, linear.bias
+    if weight.shape != (logits.shape[1], pooled.shape[1]) or not weight.is_floating_point():
+        return torch.inf
+    size = F.linear(pooled.abs(), weight.abs(), None if bias is None else bias.abs()).amax()
+    return ((F.linear(pooled, weight, bias) - logits).abs().amax() / size.clamp_min(1e-30)).item()
 
 
 def _pooled_maps(activations: Tensor, pooled: Tensor) -> Tensor | None:

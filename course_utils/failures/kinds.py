@@ -233,7 +233,7 @@ def explain_mistakes(
                     cases[n],
                     tuple(classes),
                     tuple(classifier.classes[c] for c in classes),
-                    tuple(logits[n].softmax(0)[classes].tolist()),
+                    tuple(classifier.probabilities(logits[n])[classes].tolist()),
                     raw.detach(),
                     any(classes[0] in nearest_classes(similarity, label) for label in labels[n]),
                     dict(zip(parts, (logits[n, classes[0]] - after[:, classes[0]]).tolist(), strict=True)),

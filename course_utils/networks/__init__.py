@@ -5,6 +5,7 @@ topic's room; how networks are trained, stored and loaded again, is here.
 """
 
 from .classifier import Classifier, imagenet_classes, list_classifiers, load_classifier, with_head
+from .probes import fit_linear, linear_probe, pooled_features
 from .small import (
     RUNS,
     SMALL_NETS,
@@ -26,13 +27,16 @@ __all__ = [
     "descend",
     "evaluate",
     "fit",
+    "fit_linear",
     "imagenet_classes",
+    "linear_probe",
     "list_classifiers",
     "load_classifier",
     "load_into",
     "load_or_train",
     "load_weights",
     "one_cycle",
+    "pooled_features",
     "save_weights",
     "scene_classifier",
     "small_net",

@@ -11,7 +11,8 @@ import copy
 import difflib
 import operator
 import re
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,8 +25,16 @@ from torch import Tensor, nn
 from torchvision.transforms import functional as transforms
 
 from course_utils import assets
-from course_utils.explain import check_images, evaluation_mode
+from course_utils.explain import (
+    SCORES,
+    Output,
+    check_images,
+    check_logits,
+    evaluation_mode,
+    probabilities,
+)
 
+from .outputs import as_names, last_step, squashed_numbers, undo
 from .weights import load_weights
 
 __all__ = [
@@ -73,38 +82,74 @@ def imagenet_classes() -> list[str]:
 
 
 class Classifier(nn.Module):
-    """A network with its normalization and class names, so that every model takes RGB in [0, 1].
+    """A network with its normalization and class names, so that every model takes images in [0, 1] and returns logits.
+
+    Whether the network puts out logits or probabilities is found out in its first run: where a softmax or a sigmoid
+    made its output, that step is undone (see :mod:`course_utils.networks.outputs`), and :meth:`predict` gives the
+    network's own probabilities.
 
     Args:
-        net: maps normalized images (N, 3, H, W) to logits (N, n_classes).
-        classes: the class names, in the order of the logits.
-        mean: subtracted from each color channel.
-        std: then divides each color channel.
+        net: maps normalized images (N, C, H, W) to logits or probabilities (N, n_classes).
+        classes: the class names in the order of the outputs, or a dictionary from number to name (``id2label``). Two
+            names for a network with one output y: no and yes, with logits -y/2 and y/2, whose softmax is sigmoid(y).
+            No names at all: the network puts out features, not classes.
+        mean: subtracted from each channel; one number for all of them, or one for each.
+        std: then divides each channel.
         target_layer: dotted name, inside ``net``, of the module that puts out the last convolutional map.
             Without one, methods that need it find it by an extra forward pass.
         size: side of the square images that :meth:`preprocess` makes.
+        scores: "exclusive" (one class is right: softmax), "independent" (any of them may be: a sigmoid each) or
+            "one logit" (one name, yes or no: sigmoid). By default "one logit" for one name, "independent" where the
+            network was seen to end in a sigmoid, else "exclusive".
+        output: for a network that returns something else, a function from that to (N, n_classes), such as
+            ``lambda out: out["logits"]``.
+
+    Raises:
+        TypeError, ValueError: names, mean, std, target_layer, scores or output that cannot be.
     """
 
     def __init__(
         self,
         net: nn.Module,
-        classes: Sequence[str],
-        mean: Sequence[float] = (0.5, 0.5, 0.5),
-        std: Sequence[float] = (0.5, 0.5, 0.5),
+        classes: Sequence[object] | Mapping[object, object],
+        mean: float | Sequence[float] = 0.5,
+        std: float | Sequence[float] = 0.5,
         target_layer: str = "",
         size: int = 224,
+        scores: str | None = None,
+        output: Output = None,
     ) -> None:
         super().__init__()
         self.net = net
-        self.classes = list(classes)
+        self.classes = as_names(classes)
         self.size = size
         if target_layer and target_layer not in dict(net.named_modules()):
             raise ValueError(f"target_layer is {target_layer!r}, but the network has no module of that name.")
-        self._target_layer = target_layer
+        names = len(self.classes)
+        if scores not in (*SCORES, None):
+            raise ValueError(
+                f"scores must be one of {', '.join(map(repr, SCORES))}, or None, got {scores!r}."
+            )
+        if (scores == "exclusive" and names == 1) or (scores == "one logit" and names > 2):
+            raise ValueError(f"scores cannot be {scores!r} for {names} class name(s).")
+        if output is not None and not callable(output):
+            raise TypeError(f"output must be a function from what the network returns, got {output!r}.")
+        self._target_layer, self._scores, self._output = target_layer, scores, output
+        self._last_step: str | None = None  # not known before the network has run
+        self._independent = False  # nor this
+        channels = _channels(net, mean, std)
         for key, values in (("mean", mean), ("std", std)):
             # Floating point also for whole numbers: forward converts the images to this type.
-            channels = torch.tensor(values, dtype=torch.get_default_dtype()).view(1, -1, 1, 1)
-            self.register_buffer(key, channels, persistent=False)
+            each = torch.tensor(values, dtype=torch.get_default_dtype()).flatten().expand(channels)
+            self.register_buffer(key, each.clone().view(1, -1, 1, 1), persistent=False)
+
+    @property
+    def scores(self) -> str:
+        """Which of "exclusive", "independent" and "one logit" the logits are; as stated, or as found so far."""
+        if len(self.classes) == 1:
+            return self._scores or "one logit"
+        found = "independent" if self._independent else "exclusive"
+        return found if self._scores in (None, "one logit") else self._scores
 
     @property
     def target_layer(self) -> nn.Module | None:
@@ -112,20 +157,51 @@ class Classifier(nn.Module):
         return self.net.get_submodule(self._target_layer) if self._target_layer else None
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits (N, n_classes) of images (N, 3, H, W) with values in [0, 1]."""
-        check_images(images, unit_range=True, channels=3)
+        """Return the logits (N, n_classes) of images (N, C, H, W) with values in [0, 1].
+
+        Raises:
+            TypeError, ValueError: bad images, another number of outputs than there are names, or outputs of which it
+                cannot be told whether they are logits.
+        """
+        check_images(images, unit_range=True, channels=self.mean.shape[1])
         images = images.to(self.mean.device, self.mean.dtype)
-        return self.net((images - self.mean) / self.std)
+        images = (images - self.mean) / self.std
+        if self._last_step is None and self.classes:
+            with squashed_numbers() as found:
+                values = self._read(self.net(images))
+            scripted = any(isinstance(part, torch.jit.ScriptModule) for part in self.net.modules())
+            unseen = scripted and self._scores is None
+            self._last_step = last_step(values, found, unseen) if _is_table(values) else ""
+            self._independent = self._last_step == "sigmoid" and values.shape[1] == len(self.classes)
+        else:
+            values = self._read(self.net(images))
+        if not (self.classes and _is_table(values)):
+            return values  # features, or maps; who needs logits checks
+        outputs, names = values.shape[1], len(self.classes)
+        if outputs != names and ((outputs, names) != (1, 2) or self._scores == "independent"):
+            raise ValueError(_other_number(outputs, names))
+        if self._last_step in ("softmax", "sigmoid") and not ((values >= 0) & (values <= 1)).all():
+            self._last_step = ""  # the network was changed since
+        logits = undo(values, self._last_step)
+        return logits if outputs == names else torch.cat([-logits / 2, logits / 2], 1)
+
+    def _read(self, returned: object) -> Tensor:
+        return returned if self._output is None else self._output(returned)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Return the probabilities (..., n_classes) that logits of this classifier stand for, by its ``scores``."""
+        return probabilities(self, logits)
 
     def preprocess(self, image: Image.Image) -> Tensor:
-        """Return a PIL image as a tensor (1, 3, size, size) in [0, 1].
+        """Return a PIL image as a tensor (1, 3, size, size) in [0, 1]; (1, 1, size, size) for a network of gray images.
 
-        The image is turned as its EXIF data say, converted to RGB, scaled (bicubic) until its shorter
+        The image is turned as its EXIF data say, converted to RGB (or gray), scaled (bicubic) until its shorter
         side has ``size`` pixels, and cropped to the square in its center.
 
         Raises:
             TypeError: not a PIL image.
-            ValueError: more than 8 bits a channel, which a conversion to RGB would clip to white.
+            ValueError: more than 8 bits a channel, which a conversion to RGB would clip to white; or a network that
+                takes neither gray nor RGB images.
         """
         if not isinstance(image, Image.Image):
             raise TypeError(
@@ -137,7 +213,10 @@ class Classifier(nn.Module):
                 f"the image has mode {image.mode!r}, more than 8 bits a pixel. Scale its values to 0..255 and make "
                 "an 8-bit image of them: `PIL.Image.fromarray(array.astype('uint8'))`."
             )
-        image = ImageOps.exif_transpose(image).convert("RGB")
+        channels = self.mean.shape[1]
+        if channels not in (1, 3):
+            raise ValueError(f"this network takes images of {channels} channels; a PIL image becomes 1 or 3.")
+        image = ImageOps.exif_transpose(image).convert("RGB" if channels == 3 else "L")
         square = ImageOps.fit(image, (self.size, self.size), Image.Resampling.BICUBIC)
         return transforms.pil_to_tensor(square)[None].float() / 255
 
@@ -173,16 +252,54 @@ class Classifier(nn.Module):
         raise ValueError(f"there is no class {name!r}. {hint}")
 
     @torch.no_grad()
-    def predict(self, images: Tensor, top: int = 5) -> list[list[tuple[str, float]]]:
-        """Return, for each image, the ``top`` most probable classes as (name, softmax probability)."""
+    def predict(self, images: Tensor, top: int | None = None) -> list[list[tuple[str, float]]]:
+        """Return, for each image, the ``top`` most probable classes as (name, probability); see ``scores``.
+
+        Args:
+            images: (N, C, H, W) in [0, 1].
+            top: how many; by default five, or all classes where there are fewer.
+        """
+        if not self.classes:
+            raise ValueError(
+                "this classifier has no class names: its network puts out features, not classes."
+            )
+        top = min(5, len(self.classes)) if top is None else top
         if not 1 <= top <= len(self.classes):
             raise ValueError(f"top must be between 1 and {len(self.classes)}, got {top}.")
         with evaluation_mode(self):
-            probabilities, indices = self(images).float().softmax(1).topk(top)
+            logits = check_logits(self(images), len(images))
+        values, indices = self.probabilities(logits.float()).topk(top)
         return [
             [(self.classes[index], probability) for index, probability in zip(*row, strict=True)]
-            for row in zip(indices.tolist(), probabilities.tolist(), strict=True)
+            for row in zip(indices.tolist(), values.tolist(), strict=True)
         ]
+
+
+def _is_table(values: object) -> bool:
+    return isinstance(values, Tensor) and values.ndim == 2 and values.is_floating_point()
+
+
+def _channels(net: nn.Module, mean: float | Sequence[float], std: float | Sequence[float]) -> int:
+    """How many channels the images have: as many as mean or std, else 1 if the first convolution takes 1, else 3."""
+    numbers = {torch.tensor(values).numel() for values in (mean, std)} - {1}
+    if len(numbers) > 1 or 0 in numbers:
+        raise ValueError(f"mean and std must have a number for each channel, got {mean} and {std}.")
+    first = next((part.in_channels for part in net.modules() if isinstance(part, nn.Conv2d)), 3)
+    return numbers.pop() if numbers else 1 if first == 1 else 3
+
+
+def _other_number(outputs: int, names: int) -> str:
+    """Return the sentence that refuses a network whose outputs and names do not fit."""
+    hints = {
+        1: " If the first output is a background class, put its name in front of the others.",
+        -1: " K - 1 outputs for K ordered classes are no logits of them: turn them into K with `output=`.",
+    }
+    numbers = "1 number" if outputs == 1 else f"{outputs} numbers"
+    hint = "" if outputs == 1 else hints.get(outputs - names, "")
+    return (
+        f"the network puts out {numbers} an image, but there are {names} class name(s), so that no name is certain."
+        f"{hint}"
+    )
 
 
 def _close_names(name: str, classes: Sequence[str], most: int = 6) -> list[str]:
@@ -195,11 +312,13 @@ def _close_names(name: str, classes: Sequence[str], most: int = 6) -> list[str]:
     return list(dict.fromkeys(close))[:most]
 
 
-def with_head(clf: Classifier, head: nn.Module, classes: Sequence[str]) -> Classifier:
+def with_head(
+    clf: Classifier, head: nn.Module, classes: Sequence[object] | Mapping[object, object]
+) -> Classifier:
     """Return a copy of a classifier whose last linear layer is replaced by ``head``; the original stays as it is.
 
     Args:
-        clf: whose features the head was trained on.
+        clf: whose features the head was trained on. Without class names, it puts out features: the head is put behind.
         head: a linear layer, or whatever takes what the last one took.
         classes: names of the head's outputs.
 
@@ -207,18 +326,33 @@ def with_head(clf: Classifier, head: nn.Module, classes: Sequence[str]) -> Class
         ValueError: there is no linear layer to replace, or it takes another number of features than ``head``.
     """
     changed = copy.deepcopy(clf)
-    layers = [(name, part) for name, part in changed.net.named_modules() if isinstance(part, nn.Linear)]
-    if not layers:
-        raise ValueError("this classifier has no linear layer that a head could replace.")
-    name, replaced = layers[-1]
-    if getattr(head, "in_features", replaced.in_features) != replaced.in_features:
-        raise ValueError(
-            f"the head takes {head.in_features} features, but the network has no layer `{name}` that takes as many."
-        )
-    parent, _, last = name.rpartition(".")
-    setattr(changed.net.get_submodule(parent), last, head)
-    changed.classes = list(classes)
+    if clf.classes:
+        name = last_linear(changed.net)
+        replaced = changed.net.get_submodule(name)
+        if getattr(head, "in_features", replaced.in_features) != replaced.in_features:
+            raise ValueError(
+                f"the head takes {head.in_features} features, but the network has no layer `{name}` that takes as many."
+            )
+        parent, _, last = name.rpartition(".")
+        setattr(changed.net.get_submodule(parent), last, head)
+    else:
+        changed.net = nn.Sequential(OrderedDict(backbone=changed.net, head=head))
+        changed._target_layer = clf._target_layer and f"backbone.{clf._target_layer}"
+    changed.classes = as_names(classes)
+    changed._scores, changed._last_step, changed._independent = None, None, False
     return changed.eval().to(clf.mean.device)
+
+
+def last_linear(net: nn.Module) -> str:
+    """Return the dotted name of a network's last linear layer.
+
+    Raises:
+        ValueError: there is none.
+    """
+    names = [name for name, part in net.named_modules() if isinstance(part, nn.Linear)]
+    if not names:
+        raise ValueError("this classifier has no linear layer that a head could replace.")
+    return names[-1]
 
 
 def load_classifier(

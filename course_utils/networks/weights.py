@@ -24,21 +24,50 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     """Read a state dict from a file, without running any code that the file may carry.
 
     Raises:
-        AssetError: the file cannot be read as one.
+        AssetError: the file cannot be read as one, or holds something else; the message says what.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises half a dozen kinds for a damaged file
         raise AssetError(
-            f"{path} cannot be read as weights ({type(error).__name__}). It may be damaged: delete it "
-            "and fetch it again."
+            f"{path} cannot be read as weights ({type(error).__name__}). {_why(error)}"
         ) from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict):
         raise AssetError(
-            f"{path} holds no dictionary of tensors (it is a {type(state).__name__}), so it is no file of "
-            "weights. Delete it and fetch it again."
+            f"{path} holds a {type(state).__name__}, not a dictionary of weights by their names."
+        )
+    others = [key for key, value in state.items() if not isinstance(value, Tensor)]
+    if others:
+        inside = [key for key in others if _is_state(state[key])]
+        remedy = (
+            f" Its weights are the entry {inside[0]!r}: "
+            f'`torch.load(path, map_location="cpu", weights_only=True)[{inside[0]!r}]`.'
+            if inside
+            else ""
+        )
+        raise AssetError(
+            f"{path} holds more than weights, such as a checkpoint of a training does: {others[0]!r} is of type "
+            f"{type(state[others[0]]).__name__}, no tensor.{remedy}"
         )
     return state
+
+
+def _is_state(value: object) -> bool:
+    return (
+        isinstance(value, dict) and bool(value) and all(isinstance(part, Tensor) for part in value.values())
+    )
+
+
+def _why(error: Exception) -> str:
+    """Return a sentence on a file that torch.load refuses."""
+    if "Unsupported global" in str(error) or "Unsupported class" in str(error):
+        return (
+            "It holds Python objects beside tensors (a whole model, or a checkpoint of a training), which could run "
+            "code and are not read. Where it comes from, store the weights alone: `torch.save(net.state_dict(), path)`."
+        )
+    if "TorchScript" in str(error):
+        return "It is a TorchScript archive, a whole network: `torch.jit.load(path)` reads it."
+    return "Either it is not complete, or it is no file that torch.save wrote."
 
 
 def save_weights(net: nn.Module, path: Path) -> None:

@@ -217,13 +217,13 @@ class Explainer:
         ]
         where = (layer or list(self.layers)[-1]) if how.takes_layer else None
         size = self._size(where) if where else None
-        first = logits.softmax(0).topk(min(TOP, len(logits)))
+        first = self.classifier.probabilities(logits).topk(min(TOP, len(logits)))
         cautions = picture_cautions(
             picture, how, self.classifier.size, size, list(self.layers.values())[-1], self.random_weights
         )
         return Result(
             picture=picture,
-            square=image[0].cpu().numpy(),
+            square=image[0].expand(3, -1, -1).cpu().numpy(),
             model=self.name,
             method=method,
             layer=where,
@@ -252,6 +252,7 @@ class Explainer:
             kept.cache_clear()
 
     def _look(self, picture: Picture, seen: dict[str, Tensor]) -> None:
+        """Note the square that the network sees, (1, C, S, S), and its logits."""
         image = self.classifier.preprocess(picture.image)
         seen |= {"image": image, "logits": batched_logits(self.classifier, image)[0].float().cpu()}
 
@@ -286,7 +287,7 @@ class Explainer:
                 prediction=self.classifier.classes[int(covered[1].argmax())],
                 confirmed=bool(len(random) and moved < -LEAST and moved < others.min()),
             )
-        probability, name = logits.softmax(0)[c].item(), self.classifier.classes[c]
+        probability, name = self.classifier.probabilities(logits)[c].item(), self.classifier.classes[c]
         rank = int((logits > logits[c]).sum()) + 1
         return ClassResult(
             name=name,
@@ -294,31 +295,33 @@ class Explainer:
             probability=probability,
             logit=logits[c].item(),
             rank=rank,
-            raw=raw.numpy(),
+            raw=(raw.expand(3, -1, -1) if how.pixels else raw).numpy(),
             heat=heat.numpy(),
             empty=not marks_a_place(how, raw),
             box=box,
             box_in_file=box and to_original(box, *picture.size, self.classifier.size),
             check=check,
-            covered=None if covered is None else covered[0].numpy(),
+            covered=None if covered is None else covered[0].expand(3, -1, -1).numpy(),
             cautions=class_cautions(name, probability, rank, how, heat, box, check, squares),
         )
 
     def _size(self, layer: str) -> tuple[int, int]:
         if layer in self.layers:
             return self.layers[layer]
-        module = find_layer(self.classifier, self._blank(), layer)  # by its name: the network does not run
+        module = find_layer(
+            self.classifier, _blank(self.classifier), layer
+        )  # by its name: the network does not run
         return _sizes(self.classifier, {module: layer})[0][1]
 
-    def _blank(self) -> Tensor:
-        return torch.full((1, 3, self.classifier.size, self.classifier.size), 0.5)
+
+def _blank(classifier: Classifier) -> Tensor:
+    """A gray image of the size and the channels that the network takes."""
+    return torch.full_like(classifier.mean, 0.5).repeat(1, 1, classifier.size, classifier.size)
 
 
 def _layers_by_size(classifier: Classifier) -> dict[str, tuple[int, int]]:
-    size = classifier.size
-    blank = torch.full((1, 3, size, size), 0.5)
     with evaluation_mode(classifier):
-        default = find_layer(classifier, blank)
+        default = find_layer(classifier, _blank(classifier))
     named = {module: name for name, module in classifier.named_modules() if name}
     sizes = _sizes(classifier, named)
     smallest = next(size for name, size in sizes if name == named[default])
@@ -337,9 +340,7 @@ def _sizes(classifier: Classifier, named: dict) -> list[tuple[str, tuple[int, in
     def note(module: torch.nn.Module, inputs: tuple, output: object) -> None:
         found.append((named[module], map_size(module, output.shape) if isinstance(output, Tensor) else None))
 
-    size = classifier.size
-    blank = torch.full((1, 3, size, size), 0.5, device=classifier.mean.device)
     with evaluation_mode(classifier), torch.no_grad(), hooked(named, note):
-        classifier(blank)
+        classifier(_blank(classifier))
     names = [name for name, _ in found]
     return [(name, size) for name, size in found if names.count(name) == 1]

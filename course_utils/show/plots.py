@@ -452,7 +452,7 @@ def compare_maps(
     Args:
         image: the image that was explained.
         explanation: of this image (or of a batch, with ``n`` its place in the batch).
-        probabilities: softmax (classes,), printed beside the names.
+        probabilities: (classes,), printed beside the names.
         blend: see :func:`draw_heatmap`.
         n: which image of the batch.
     """

@@ -46,7 +46,7 @@ def attack_explorer(classifier: Classifier, image: Tensor, label: str, target: s
     if len(image) != 1:
         raise ValueError(f"the explorer takes one image (1, 3, H, W), got {tuple(image.shape)}.")
     own = classifier.class_index(label)
-    before = batched_logits(classifier, image).softmax(1)[0].cpu()
+    before = classifier.probabilities(batched_logits(classifier, image))[0].cpu()
     map_before = grad_cam(classifier, image, own).heatmaps()[0, 0].cpu()
 
     found: dict[tuple, tuple[Tensor, Tensor, Tensor]] = {}  # the last pictures, their probabilities and maps
@@ -69,7 +69,7 @@ def attack_explorer(classifier: Classifier, image: Tensor, label: str, target: s
                     if done < steps:
                         yield Progress(f"step {done + 1} of {steps}", done / (steps + 1))
             yield Progress("what the network makes of it", steps / (steps + 1))
-            after = batched_logits(classifier, picture).softmax(1)[0].cpu()
+            after = classifier.probabilities(batched_logits(classifier, picture))[0].cpu()
             maps = grad_cam(classifier, picture, [own, goal]).heatmaps()[0].cpu()
             found[key] = picture, after, maps
             if len(found) > KEPT:

@@ -128,7 +128,7 @@ def capture_stages(classifier: Classifier, image: Tensor) -> Stages:
             # With respect to the image: so the gradient passes every stage, and no parameter keeps one.
             torch.autograd.grad(logits[index], leaf)
     layers = {name: Captured(activations[name], gradients[name]) for name in modules if name in gradients}
-    probability = float(logits.detach().softmax(0)[index])
+    probability = float(classifier.probabilities(logits.detach())[index])
     return Stages(layers, classifier.classes[index], probability)
 
 

@@ -93,7 +93,7 @@ def counterfactual_explorer(classifier: Classifier, image: Tensor, first: str, s
         against = "below" if which == AGAINST else "above"
         count = int((raw < 0).sum() if which == AGAINST else (raw > 0).sum())
         words = [f"Of {h * w} cells, {count} are {against} zero; {_covered(cells, count, which, against)}."]
-        p, q = before.softmax(0), after.softmax(0)
+        p, q = classifier.probabilities(before), classifier.probabilities(after)
         for name, i in zip(names, pair, strict=True):
             beside = "being computed"
             if random is not None:

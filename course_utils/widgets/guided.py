@@ -52,7 +52,7 @@ def guided_explorer(
         )
     numbers = {name: classifier.class_index(name) for name in classes}
     with torch.no_grad(), evaluation_mode(classifier):
-        probabilities = classifier(image).softmax(1)[0].cpu()
+        probabilities = classifier.probabilities(classifier(image))[0].cpu()
 
     @lru_cache(maxsize=len(METHODS) * len(numbers))
     def gradients(rule: str, name: str) -> Tensor:

@@ -30,7 +30,7 @@ def any_class_explorer(classifier: Classifier) -> Explorer:
     def all_maps(name: str) -> tuple[Tensor, Tensor, Tensor]:
         image = load_photo(name).tensor()
         with torch.no_grad():
-            probabilities = classifier(image).softmax(1)[0].cpu()
+            probabilities = classifier.probabilities(classifier(image))[0].cpu()
         return image, cam(classifier, image, range(len(classifier.classes)))[0].cpu(), probabilities
 
     def draw(photo: str, name: str) -> tuple[Figure, str]:
@@ -69,7 +69,7 @@ def layer_explorer(classifier: Classifier, image: Tensor, layers: Mapping[str, s
         start: the class shown first.
     """
     with torch.no_grad():
-        probabilities = classifier(image).softmax(1)[0].cpu()
+        probabilities = classifier.probabilities(classifier(image))[0].cpu()
 
     @lru_cache(maxsize=64)
     def raw_map(index: int, layer: str) -> Tensor:

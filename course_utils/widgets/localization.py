@@ -48,7 +48,7 @@ def threshold_explorer(classifier: Classifier, names: Sequence[str] | None = Non
         photo, image = load_photo(name).square(classifier.size), load_photo(name).tensor(classifier.size)
         explanation = grad_cam(classifier, image, photo.labels[0])
         index = int(explanation.classes[0, 0])
-        probability = classifier(image).softmax(1)[0, index].item()
+        probability = classifier.probabilities(classifier(image))[0, index].item()
         return image, explanation.heatmaps()[0, 0].cpu().numpy(), photo.box, photo.labels[0], probability
 
     def draw(photo: str, threshold: int) -> tuple[Figure, str]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from course_utils.arguments import whole_number
 from course_utils.explain import check_images
-from course_utils.networks import Classifier, with_head
+from course_utils.networks import Classifier, pooled_features
 
 __all__ = [
     "PARTS",
@@ -57,14 +57,7 @@ PARTS: dict[str, Callable[[Tensor], Tensor]] = {
 def features(clf: Classifier, images: Tensor, batch: int = 4) -> Tensor:
     """Return what the last linear layer of a classifier takes, (N, C), for gray images (N, 1, H, W) in [0, 1]."""
     check_images(images, unit_range=True, channels=1)
-    # Small batches with the channels last: on a CPU this takes half the time.
-    trunk = with_head(clf, nn.Identity(), []).to(memory_format=torch.channels_last)
-    with torch.no_grad():
-        return torch.cat([trunk(_colored(part)) for part in images.split(batch)])
-
-
-def _colored(gray: Tensor) -> Tensor:
-    return gray.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+    return pooled_features(clf, images.expand(-1, 3, -1, -1), batch)
 
 
 def folds_by_patient(

@@ -280,3 +280,90 @@ def test_a_bar_is_shown_on_long_runs_only(capsys):
     assert "PGD" in capsys.readouterr().err
     pgd(NET, IMAGES, steps=50, progress=False)
     assert "PGD" not in capsys.readouterr().err
+
+
+# --- other scores than those of exclusive classes ----------------------------------------------------
+
+FINDINGS = lively(seed=2)
+ONE = nn.Sequential(lively(seed=3), nn.Linear(5, 1)).eval()
+
+
+def foolbox_s(logits_of, labels, epsilon=EPSILON):
+    """FGSM of foolbox away from labels 0 (no) and 1 (yes), of a network made of one logit: (0, y)."""
+
+    class Answers(nn.Module):
+        def forward(self, images):
+            y = logits_of(images)
+            return torch.stack([torch.zeros_like(y), y], 1)
+
+    model = foolbox.PyTorchModel(Answers().eval(), bounds=(0, 1))
+    away = foolbox.criteria.Misclassification(labels)
+    return foolbox.attacks.LinfFastGradientAttack().run(model, IMAGES.clone(), away, epsilon=epsilon)
+
+
+def raw(images):
+    return (images - 0.5) / 0.5
+
+
+def test_one_logit_is_turned_over():
+    net = copy.deepcopy(ONE).requires_grad_(False)
+    with torch.no_grad():
+        net[1].bias.sub_(net(raw(IMAGES)).median())  # answers of both kinds
+    answers = (net(raw(IMAGES))[:, 0] > 0).long()
+    assert 0 < answers.sum() < 4
+    expected = foolbox_s(lambda x: net(raw(x))[:, 0], answers)
+    one, two = Classifier(net, ["ill"]), Classifier(net, ["well", "ill"])
+    for clf in (one, two, Classifier(nn.Sequential(net, nn.Sigmoid()), ["ill"])):
+        assert (fgsm(clf, IMAGES) - expected).abs().max() < 1e-6
+    assert (fgsm(two, IMAGES, labels=answers) - expected).abs().max() < 1e-6
+    up = foolbox_s(lambda x: net(raw(x))[:, 0], torch.zeros(4, dtype=torch.long))
+    assert (fgsm(one, IMAGES, "ill") - up).abs().max() < 1e-6
+    assert (fgsm(two, IMAGES, 1) - up).abs().max() < 1e-6
+    far = pgd(one, IMAGES, epsilon=0.3, steps=20)
+    assert ((net(raw(far))[:, 0] > 0).long() == 1 - answers).all()
+    bare = fgsm(net, IMAGES)  # not normalized: its own answers
+    assert (bare - IMAGES).abs().amax((1, 2, 3)).gt(0.9 * EPSILON).all()
+
+
+def test_independent_classes_are_attacked_one_by_one():
+    clf = Classifier(FINDINGS, list("abcde"), scores="independent")
+    for c, name in enumerate("abcde"):
+        y = lambda x, c=c: FINDINGS(raw(x))[:, c]  # noqa: E731
+        up = foolbox_s(y, torch.zeros(4, dtype=torch.long))
+        assert (fgsm(clf, IMAGES, name) - up).abs().max() < 1e-6
+        down = foolbox_s(y, torch.ones(4, dtype=torch.long))
+        assert (fgsm(clf, IMAGES, labels=c) - down).abs().max() < 1e-6
+    first = clf(IMAGES).argmax(1)
+    highest = foolbox_s(
+        lambda x: FINDINGS(raw(x)).gather(1, first[:, None])[:, 0], (clf(IMAGES).amax(1) > 0).long()
+    )
+    assert (fgsm(clf, IMAGES) - highest).abs().max() < 1e-6
+
+
+def test_it_stops_by_the_probability_of_the_answer():
+    clf = Classifier(FINDINGS, list("abcde"), scores="independent")
+    reached = pgd(clf, IMAGES, "c", epsilon=0.5, steps=60, step_size=0.01, stop_at=0.9)
+    p = clf(reached)[:, 2].sigmoid()
+    assert (p >= 0.9).all() and (reached - IMAGES).abs().max() < 0.5
+
+
+def test_logits_inside_of_something():
+    class Packed(nn.Module):
+        def forward(self, images):
+            return {"logits": NET(images)}
+
+    for options in ({"labels": LABELS}, {"target": TARGETS}, {}):
+        found = pgd(Packed(), IMAGES, output=lambda out: out["logits"], **options)
+        assert torch.equal(found, pgd(NET, IMAGES, **options))
+
+
+def test_an_attack_without_a_direction_is_refused():
+    sure = copy.deepcopy(NET)
+    with torch.no_grad():
+        sure.head[-1].weight.mul_(1e5)
+    constant = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
+    with torch.no_grad():
+        constant[1].weight.zero_()
+    for net in (sure, constant):
+        with pytest.raises(ValueError, match=r"zero everywhere for image\(s\) 0, 1, 2, 3"):
+            fgsm(net, IMAGES)

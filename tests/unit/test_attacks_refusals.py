@@ -3,11 +3,13 @@
 import pytest
 import torch
 from helpers import TinyNet, tiny_images
+from torch import nn
 
 from course_utils.attacks import move_map, pgd, study
 from course_utils.explain import LayerError
 
 NET, IMAGES = TinyNet(), tiny_images(4)
+ONE, PROBABILITIES = TinyNet(n_classes=1), nn.Sequential(TinyNet(), nn.Softmax(1)).eval()
 REGIONS = torch.zeros(4, 8, 8, dtype=torch.bool)
 REGIONS[:, 1:4, 3:6] = True
 ROWS = [
@@ -45,6 +47,27 @@ def other(tmp_path):
         (lambda _: attack(stop_at=1.0), ValueError, "between 0 and 1"),
         (lambda _: attack(target=5), ValueError, "no class 5"),
         (lambda _: attack(target="tabby"), ValueError, "is a name"),
+        (
+            lambda _: attack(model=ONE, target=0),
+            ValueError,
+            "one logit, and a number could mean .* two names",
+        ),
+        (
+            lambda _: attack(model=ONE, labels=torch.zeros(4, dtype=torch.long)),
+            ValueError,
+            "one logit, and a number",
+        ),
+        (
+            lambda _: attack(model=PROBABILITIES),
+            ValueError,
+            "returns probabilities, its last step being a softmax",
+        ),
+        (
+            lambda _: move(model=PROBABILITIES),
+            ValueError,
+            "returns probabilities, its last step being a softmax",
+        ),
+        (lambda _: attack(output=3), TypeError, "output must be a function"),
         (lambda _: attack(target=[1, 2]), ValueError, "one for each"),
         (lambda _: attack(target=torch.zeros(4, 2, dtype=torch.long)), ValueError, "one for each"),
         (lambda _: attack(target=torch.zeros(4)), TypeError, "integers"),

@@ -1,5 +1,7 @@
 """What may be handed over: images, wrapped models, logits, classes; and the layer to explain with."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import timm
@@ -8,22 +10,35 @@ import torchvision
 from helpers import MAP_LAYER, Counter, TinyNet, relative_error, tiny_images
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils import parametrizations as PZ
 
 from course_utils.explain import (
     LayerError,
+    batched_logits,
     cam,
     candidates,
     check_images,
     check_logits,
     class_matrix,
+    deconvnet,
+    deletion_curve,
+    excitation_backprop,
     find_layer,
     grad_cam,
+    grad_cam_pp,
+    guided_backprop,
+    guided_grad_cam,
     inputs,
+    insertion_curve,
     prepare,
     run,
+    saliency,
 )
 from course_utils.networks import Classifier
 
+METHODS = (
+    grad_cam, grad_cam_pp, cam, saliency, deconvnet, guided_backprop, guided_grad_cam, excitation_backprop,
+)  # fmt: skip
 NAMES = ["tabby", "tiger cat", "crane", "crane", "boxer"]
 
 
@@ -137,12 +152,17 @@ def test_classes_by_name():
 
 def test_class_names():
     matrix = torch.tensor([[4, 0], [1, 1]])
-    assert inputs.class_names(classifier(), matrix) == [["boxer", "tabby"], ["tiger cat", "tiger cat"]]
+    assert inputs.class_names(classifier(), matrix, 5) == [["boxer", "tabby"], ["tiger cat", "tiger cat"]]
     net = TinyNet()
-    assert inputs.class_names(net, matrix) is None
-    for other in (5, ["one", "two"], {"a": 1}):  # some networks keep something else under that name
+    assert inputs.class_names(net, matrix, 5) is None
+    for other in (
+        5,
+        ["one", "two"],
+        list("abcdef"),
+        {"a": 1},
+    ):  # some networks keep something else under that name
         net.classes = other
-        assert inputs.class_names(net, matrix) is None
+        assert inputs.class_names(net, matrix, 5) is None
 
 
 def name_of(model, layer):
@@ -356,3 +376,84 @@ def test_timm(name):
 def test_default_layer_of_tinynet_is_its_map():
     net, images = TinyNet(), tiny_images()
     assert torch.equal(grad_cam(net, images, 0).maps, grad_cam(net, images, 0, MAP_LAYER).maps)
+
+
+# --- what a model returns ----------------------------------------------------------------------------
+
+
+class Packed(nn.Module):
+    """Its logits lie in what it returns, beside other things."""
+
+    def __init__(self, pack):
+        super().__init__()
+        self.net, self.pack = TinyNet(), pack
+        self.eval()
+
+    def forward(self, images):
+        return self.pack(self.net(images))
+
+
+@pytest.mark.parametrize(
+    ("pack", "output"),
+    [
+        (lambda y: (y, y[:, :2]), lambda out: out[0]),
+        (lambda y: {"head": {"logits": y}, "loss": None}, lambda out: out["head"]["logits"]),
+        (lambda y: [y[:, :2], y], lambda out: out[-1]),  # deep supervision
+        (lambda y: SimpleNamespace(logits=y), lambda out: out.logits),
+    ],
+)
+def test_every_method_takes_its_logits_through_output(pack, output):
+    net, model, images = TinyNet(), Packed(pack), tiny_images()
+    for method in METHODS:
+        found, expected = method(model, images, [2, 0], output=output), method(net, images, [2, 0])
+        assert torch.equal(getattr(found, "maps", found), getattr(expected, "maps", expected)), (
+            method.__name__
+        )
+    assert torch.equal(batched_logits(model, images, output), batched_logits(net, images))
+    for curve in (deletion_curve, insertion_curve):
+        found = curve(model, images, torch.ones(2, 2), [2, 0], steps=2, output=output)
+        assert torch.equal(found.values, curve(net, images, torch.ones(2, 2), [2, 0], steps=2).values)
+
+
+def test_curves_follow_a_sigmoid_where_classes_do_not_exclude_each_other():
+    clf = Classifier(TinyNet(), list("abcde"), scores="independent")
+    curve = deletion_curve(clf, tiny_images(), torch.ones(2, 2), range(5), steps=2)
+    torch.testing.assert_close(curve.values[:, :, 0], clf(tiny_images()).sigmoid().detach())
+    one = TinyNet(n_classes=1)
+    curve = insertion_curve(one, tiny_images(), torch.ones(2, 2), steps=2)
+    torch.testing.assert_close(curve.values[:, :, -1], one(tiny_images()).sigmoid().detach())
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        torch.sigmoid,
+        lambda y: y[:, :, None, None].sigmoid().flatten(1),
+        lambda y: torch.cat([y[:, :2].sigmoid(), y[:, 2:].sigmoid()], 1),
+        lambda y: torch.stack([y[:, k].sigmoid() for k in range(5)], 1),
+        lambda y: y.softmax(1),
+        lambda y: y.exp() / y.exp().sum(1, keepdim=True),
+    ],
+)
+def test_probabilities_are_told_from_logits(function):
+    with pytest.raises(ValueError, match="the model returns probabilities"):
+        saliency(Packed(function), tiny_images())
+
+
+def test_logits_that_sum_to_one_are_logits():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    with torch.no_grad():
+        net[3].weight[1] = -net[3].weight[0]
+        net[3].bias.copy_(torch.tensor([0.5, 0.5]))
+    logits = net(tiny_images())
+    assert inputs.row_sums_to_one(logits)
+    assert torch.equal(grad_cam(net, tiny_images(), 0).scores, logits[:, :1])
+
+
+@pytest.mark.parametrize("norm", [PZ.weight_norm, PZ.spectral_norm, PZ.orthogonal])
+def test_cam_takes_parametrized_heads(norm):
+    net = TinyNet()
+    net.head[3] = norm(nn.Linear(8, 5, bias=False))
+    net.eval()
+    maps = grad_cam(net, tiny_images(), range(5)).maps
+    torch.testing.assert_close(cam(net, tiny_images(), range(5)), 16 * maps)

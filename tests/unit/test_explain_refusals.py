@@ -8,6 +8,7 @@ import torch
 from helpers import TinyNet, tiny_images
 from PIL import Image
 from torch import nn
+from torch.nn import functional as F
 
 from course_utils.explain import (
     ActivationError,
@@ -44,6 +45,45 @@ class Returns(nn.Module):
 
     def forward(self, images):
         return self.fc(self.result(self.conv(images)))
+
+
+class Lora(nn.Linear):
+    """W F + b, and an adapter's A B F."""
+
+    def forward(self, f):
+        return super().forward(f) + f @ torch.ones(self.in_features, 1) @ torch.ones(1, self.out_features) / 8
+
+
+class Cosine(nn.Linear):
+    """Cosines of features and weights."""
+
+    def forward(self, f):
+        return 5 * F.linear(F.normalize(f), F.normalize(self.weight))
+
+
+class Masked(nn.Linear):
+    """Every second feature."""
+
+    def forward(self, f):
+        return super().forward(f * (torch.arange(self.in_features) % 2))
+
+
+class Packed(nn.Linear):
+    """Weights in another form, as quantized heads keep them."""
+
+    def forward(self, f):
+        self.real = getattr(self, "real", self.weight.data.clone())
+        self.weight = nn.Parameter(torch.zeros(20, 1, dtype=torch.uint8), requires_grad=False)
+        return F.linear(f, self.real, self.bias)
+
+
+BENT = (Lora, Cosine, Masked, Packed)
+
+
+def with_last(kind):
+    net = TinyNet()
+    net.head[3] = kind(8, 5)
+    return net.eval()
 
 
 class OneReLU(nn.Module):
@@ -173,6 +213,10 @@ BAD_IMAGES = [
     (np.zeros((1, 3, 8, 8)), TypeError, r"must be a tensor \(N, C, H, W\), got ndarray.*from_numpy"),
     ([[0.5]], TypeError, "got list"),
     (torch.zeros(3, 8, 8), ValueError, r"\(3, 8, 8\): the batch dimension is missing. Pass `images\[None\]`"),
+    *[
+        (torch.zeros(shape), ValueError, r"three numbers where \(N, C, H, W\) has four.*signals \(N, C, L\)")
+        for shape in [(16, 2, 1000), (1, 12, 5000), (480, 640, 3)]
+    ],
     (torch.zeros(8, 8), ValueError, r"must have shape \(N, C, H, W\).*got \(8, 8\)"),
     (torch.zeros(1, 1, 3, 8, 8), ValueError, r"got \(1, 1, 3, 8, 8\)"),
     (torch.zeros(0, 3, 8, 8), ValueError, r"at least one image, got \(0, 3, 8, 8\)"),
@@ -223,15 +267,31 @@ MODELS = [
         (
             on(grad_cam, Returns(result), 0, layer="conv"),
             ValueError,
-            rf"logits \(N, classes\) for 2 image\(s\), got {found}.*explain",
+            rf"logits \(N, classes\) for 2 image\(s\), got {found}",
         )
         for result, found in [
-            (lambda a: a, r"shape \(2, 4, 6, 6\)"),
-            (lambda a: a.sum(), r"shape \(\)"),
+            (lambda a: a, r"shape \(2, 4, 6, 6\)\. Make logits of it with `output="),
+            (lambda a: a.sum(), r"shape \(\)\. Make logits of it"),
+            (lambda a: a.mean((1, 2, 3)), r"shape \(2,\).*use `output=lambda out: out\[:, None\]`"),
+            (
+                lambda a: a.mean((2, 3), keepdim=True),
+                r"shape \(2, 4, 1, 1\)\. Use `output=lambda out: out.flatten\(1\)",
+            ),
+            (lambda a: None, "NoneType. Make logits of it"),
+            (
+                lambda a: [{"s": a.mean((2, 3))}, None],
+                r"list. It holds out\[0\]\['s'\] \(2, 4\).*: out\[0\]\['s'\]`",
+            ),
             (lambda a: a.mean((0, 2, 3))[None], r"shape \(1, 4\)"),
             (lambda a: a.mean((2, 3))[:, :0], r"shape \(2, 0\)"),
-            (lambda a: (a.mean((2, 3)), a), "tuple"),
-            (lambda a: {"logits": a.mean((2, 3))}, "dict"),
+            (
+                lambda a: (a.mean((2, 3)), a),
+                r"tuple. It holds out\[0\] \(2, 4\): .*output=lambda out: out\[0\]`",
+            ),
+            (
+                lambda a: {"emb": a.mean((2, 3)), "logits": a.mean((2, 3))},
+                r"dict. It holds out\['emb'\] \(2, 4\) and out\['logits'\] .*output=lambda out: out\['logits'\]`",
+            ),
         ]
     ],
     (on(batched_logits, nn.Conv2d(3, 3, 1)), ValueError, "must return logits"),
@@ -343,7 +403,23 @@ HEADS = [
         for pool in (lambda a: a.amax((2, 3)), lambda a: 2 * a.mean((2, 3)), lambda a: a[:, :, 0, 0])
     ],
     (on(cam, TinyNet(pooled=False), 0), LayerError, r"this TinyNet has another head\. Use grad_cam"),
-    (on(cam, nn.Sequential(TinyNet(), nn.Softmax(1)), 0), LayerError, "another head"),
+    *[
+        (on(method, nn.Sequential(TinyNet(), step).eval(), 0), ValueError, f"its last step being a {name}")
+        for method in (grad_cam, grad_cam_pp, saliency, deconvnet, guided_backprop)
+        for step, name in [(nn.Softmax(1), "softmax"), (nn.Sigmoid(), "sigmoid")]
+    ],
+    (on(cam, nn.Sequential(TinyNet(), nn.Softmax(1)), 0), ValueError, "probabilities, its last step being a softmax"),
+    (on(cam, nn.Sequential(TinyNet(), nn.Sigmoid()), 0), LayerError, "another head"),
+    *[(on(cam, with_last(kind), 0), LayerError, f"not W F \\+ b for its {kind.__name__}.*grad_cam") for kind in BENT],
+    (lambda: grad_cam(TinyNet(), IMAGES, output="logits"), TypeError, "output must be a function.*got 'logits'"),
+    *[
+        (
+            on(deletion_curve, nn.Sequential(TinyNet(), step).eval(), torch.ones(2, 2), steps=2),
+            ValueError,
+            "the model returns probabilities",
+        )
+        for step in (nn.Softmax(1), nn.Sigmoid())
+    ],
     (
         on(cam, nn.Sequential(nn.Conv2d(3, 5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()), 0),
         LayerError,

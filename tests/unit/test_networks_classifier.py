@@ -490,9 +490,22 @@ class Malicious:
     [
         (b"no weights at all", r"cannot be read as weights \("),
         (b"", r"cannot be read as weights"),
-        (torch.zeros(3), r"holds no dictionary of tensors \(it is a Tensor\).*Delete it"),
-        ({"state_dict": {"a": torch.zeros(1)}, "epoch": 3}, "holds no dictionary of tensors"),
-        (Malicious(), r"cannot be read as weights \(UnpicklingError\).*delete it"),
+        (torch.zeros(3), "holds a Tensor, not a dictionary of weights"),
+        (
+            {"epoch": 3, "state_dict": {"a": torch.zeros(1)}},  # as Lightning writes it
+            r"'epoch' is of type int, no tensor. Its weights are the entry 'state_dict': `torch.load.*'state_dict'\]`",
+        ),
+        ({"model": {"a": torch.zeros(1)}, "lr": 0.1}, "Its weights are the entry 'model'"),
+        ({"a": torch.zeros(1), "classes": ["x"]}, "'classes' is of type list, no tensor.$"),
+        (
+            nn.Linear(1, 1),
+            r"cannot be read as weights \(UnpicklingError\). It holds Python objects.*net.state_dict\(\)",
+        ),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "Either it is not complete, or it is no file that torch.save wr",
+        ),
+        (Malicious(), r"cannot be read as weights \(UnpicklingError\). It holds Python objects"),
     ],
 )
 def test_files_that_are_no_weights(tmp_path, capsys, content, message):
@@ -501,8 +514,9 @@ def test_files_that_are_no_weights(tmp_path, capsys, content, message):
         path.write_bytes(content)
     else:
         torch.save(content, path)
-    with pytest.raises(AssetError, match=message):
+    with pytest.raises(AssetError, match=message) as refusal:
         load_weights(path)
+    assert "elete" not in str(refusal.value)  # somebody's training may be in it
     assert capsys.readouterr().out == ""
 
 
