@@ -5,6 +5,7 @@ topic's room; how networks are trained, stored and loaded again, is here.
 """
 
 from .classifier import Classifier, imagenet_classes, list_classifiers, load_classifier, with_head
+from .named import named_classifier
 from .small import (
     RUNS,
     SMALL_NETS,
@@ -32,6 +33,7 @@ __all__ = [
     "load_into",
     "load_or_train",
     "load_weights",
+    "named_classifier",
     "one_cycle",
     "save_weights",
     "scene_classifier",

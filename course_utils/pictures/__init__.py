@@ -8,7 +8,8 @@ Importing this room loads no PyTorch: the command line answers a wrong argument 
 
 from .drawn_scenes import SceneObject, Scenes, scenes
 from .drawn_shapes import COLORS, SHAPES
-from .files import Picture, PictureError, as_rgb, read_grays, read_picture, readable
+from .errors import PictureError
+from .files import Picture, as_rgb, read_grays, read_picture, readable
 from .finding import find_pictures, pictures_in
 from .pasting import Composite, PastedObject, composites
 from .photos import (

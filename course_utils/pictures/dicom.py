@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .errors import PictureError
 from .grays import scaled
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def read_dicom(data: bytes, name: str, notes: list[str]) -> np.ndarray:
 
     Raises:
         ImportError: pydicom is not installed.
-        ValueError: no DICOM file, damaged, compressed in a way that takes more packages, without a picture or with
+        PictureError: no DICOM file, damaged, compressed in a way that takes more packages, without a picture or with
             several, or with colors other than RGB or YBR.
     """
     try:
@@ -57,14 +58,14 @@ def read_dicom(data: bytes, name: str, notes: list[str]) -> np.ndarray:
         file = pydicom.dcmread(io.BytesIO(data), force=data[:2] in OLD)
         stored = _stored(file) if "PixelData" in file else None
     if stored is None:
-        raise ValueError(f"{name} is a DICOM file without a picture in it.")
+        raise PictureError(f"{name} is a DICOM file without a picture in it.")
     kind = file.get("PhotometricInterpretation", "grays or colors that are not said")
     if stored.ndim == 2 and kind in GRAYS:
         with _told(name):
-            return _gray(file, stored, notes)
+            return _gray(file, stored, name, notes)
     if stored.ndim == 3 and file.SamplesPerPixel == 3 and stored.dtype == np.uint8:
         return stored  # RGB: pydicom has converted YBR
-    raise ValueError(
+    raise PictureError(
         f"{name} holds pixels of shape {stored.shape}: one gray picture is wanted, (rows, columns), or one in RGB with "
         f"8 bits. It has {8 * stored.dtype.itemsize} bits and {kind}. Take a file of a single picture."
     )
@@ -74,8 +75,10 @@ def read_dicom(data: bytes, name: str, notes: list[str]) -> np.ndarray:
 def _told(name: str) -> Iterator[None]:
     try:
         yield
+    except PictureError:
+        raise
     except Exception as error:  # pydicom, and what decodes compressed pixels, raise a dozen kinds
-        raise ValueError(
+        raise PictureError(
             f"{name} cannot be read as a DICOM picture ({type(error).__name__}: {error})."
         ) from error
 
@@ -91,7 +94,7 @@ def _stored(file: Dataset) -> np.ndarray:
     return file.pixel_array
 
 
-def _gray(file: Dataset, stored: np.ndarray, notes: list[str]) -> np.ndarray:
+def _gray(file: Dataset, stored: np.ndarray, name: str, notes: list[str]) -> np.ndarray:
     from pydicom.pixels import apply_modality_lut, apply_voi
 
     padding = _padding(file, stored)
@@ -107,7 +110,7 @@ def _gray(file: Dataset, stored: np.ndarray, notes: list[str]) -> np.ndarray:
     elif file.BitsStored <= 8 and np.array_equal(values, stored):
         shown = stored / (2.0**file.BitsStored - 1)
     else:
-        shown = scaled(values, notes, ~padding)
+        shown = scaled(values, name, notes, ~padding)
     if file.PhotometricInterpretation == "MONOCHROME1":
         shown = 1 - shown
         notes.append("Its small numbers are the bright ones, and are shown so.")

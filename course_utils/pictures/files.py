@@ -17,9 +17,10 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, TiffImagePlugin
 
 from .dicom import is_dicom, read_dicom
+from .errors import PictureError
 from .grays import scaled
 
-__all__ = ["MOST_BYTES", "Picture", "PictureError", "as_rgb", "read_grays", "read_picture", "readable"]
+__all__ = ["MOST_BYTES", "Picture", "as_rgb", "read_grays", "read_picture", "readable"]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # what phones store as MPO opens as JPEG
 MOST_BYTES = 100_000_000
@@ -28,10 +29,6 @@ KEPT = 768  # pixels of the shorter side that are kept of a large picture: over 
 DARK = 16  # of 255: colors that stay below it are taken for numbers of fewer bits than the file has
 TURNED = {2: "mirrored", 3: "turned by 180°", 4: "mirrored", 5: "turned and mirrored", 6: "turned by 90°",
           7: "turned and mirrored", 8: "turned by 90°"}  # fmt: skip
-
-
-class PictureError(ValueError):
-    """This file cannot be shown right; the message says why, and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +124,9 @@ def _read(
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             if is_dicom(data[:132], Path(name).suffix if path is None else path.suffix):
-                picture, size = _from_dicom(data, name, notes)
+                values = read_dicom(data, name, notes)
+                picture = values if values.ndim == 2 else Image.fromarray(values)
+                size = values.shape[1::-1]
             else:
                 with Image.open(io.BytesIO(data), formats=FORMATS) as file:
                     picture, size = _decoded(file, name, notes, side)
@@ -165,14 +164,6 @@ def _content(path: Path) -> bytes:
         raise PictureError(f"there is no file {path}.") from None
     except OSError as error:
         raise PictureError(f"{path} cannot be read ({error.strerror}).") from None
-
-
-def _from_dicom(data: bytes, name: str, notes: list[str]) -> tuple[Image.Image | np.ndarray, tuple[int, int]]:
-    try:
-        values = read_dicom(data, name, notes)
-    except ValueError as error:
-        raise PictureError(str(error)) from error
-    return values if values.ndim == 2 else Image.fromarray(values), values.shape[1::-1]
 
 
 def _decoded(
@@ -246,7 +237,7 @@ def _deep_grays(image: Image.Image, name: str, notes: list[str]) -> np.ndarray:
             f"{name} holds whole numbers from {values.min()} to {values.max()}, more than 16 bits, which are no "
             "brightness. Scale them to 0..255 and save it as PNG."
         )
-    return scaled(values, notes)
+    return scaled(values, name, notes)
 
 
 def _rgb(image: Image.Image, notes: list[str]) -> Image.Image:

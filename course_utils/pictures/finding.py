@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from .dicom import is_dicom
-from .files import PictureError, readable
+from .errors import PictureError
+from .files import readable
 
 __all__ = ["find_pictures", "pictures_in"]
 

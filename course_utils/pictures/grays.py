@@ -15,29 +15,34 @@ from __future__ import annotations
 
 import numpy as np
 
+from .errors import PictureError
+
 __all__ = ["scaled"]
 
 LOW, HIGH = 0.5, 99.5  # per cent
 
 
-def scaled(values: np.ndarray, notes: list[str], counted: np.ndarray | None = None) -> np.ndarray:
+def scaled(values: np.ndarray, name: str, notes: list[str], counted: np.ndarray | None = None) -> np.ndarray:
     """Return grays (H, W) in [0, 1]: the percentile 0.5 is black, 99.5 white, and what lies beyond is cut off.
-
-    Where these two are equal, because nearly all pixels are, the range is that from the smallest to the largest number;
-    a picture of one gray is black.
 
     Args:
         values: (H, W), finite, the larger the brighter.
+        name: what to call the picture in an error.
         notes: gets a sentence that states the range.
-        counted: bool (H, W), the pixels that the range is taken from; by default, and if there are none, all.
+        counted: bool (H, W), the pixels that the range is taken from; by default all.
+
+    Raises:
+        PictureError: nearly all pixels are equal, so that these percentiles are.
     """
-    used = values if counted is None or not counted.any() else values[counted]
-    low, high = (float(end) for end in np.percentile(used, [LOW, HIGH]))
-    words = f"the percentiles {LOW} and {HIGH} of its pixels"
+    used = values if counted is None else values[counted]
+    low, high = (float(end) for end in np.percentile(used, [LOW, HIGH])) if used.size else (0.0, 0.0)
     if low == high:
-        low, high, words = float(used.min()), float(used.max()), "the smallest and the largest number in it"
+        raise PictureError(
+            f"{name} has more than 8 bits of gray, of which nothing says how bright they are, and nearly all of its "
+            "pixels are equal: there is no range to show it in. Scale it to 8 bits and save it as PNG."
+        )
     notes.append(
         "It has up to 16 bits of gray, and does not say how bright they are: "
-        f"{low:g} is shown black and {high:g} white, {words}."
+        f"{low:g} is shown black and {high:g} white, the percentiles {LOW} and {HIGH} of its pixels."
     )
-    return ((values.astype(np.float64) - low) / ((high - low) or 1)).clip(0, 1)
+    return ((values.astype(np.float64) - low) / (high - low)).clip(0, 1)
