@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -143,7 +144,8 @@ def _explain(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
     from course_utils.assets import AssetError  # from here on PyTorch is loaded
 
     try:
-        return _run(options, paths, figures, arrays)
+        with warnings.catch_warnings():  # they become sentences, for as long as it runs
+            return _run(options, paths, figures, arrays)
     except (ValueError, TypeError, AssetError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
@@ -235,6 +237,7 @@ def _run(
     results: list[Result] = []
     explained, failed = [], []
     names = Counter(path.name for path in paths)
+    warnings.showwarning = lambda message, *where: bar.write(str(message), file=sys.stderr)
     try:
         for path, figure, array in zip(bar, figures, arrays, strict=True):
             shown = readable(str(path))

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from .errors import PictureError
 from .grays import scaled
@@ -48,7 +49,7 @@ def read_dicom(data: bytes, name: str, notes: list[str]) -> np.ndarray:
             several, or with colors other than RGB or YBR.
     """
     try:
-        import pydicom
+        import pydicom.pixels
     except ImportError as error:
         raise ImportError(
             f"{name} is a DICOM file; to read it takes the package pydicom 3 or newer, which the course does not "
@@ -56,9 +57,15 @@ def read_dicom(data: bytes, name: str, notes: list[str]) -> np.ndarray:
         ) from error
     with _told(name):
         file = pydicom.dcmread(io.BytesIO(data), force=data[:2] in OLD)
-        stored = _stored(file) if "PixelData" in file else None
-    if stored is None:
+    if "PixelData" not in file:
         raise PictureError(f"{name} is a DICOM file without a picture in it.")
+    with _told(name):
+        pixels = file.Rows * file.Columns
+        if Image.MAX_IMAGE_PIXELS is not None and pixels > Image.MAX_IMAGE_PIXELS:  # before it is unpacked
+            raise PictureError(
+                f"{name} has {file.Columns} x {file.Rows} pixels, more than are read. Save it smaller."
+            )
+        stored = _stored(file)
     kind = file.get("PhotometricInterpretation", "grays or colors that are not said")
     if stored.ndim == 2 and kind in GRAYS:
         with _told(name):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import html
 import re
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from course_utils.pictures import (
     load_photo,
     mosaic,
     read_picture,
+    readable,
 )
 from course_utils.playground import (
     Explainer,
@@ -67,9 +69,9 @@ def playground_explorer(
     Raises:
         PictureError: the folder is not there, or holds no picture.
     """
-    return PlaygroundExplorer(
-        {name: classifier, **(networks or {})}, find_pictures([folder] if folder else [])
-    )
+    left_out: list[str] = []
+    paths = find_pictures([folder] if folder else [], left_out)
+    return PlaygroundExplorer({name: classifier, **(networks or {})}, paths, left_out)
 
 
 def uploaded_files(value: object) -> list[tuple[str, bytes]]:
@@ -85,10 +87,14 @@ def uploaded_files(value: object) -> list[tuple[str, bytes]]:
 class PlaygroundExplorer(Explorer):
     """Made by :func:`playground_explorer`. ``result`` is what is shown, None where a sentence stands instead."""
 
-    def __init__(self, networks: Mapping[str, Classifier], paths: list[Path]) -> None:
+    def __init__(
+        self, networks: Mapping[str, Classifier], paths: list[Path], left_out: Sequence[str] = ()
+    ) -> None:
         self.result: Result | None = None
+        self._left_out = left_out  # sentences about files of a folder that are none of the pictures
         self._pictures: dict[str, Picture | Path | None] = {MOSAIC: None, **dict.fromkeys(list_photos())}
-        self._pictures |= {_unused(path.name, self._pictures): path for path in paths}
+        for path in paths:
+            self._pictures[_unused(readable(path.name), self._pictures)] = path
         self._picture_named = lru_cache(maxsize=16)(self._read)
         self._own = dict(networks)
         self._explainer = lru_cache(maxsize=4)(self._make_explainer)
@@ -101,7 +107,7 @@ class PlaygroundExplorer(Explorer):
             key: typed(f"{key} class", classes, value if value in classes else "")
             for key, value in known.items()
         }
-        self.upload = ipywidgets.FileUpload(description="upload pictures", accept="image/*", multiple=True,
+        self.upload = ipywidgets.FileUpload(description="upload pictures", accept="image/*,.dcm,.dicom", multiple=True,
                                             layout={"width": "28em"})  # fmt: skip
         self._cautions, self._links = ipywidgets.HTML(), ipywidgets.HTML()
         self.button = ipywidgets.Button(description="prepare downloads", layout={"width": "28em"})
@@ -165,11 +171,14 @@ class PlaygroundExplorer(Explorer):
             # Maps at once; the random covers of a new picture, which are in the words only, take longer than these.
             first = self.explain(controls=False)
             self._cautions.value = ""  # they are not complete yet
-            self._figure = result_figure(first, reuse=self._figure)
+            with warnings.catch_warnings(record=True) as told:  # of letters that cannot be drawn
+                warnings.simplefilter("always")
+                self._figure = result_figure(first, reuse=self._figure)
             drawn = figure_html(self._figure, words := result_words(first), small=False)
             self._picture.value = drawn
             self.result = self.explain()
-            self._cautions.value = _as_list(self.result)
+            sentences = [*self._left_out, *(str(warning.message) for warning in told)]
+            self._cautions.value = _as_list(self.result, list(dict.fromkeys(sentences)))
             self._picture.value = drawn.replace(html.escape(words), html.escape(result_words(self.result)))
         except ValueError as error:
             self._refuse(str(error))
