@@ -184,7 +184,7 @@ def batched_logits(model: nn.Module, images: Tensor) -> Tensor:
     return logits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Curve:
     """Scores of N images and K classes while more and more of the image is covered, or shown.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import difflib
-import operator
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 from torchvision.transforms import functional as transforms
 
 from course_utils import assets
+from course_utils.arguments import as_whole
 from course_utils.explain import check_images, evaluation_mode
 
 from .weights import load_weights
@@ -77,7 +77,7 @@ class Classifier(nn.Module):
 
     Args:
         net: maps normalized images (N, 3, H, W) to logits (N, n_classes).
-        classes: the class names, in the order of the logits.
+        classes: the class names, in the order of the logits; whole numbers become their digits.
         mean: subtracted from each color channel.
         std: then divides each color channel.
         target_layer: dotted name, inside ``net``, of the module that puts out the last convolutional map.
@@ -96,7 +96,7 @@ class Classifier(nn.Module):
     ) -> None:
         super().__init__()
         self.net = net
-        self.classes = list(classes)
+        self.classes = [_as_name(name) for name in classes]
         self.size = size
         if target_layer and target_layer not in dict(net.named_modules()):
             raise ValueError(f"target_layer is {target_layer!r}, but the network has no module of that name.")
@@ -149,7 +149,7 @@ class Classifier(nn.Module):
         """
         if isinstance(name, str):
             return self._index_of(name)
-        index = operator.index(name)  # a TypeError for 3.7, where int() would take 3
+        index = as_whole(name, f"a class is a number or a name, got {name!r} ({type(name).__name__}).")
         if not 0 <= index < len(self.classes):
             raise ValueError(
                 f"there is no class {index}: this classifier has {len(self.classes)} classes, 0 to "
@@ -185,6 +185,13 @@ class Classifier(nn.Module):
         ]
 
 
+def _as_name(name: object) -> str:
+    """A class name as text: labels are often numbers, such as NumPy's integers."""
+    if isinstance(name, str):
+        return str(name)
+    return str(as_whole(name, f"a class name is text, got {name!r} ({type(name).__name__})."))
+
+
 def _close_names(name: str, classes: Sequence[str], most: int = 6) -> list[str]:
     """Return names that share a word with ``name``, then names spelled like it, then names that contain it."""
     lowered = {known.lower(): known for known in classes}
@@ -217,7 +224,7 @@ def with_head(clf: Classifier, head: nn.Module, classes: Sequence[str]) -> Class
         )
     parent, _, last = name.rpartition(".")
     setattr(changed.net.get_submodule(parent), last, head)
-    changed.classes = list(classes)
+    changed.classes = [_as_name(name) for name in classes]
     return changed.eval().to(clf.mean.device)
 
 

@@ -41,7 +41,7 @@ HOSPITALS = ["NIH", "Hannover"]
 """Class names, in the order of the labels: NIH Clinical Center (no finding), Hannover Medical School (COVID-19)."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Folder:
     """Radiographs read from a folder.
 
@@ -167,7 +167,7 @@ class Record:
         return int(self.file.startswith("hannover"))
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RealRadiographs:
     """Real radiographs, one for each patient.
 

@@ -20,7 +20,7 @@ from .folders import Annotation, IlsvrcFolder, imagenet_synsets
 __all__ = ["Sample", "class_numbers", "load_sample", "loader", "to_original"]
 
 
-@dataclass
+@dataclass(eq=False)
 class Sample:
     """One image as the evaluation needs it; or, in words, why it cannot be evaluated."""
 
