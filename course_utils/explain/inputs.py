@@ -40,7 +40,8 @@ def check_images(images: Tensor, unit_range: bool = False, channels: int | None 
         share = " / 255" if getattr(images, "dtype", None) == np.uint8 else ""
         raise TypeError(
             f"images must be a tensor (N, C, H, W), got {type(images).__name__}. For a PIL image, use "
-            f"`classifier.preprocess(image)`; for an array (N, C, H, W), `torch.tensor(array.astype('float32')){share}`."
+            f"`classifier.preprocess(image)`; for an array, "
+            f"`torch.from_numpy(array.astype('float32')){share}`."
         )
     shape = tuple(images.shape)
     if images.ndim == 3:
