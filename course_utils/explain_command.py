@@ -237,7 +237,14 @@ def _run(
     results: list[Result] = []
     explained, failed = [], []
     names = Counter(path.name for path in paths)
-    warnings.showwarning = lambda message, *where: bar.write(str(message), file=sys.stderr)
+    told: set[str] = set()
+
+    def tell(message: Warning, *where: object) -> None:
+        if str(message) not in told:
+            told.add(str(message))
+            bar.write(str(message), file=sys.stderr)
+
+    warnings.showwarning = tell
     try:
         for path, figure, array in zip(bar, figures, arrays, strict=True):
             shown = readable(str(path))

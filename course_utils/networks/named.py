@@ -56,4 +56,5 @@ def named_classifier(model: str, weights: str = "imagenet", device: str | None =
 def _told(error: Exception) -> str:
     """What went wrong, and where in whose file."""
     last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error}; {Path(last.filename).name}, line {last.lineno}"
+    where = "" if last.filename.startswith("<") else f"; {Path(last.filename).name}, line {last.lineno}"
+    return f"{type(error).__name__}: {error}{where}"

@@ -58,10 +58,11 @@ def written(text: Text) -> Text:
 
 def _is_formula(words: str) -> bool:
     """As Pandoc has it: no space inside the dollars that stand for math, no digit behind them; and it can be parsed."""
-    if "$" in FORMULA.sub("", words.replace(r"\$", "")):
+    unescaped = words.replace(r"\$", "")
+    if "$" in FORMULA.sub("", unescaped):
         return False
     try:
-        for formula in FORMULA.findall(words):
+        for formula in FORMULA.findall(unescaped):
             MathTextParser("path").parse(formula)
     except ValueError:
         return False
