@@ -188,7 +188,7 @@ class Classifier(nn.Module):
 def _as_name(name: object) -> str:
     """A class name as text: labels are often numbers, such as NumPy's integers."""
     if isinstance(name, str):
-        return str(name)
+        return str.__str__(name)  # of an Enum of texts its text
     return str(as_whole(name, f"a class name is text, got {name!r} ({type(name).__name__})."))
 
 
