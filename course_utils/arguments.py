@@ -16,7 +16,10 @@ def as_whole(value: object, otherwise: str) -> int:
         TypeError: it is no whole number; ``otherwise`` is what the error says.
     """
     try:
-        if type(value).__name__ in ("bool", "bool_"):  # NumPy's, too
+        if str(getattr(value, "dtype", type(value).__name__)) in (
+            "bool",
+            "torch.bool",
+        ):  # True is none, NumPy's neither
             raise TypeError
         return operator.index(value)  # unlike int(), it does not cut 3.7 down to 3
     except TypeError:

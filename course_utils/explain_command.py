@@ -8,12 +8,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from course_utils.methods import METHODS
-from course_utils.pictures import PictureError, find_pictures, read_picture
+from course_utils.pictures import find_pictures, read_picture, readable
 
 if TYPE_CHECKING:
     from course_utils.playground import Explainer, Result
@@ -40,13 +41,16 @@ examples:
   python -m course_utils explain cat.jpg --class tabby --class "tiger cat" --threshold 0.2 --out map.png
   python -m course_utils explain holidays/ more/*.jpg --top 3 --out maps/ --csv numbers.csv
         every picture of a folder; a figure for each into maps/
+  python -m course_utils explain scans/ --model my_code:network --out maps/
+        a network of yours: in my_code.py, network() returns a course_utils.networks.Classifier
   python -m course_utils explain cat.jpg --json - | jq '.pictures[0].predictions'
 
-Nothing is written unless --out, --npz, --csv or --json names a place for it.
+Nothing is written unless --out, --npz, --csv or --json names a place for it. In a folder what is no picture, hidden or
+a folder is left out, and named on standard error.
 
 exit status:
   0    all pictures were explained (warnings included)
-  1    some could not be read, and are named on standard error; the others were explained
+  1    some could not be read or explained, and are named on standard error; the others were explained
   2    nothing was begun, or it had to stop: a file or folder that does not exist, an unknown class or layer,
        arguments that do not fit, a network that is not to be had, a result that cannot be written
   130  interrupted
@@ -71,7 +75,7 @@ def add_explain(commands: argparse._SubParsersAction) -> None:
         "pictures",
         nargs="+",
         metavar="PICTURE",
-        help="files (JPEG, PNG, WebP, ...), or folders, whose pictures are taken",
+        help="files (JPEG, PNG, WebP, DICOM, ...), or folders, whose pictures are taken, whatever their names",
     )
     add(
         "--class", dest="classes", action="append", default=[], metavar="NAME",
@@ -95,8 +99,9 @@ def add_explain(commands: argparse._SubParsersAction) -> None:
         help="how many of the 49 squares to cover in the check (default: 5)",
     )  # fmt: skip
     add(
-        "--model", choices=CLASSIFIERS, default=CLASSIFIERS[0],
-        help=f"default: {CLASSIFIERS[0]}; the others are downloaded once",
+        "--model", type=_model, default=CLASSIFIERS[0],
+        help=f"{', '.join(CLASSIFIERS)} (default: the first; the others are downloaded once); or MODULE:FUNCTION, for "
+        "a Classifier of yours",
     )  # fmt: skip
     add("--weights", choices=["imagenet", "none"], default="imagenet", help="none: random ones, to compare")
     add("--out", type=Path, metavar="PNG", help="the figure: a file, or for several pictures a folder")
@@ -112,9 +117,21 @@ def add_explain(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=lambda options: _explain(options, parser))
 
 
+def _model(text: str) -> str:
+    if text not in CLASSIFIERS and ":" not in text:
+        raise argparse.ArgumentTypeError(
+            f"invalid choice: {text!r} (choose from {', '.join(CLASSIFIERS)}, or name MODULE:FUNCTION)"
+        )
+    return text
+
+
 def _explain(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a name's letters must not end the run
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    left_out: list[str] = []
     try:
-        paths = find_pictures(options.pictures)
+        paths = find_pictures(options.pictures, left_out)
         _check(options, len(paths))
         figures, arrays = (
             _targets(paths, place, suffix) for place, suffix in ((options.out, ".png"), (options.npz, ".npz"))
@@ -122,11 +139,14 @@ def _explain(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
         _check_places([*figures, *arrays, options.csv, options.json], paths)
     except ValueError as error:
         parser.error(str(error))
+    for sentence in left_out:
+        print(sentence, file=sys.stderr)
     from course_utils.assets import AssetError  # from here on PyTorch is loaded
 
     try:
-        return _run(options, paths, figures, arrays)
-    except (ValueError, AssetError, OSError) as error:
+        with warnings.catch_warnings():  # they become sentences, for as long as it runs
+            return _run(options, paths, figures, arrays)
+    except (ValueError, TypeError, AssetError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -203,8 +223,10 @@ def _run(
 
     explainer = _explainer(options)
     classes = [typed_class(name, explainer.classifier.classes) for name in options.classes]
+    # What fits no picture is told before the first one.
     for name in classes:
-        explainer.classifier.class_index(name)  # a class that does not exist is told before the first picture
+        explainer.classifier.class_index(name)
+    explainer.check(options.method, options.layer)
     talk = not options.quiet and options.json != "-"
     bar = tqdm(
         paths,
@@ -215,46 +237,58 @@ def _run(
     results: list[Result] = []
     explained, failed = [], []
     names = Counter(path.name for path in paths)
-    for path, figure, array in zip(bar, figures, arrays, strict=True):
-        try:
-            picture = read_picture(path, path.name if names[path.name] == 1 else str(path))
-        except PictureError as error:
-            failed.append({"path": str(path), "reason": str(error)})
-            bar.write(f"{path}: {error}", file=sys.stderr)
-            continue
-        asked = classes if options.top is None else explainer.most_probable(picture, options.top)
-        result = explainer.explain(
-            picture, asked, options.method, options.layer, options.threshold, options.squares
-        )
-        if figure is not None:
-            _write(figure, to_png(result))
-        if array is not None:
-            _write(array, to_npz(result))
-        if talk:
-            bar.write(_report(result, [place for place in (figure, array) if place]), file=sys.stdout)
-        explained.append({"path": str(path), **as_document(result)})
-        results.append(result)
-        explainer.forget()  # folders may be long
-    if options.csv is not None:
-        _write(options.csv, to_csv(results).encode())
-    if options.json is not None:
-        text = json.dumps({"pictures": explained, "failed": failed}, indent=2, ensure_ascii=False) + "\n"
-        if options.json == "-":
-            sys.stdout.write(text)
-        else:
-            _write(Path(options.json), text.encode())
+    told: set[str] = set()
+
+    def tell(message: Warning, *where: object) -> None:
+        if str(message) not in told:
+            told.add(str(message))
+            bar.write(str(message), file=sys.stderr)
+
+    warnings.showwarning = tell
+    try:
+        for path, figure, array in zip(bar, figures, arrays, strict=True):
+            shown = readable(str(path))
+            try:
+                picture = read_picture(path, path.name if names[path.name] == 1 else shown)
+                asked = classes if options.top is None else explainer.most_probable(picture, options.top)
+                result = explainer.explain(
+                    picture, asked, options.method, options.layer, options.threshold, options.squares
+                )
+                made = [(place, make(result)) for place, make in ((figure, to_png), (array, to_npz)) if place]
+            except Exception as error:  # whatever is wrong with one picture, the others are explained
+                reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+                failed.append({"path": shown, "reason": reason})
+                bar.write(f"{shown}: {reason}", file=sys.stderr)
+                continue
+            for place, data in made:
+                _write(place, data)
+            if talk:
+                bar.write(_report(result, [place for place, _ in made]), file=sys.stdout)
+            explained.append({"path": shown, **as_document(result)})
+            results.append(result)
+            explainer.forget()  # folders may be long
+    finally:  # what was explained is kept, whatever ends the run
+        if options.csv is not None and results:
+            _write(options.csv, to_csv(results).encode())
+        if options.json is not None and explained + failed:
+            _write_json(options.json, {"pictures": explained, "failed": failed})
     return 1 if failed else 0
 
 
-def _explainer(options: argparse.Namespace) -> Explainer:
-    import torch
+def _write_json(place: str, document: dict) -> None:
+    if place == "-":
+        plain = (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8")
+        print(json.dumps(document, indent=2, ensure_ascii=plain))
+    else:
+        _write(Path(place), (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
 
-    from course_utils.networks import load_classifier
+
+def _explainer(options: argparse.Namespace) -> Explainer:
+    from course_utils.networks import named_classifier
     from course_utils.playground import Explainer
 
-    torch.manual_seed(0)  # for random weights: the same ones each time
-    weights = None if options.weights == "none" else options.weights
-    return Explainer(load_classifier(options.model, weights), options.model, random_weights=weights is None)
+    classifier = named_classifier(options.model, options.weights)
+    return Explainer(classifier, options.model, random_weights=options.weights == "none")
 
 
 def _write(path: Path, data: bytes) -> None:

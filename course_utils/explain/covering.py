@@ -224,7 +224,7 @@ def occlusion(
     return torch.stack(falls)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Curve:
     """Scores of N images and K classes while more and more of the image is covered, or shown.
 

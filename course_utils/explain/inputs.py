@@ -50,9 +50,11 @@ def check_images(images: Tensor, unit_range: bool = False, channels: int | None 
         ValueError: wrong shape, NaN or infinite values, values outside the range.
     """
     if not isinstance(images, Tensor):
+        share = " / 255" if getattr(images, "dtype", None) == np.uint8 else ""
         raise TypeError(
-            f"images must be a tensor (N, C, H, W), got {type(images).__name__}. "
-            "For a PIL image, use `classifier.preprocess(image)`; for an array, `torch.from_numpy(array)`."
+            f"images must be a tensor (N, C, H, W), got {type(images).__name__}. For a PIL image, use "
+            f"`classifier.preprocess(image)`; for an array, "
+            f"`torch.from_numpy(array.astype('float32')){share}`."
         )
     shape = tuple(images.shape)
     if images.ndim == 3 and shape[0] <= 4 and max(shape[1:]) <= 8 * min(shape[1:]):
@@ -68,9 +70,12 @@ def check_images(images: Tensor, unit_range: bool = False, channels: int | None 
     if images.ndim != 4 or 0 in shape:
         raise ValueError(f"images must have shape (N, C, H, W) with at least one image, got {shape}.")
     if not images.is_floating_point():
-        raise TypeError(
-            f"images must be floating-point, got {images.dtype}. For bytes, use `images.float() / 255`."
+        remedy = (
+            "For bytes, use `images.float() / 255`."
+            if images.dtype == torch.uint8
+            else "Use `images.float()`."
         )
+        raise TypeError(f"images must be floating-point, got {images.dtype}. {remedy}")
     if channels is not None and shape[1] != channels:
         remedies = {
             (1, 3): " For gray images, use `images.expand(-1, 3, -1, -1)`.",
@@ -103,9 +108,11 @@ def unwrap(model: nn.Module) -> nn.Module:
 
 
 def prepare(model: nn.Module, images: Tensor) -> tuple[nn.Module, Tensor]:
-    """Check model and images; return the network inside its wrappers, and a copy of the images on its device.
+    """Check model and images; return the network inside its wrappers, and a copy of the images as it takes them.
 
-    The copy keeps a network whose first step works in place from changing the caller's images.
+    The copy is on the network's device and, where the images are of a floating-point type that none of its parameters
+    has (NumPy's are double), of its first parameter's type. It keeps a network whose first step works in place from
+    changing the caller's images.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}.")
@@ -114,7 +121,12 @@ def prepare(model: nn.Module, images: Tensor) -> tuple[nn.Module, Tensor]:
     parameter = next(model.parameters(), None)
     with torch.inference_mode(False):  # a copy made here can take part in a graph
         copy = images.detach().clone()
-        return model, copy if parameter is None else copy.to(parameter.device)
+        if parameter is None:
+            return model, copy
+        # The first parameter answers for nearly all networks, without a look at the others.
+        fits = parameter.dtype == copy.dtype or any(p.dtype == copy.dtype for p in model.parameters())
+        kind = copy.dtype if fits or not parameter.is_floating_point() else parameter.dtype
+        return model, copy.to(parameter.device, kind)
 
 
 def uncompiled() -> AbstractContextManager:

@@ -37,7 +37,7 @@ __all__ = ["Explanation", "cam", "enlarged", "explain", "grad_cam", "grad_cam_pp
 MAX_GRADIENT_VALUES = 2**26
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
     """Signed maps for N images and K classes or scores each, with what they were made of.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ import torch.distributed as dist
 from course_utils.assets import AssetError
 from course_utils.explain import LayerError
 from course_utils.localization.evaluation import METHODS, evaluate
-from course_utils.networks import Classifier, list_classifiers, load_classifier
+from course_utils.networks import list_classifiers, named_classifier
 
 EPILOG = """\
 exit status: 0: all well; 1: the table is there, but some files were faulty, and are named; 2: nothing could be
@@ -54,7 +53,7 @@ def _run(options: argparse.Namespace) -> int:
     except (RuntimeError, AssertionError) as error:  # PyTorch without CUDA asserts
         raise ValueError(f"--device {device} cannot be used here: {error}") from error
     results = evaluate(
-        _classifier(options.model, options.weights, device),
+        named_classifier(options.model, options.weights, device),
         options.data,
         method=options.method,
         thresholds=options.threshold,
@@ -77,24 +76,6 @@ def _run(options: argparse.Namespace) -> int:
     if not results.evaluated:
         return 2
     return 1 if results.faulty else 0
-
-
-def _classifier(model: str, weights: str, device: str) -> Classifier:
-    """Load a network by name; or call MODULE:FUNCTION, which returns a Classifier."""
-    torch.manual_seed(0)  # random weights must be the same in every process
-    if ":" not in model:
-        return load_classifier(model, None if weights == "none" else weights, device)
-    module, _, name = model.partition(":")
-    try:
-        function = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"--model {model} names no function that could be called ({error}).") from error
-    if not callable(function):
-        raise ValueError(f"--model {model} names no function, but {function!r}.")
-    made = function()
-    if not isinstance(made, Classifier):
-        raise TypeError(f"--model {model} must return a Classifier, not {type(made).__name__}.")
-    return made.eval().to(device)
 
 
 def _workers(device: str) -> int:

@@ -5,6 +5,7 @@ topic's room; how networks are trained, stored and loaded again, is here.
 """
 
 from .classifier import Classifier, imagenet_classes, list_classifiers, load_classifier, with_head
+from .named import named_classifier
 from .probes import fit_linear, linear_probe, pooled_features
 from .small import (
     RUNS,
@@ -35,6 +36,7 @@ __all__ = [
     "load_into",
     "load_or_train",
     "load_weights",
+    "named_classifier",
     "one_cycle",
     "pooled_features",
     "save_weights",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import difflib
-import operator
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 from torchvision.transforms import functional as transforms
 
 from course_utils import assets
+from course_utils.arguments import as_whole
 from course_utils.explain import (
     SCORES,
     Output,
@@ -210,8 +210,9 @@ class Classifier(nn.Module):
             )
         if image.mode == "F" or image.mode.startswith("I"):
             raise ValueError(
-                f"the image has mode {image.mode!r}, more than 8 bits a pixel. Scale its values to 0..255 and make "
-                "an 8-bit image of them: `PIL.Image.fromarray(array.astype('uint8'))`."
+                f"the image has mode {image.mode!r}, more than 8 bits a pixel. Read its file by "
+                "`course_utils.pictures.read_picture(path).image`, or scale its values to 0..255 and make an 8-bit "
+                "image of them: `PIL.Image.fromarray(array.astype('uint8'))`."
             )
         channels = self.mean.shape[1]
         if channels not in (1, 3):
@@ -228,7 +229,7 @@ class Classifier(nn.Module):
         """
         if isinstance(name, str):
             return self._index_of(name)
-        index = operator.index(name)  # a TypeError for 3.7, where int() would take 3
+        index = as_whole(name, f"a class is a number or a name, got {name!r} ({type(name).__name__}).")
         if not 0 <= index < len(self.classes):
             raise ValueError(
                 f"there is no class {index}: this classifier has {len(self.classes)} classes, 0 to "

@@ -143,8 +143,10 @@ def as_names(classes: Sequence[object] | Mapping[object, object]) -> list[str]:
 
 
 def _as_name(name: object) -> str:
+    if isinstance(name, str):
+        return str.__str__(name)  # of an Enum of texts its text
     if isinstance(name, Enum):
         return name.name
-    if isinstance(name, str | Integral) and not isinstance(name, bool):
+    if isinstance(name, Integral) and not isinstance(name, bool):
         return str(name)
     raise TypeError(f"a class name is a string or a whole number, got {name!r} ({type(name).__name__}).")

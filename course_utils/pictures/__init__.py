@@ -1,13 +1,16 @@
 """Pictures with known truth, for all notebooks: photographs with boxes and masks, mosaics, composites, drawn scenes.
 
 ``photos`` reads the photographs that ``data/photos.json`` lists, out of installed packages; ``pasting`` puts objects on
-grounds, ``drawn_scenes`` draws ``drawn_shapes`` from a seed, ``files`` reads pictures that people bring along.
+grounds, ``drawn_scenes`` draws ``drawn_shapes`` from a seed, ``files`` reads pictures that people bring along
+(``dicom`` and ``grays`` those of more than 8 bits), and ``finding`` finds them in folders.
 Importing this room loads no PyTorch: the command line answers a wrong argument before that.
 """
 
 from .drawn_scenes import SceneObject, Scenes, scenes
 from .drawn_shapes import COLORS, SHAPES
-from .files import Picture, PictureError, find_pictures, read_picture
+from .errors import PictureError
+from .files import Picture, as_rgb, read_grays, read_picture, readable
+from .finding import find_pictures, pictures_in
 from .pasting import Composite, PastedObject, composites
 from .photos import (
     Box,
@@ -33,6 +36,7 @@ __all__ = [
     "PictureError",
     "SceneObject",
     "Scenes",
+    "as_rgb",
     "balanced_mosaics",
     "box_around",
     "composites",
@@ -41,8 +45,11 @@ __all__ = [
     "list_textures",
     "load_photo",
     "mosaic",
+    "pictures_in",
     "pixels",
+    "read_grays",
     "read_picture",
+    "readable",
     "scenes",
     "texture_part",
 ]

@@ -1,33 +1,34 @@
 """Pictures that people bring along: read safely, and shown right or refused in a sentence.
 
-A file may be turned by its EXIF data, gray, CMYK, transparent, animated, enormous, cut off, or no picture at all.
-Whatever was done to one before a network sees it is said in a sentence. Nothing here needs PyTorch.
+A file may be turned by its EXIF data, gray, CMYK, transparent, animated, DICOM, enormous, cut off, or no picture.
+Whatever was done to one before a network sees it is said in a sentence. All that read files in this course read them
+here, so that a file looks the same everywhere. Nothing here needs PyTorch.
 """
 
 from __future__ import annotations
 
 import io
+import unicodedata
 import warnings
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin
 
-__all__ = ["MOST_BYTES", "Picture", "PictureError", "find_pictures", "read_picture"]
+from .dicom import is_dicom, read_dicom
+from .errors import PictureError
+from .grays import scaled
+
+__all__ = ["MOST_BYTES", "Picture", "as_rgb", "read_grays", "read_picture", "readable"]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # what phones store as MPO opens as JPEG
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 MOST_BYTES = 100_000_000
 SMALLEST = 32  # pixels of the shorter side
 KEPT = 768  # pixels of the shorter side that are kept of a large picture: over three times what networks see
+DARK = 16  # of 255: colors that stay below it are taken for numbers of fewer bits than the file has
 TURNED = {2: "mirrored", 3: "turned by 180°", 4: "mirrored", 5: "turned and mirrored", 6: "turned by 90°",
           7: "turned and mirrored", 8: "turned by 90°"}  # fmt: skip
-
-
-class PictureError(ValueError):
-    """This file cannot be shown right; the message says why, and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +51,9 @@ class Picture:
 def read_picture(source: bytes | bytearray | memoryview | str | Path, name: str = "") -> Picture:
     """Read a picture from a file, or from the bytes of one, as an upload hands them over. Nothing is written.
 
-    Turned as EXIF says; gray, CMYK, palettes and 16 bits become RGB; transparent parts white; of an animation the
-    first frame counts; large pictures are reduced. What was done stands in ``notes``.
+    Turned as EXIF says; gray, CMYK, palettes and DICOM become RGB; transparent parts white; of an animation the first
+    frame counts; large pictures are reduced. Grays of more than 8 bits are shown from the percentile 0.5 of the pixels,
+    black, to 99.5, white; DICOM files in their own window, if they have one. What was done stands in ``notes``.
 
     Args:
         source: path, or the file's content.
@@ -59,13 +61,57 @@ def read_picture(source: bytes | bytearray | memoryview | str | Path, name: str 
 
     Raises:
         PictureError: missing, empty, no picture, cut off, over MOST_BYTES or over ``Image.MAX_IMAGE_PIXELS``, under
-            32 pixels a side, or with numbers that are no colors.
+            32 pixels a side, or with numbers that are no colors; a DICOM file, and pydicom is not installed.
     """
-    if isinstance(source, str | Path):
-        path = Path(source)
-        name, data = name or path.name, _content(path)
-    else:
-        name, data = name or "the picture", bytes(source)
+    name, notes = _named(source, name), []
+    try:
+        rgb, (width, height) = _read(source, name, notes, 2 * KEPT)
+    except ImportError as error:
+        raise PictureError(str(error)) from error
+    if isinstance(rgb, np.ndarray):
+        rgb = _eight_bits(rgb)
+    if min(width, height) > KEPT:
+        scale = KEPT / min(width, height)
+        smaller = (max(1, round(width * scale)), max(1, round(height * scale)))
+        rgb = rgb.resize(smaller, Image.Resampling.BICUBIC, reducing_gap=3.0)
+        notes.append(f"Reduced from {width} x {height} to {smaller[0]} x {smaller[1]} pixels.")
+    rgb = rgb.convert("RGB")
+    rgb.info.clear()  # nothing is left that a later step could turn it by
+    return Picture(name, rgb, (width, height), tuple(notes))
+
+
+def read_grays(source: bytes | str | Path, name: str = "") -> tuple[np.ndarray, list[str]]:
+    """Read a picture as :func:`read_picture` does, but return its grays (H, W) in [0, 1], unrounded, and the notes.
+
+    Nothing is reduced. Color is turned to gray: 0.299 R + 0.587 G + 0.114 B.
+
+    Raises:
+        PictureError: as for :func:`read_picture`.
+        ImportError: a DICOM file, and pydicom is not installed.
+    """
+    notes: list[str] = []
+    picture, _ = _read(source, _named(source, name), notes)
+    return picture if isinstance(picture, np.ndarray) else np.asarray(picture.convert("L")) / 255, notes
+
+
+def readable(name: str) -> str:
+    """Return a file's name as it can be printed: bytes of another encoding, and control characters, become U+FFFD."""
+    return "".join("\ufffd" if unicodedata.category(letter) in ("Cc", "Cs") else letter for letter in name)
+
+
+def _named(source: object, name: str) -> str:
+    return readable(name or (Path(source).name if isinstance(source, str | Path) else "the picture"))
+
+
+def _read(
+    source: bytes | bytearray | memoryview | str | Path, name: str, notes: list[str], side: int | None = None
+) -> tuple[Image.Image | np.ndarray, tuple[int, int]]:
+    """Return a picture upright, RGB or its grays (H, W) in [0, 1]; and its (width, height) in the file.
+
+    With ``side`` a JPEG may be decoded smaller, with a shorter side of at least as many pixels.
+    """
+    path = Path(source) if isinstance(source, str | Path) else None
+    data = bytes(source) if path is None else _content(path)
     if not data:
         raise PictureError(f"{name} is empty (0 bytes).")
     if len(data) > MOST_BYTES:
@@ -77,9 +123,14 @@ def read_picture(source: bytes | bytearray | memoryview | str | Path, name: str 
         warnings.simplefilter("ignore")  # of odd metadata
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            with Image.open(io.BytesIO(data), formats=FORMATS) as file:
-                return _decoded(file, name)
-        except PictureError:
+            if is_dicom(data[:132], Path(name).suffix if path is None else path.suffix):
+                values = read_dicom(data, name, notes)
+                picture = values if values.ndim == 2 else Image.fromarray(values)
+                size = values.shape[1::-1]
+            else:
+                with Image.open(io.BytesIO(data), formats=FORMATS) as file:
+                    picture, size = _decoded(file, name, notes, side)
+        except (PictureError, ImportError):
             raise
         except (Image.DecompressionBombWarning, Image.DecompressionBombError):
             raise PictureError(_too_large(name)) from None
@@ -91,6 +142,12 @@ def read_picture(source: bytes | bytearray | memoryview | str | Path, name: str 
                 f"{name} is damaged or cut off, and half a picture is not shown ({_words(error)}). "
                 "Copy or download it again."
             ) from None
+    if min(size) < SMALLEST:
+        raise PictureError(
+            f"{name} has {size[0]} x {size[1]} pixels; the shorter side must have at least {SMALLEST}, or there is "
+            "nothing to see."
+        )
+    return picture, size
 
 
 def _content(path: Path) -> bytes:
@@ -109,29 +166,52 @@ def _content(path: Path) -> bytes:
         raise PictureError(f"{path} cannot be read ({error.strerror}).") from None
 
 
-def _decoded(file: Image.Image, name: str) -> Picture:
+def _decoded(
+    file: Image.Image, name: str, notes: list[str], side: int | None = None, upright: bool = True
+) -> tuple[Image.Image | np.ndarray, tuple[int, int]]:
     if Image.MAX_IMAGE_PIXELS is not None and file.width * file.height > Image.MAX_IMAGE_PIXELS:
         raise PictureError(_too_large(name, file.size))
-    stored, notes = file.size, []
+    stored = file.size
     if getattr(file, "n_frames", 1) > 1 and file.format != "MPO":
         notes.append(f"It holds {file.n_frames} frames; the first is used.")
-    file.draft(file.mode, (2 * KEPT, 2 * KEPT))  # JPEG: decode no more than needed; else nothing
+    deep = any(
+        order in str(file.tile) for order in (";16B", ";16L", ";16N")
+    )  # known only before it is decoded
+    if side is not None:
+        file.draft(file.mode, (side, side))  # JPEG: decode no more than needed; else nothing
     file.load()
-    turned = _upright(file, notes)
+    turned = _upright(file, notes) if upright else file
     width, height = stored if (turned.width >= turned.height) == (stored[0] >= stored[1]) else stored[::-1]
-    if min(width, height) < SMALLEST:
-        raise PictureError(
-            f"{name} has {width} x {height} pixels; the shorter side must have at least {SMALLEST}, or there is "
-            "nothing to see."
-        )
-    rgb = _rgb(turned, name, notes)
-    if min(width, height) > KEPT:
-        scale = KEPT / min(width, height)
-        smaller = (max(1, round(width * scale)), max(1, round(height * scale)))
-        rgb = rgb.resize(smaller, Image.Resampling.BICUBIC, reducing_gap=3.0)
-        notes.append(f"Reduced from {width} x {height} to {smaller[0]} x {smaller[1]} pixels.")
-    rgb.info.clear()  # nothing is left that a later step could turn it by
-    return Picture(name, rgb, (width, height), tuple(notes))
+    if turned.mode == "F" or turned.mode.startswith("I"):
+        grays = _deep_grays(turned, name, notes)
+        # A TIFF may say that zero is white. Of 8 bits Pillow turns it around.
+        negative = file.format == "TIFF" and file.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
+        return 1 - grays if negative else grays, (width, height)
+    rgb = _rgb(turned, notes)
+    if deep:  # of colors, of which Pillow keeps the upper 8 bits
+        notes.append("It has 16 bits a color; the upper 8 are used.")
+        if np.percentile(rgb, 99) < DARK:
+            raise PictureError(
+                f"{name} has 16 bits a color, but nearly all of its numbers are below {256 * DARK} of 65535, and look "
+                "black. If they fill fewer bits, scale them to 8 and save it again."
+            )
+    return rgb, (width, height)
+
+
+def as_rgb(file: Image.Image, name: str) -> Image.Image:
+    """Return a picture that Pillow has opened, and not yet decoded, as RGB with the colors of :func:`read_picture`.
+
+    It is not turned, and keeps its size: for those whose boxes speak of the pixels in the file.
+
+    Raises:
+        PictureError: with numbers that are no colors, or over ``Image.MAX_IMAGE_PIXELS``.
+    """
+    picture, _ = _decoded(file, name, [], upright=False)
+    return (_eight_bits(picture) if isinstance(picture, np.ndarray) else picture).convert("RGB")
+
+
+def _eight_bits(grays: np.ndarray) -> Image.Image:
+    return Image.fromarray((255 * grays).round().astype(np.uint8))
 
 
 def _upright(file: Image.Image, notes: list[str]) -> Image.Image:
@@ -146,18 +226,22 @@ def _upright(file: Image.Image, notes: list[str]) -> Image.Image:
     return turned
 
 
-def _rgb(image: Image.Image, name: str, notes: list[str]) -> Image.Image:
-    mode = image.mode
-    if mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise PictureError(f"{name} holds whole numbers beyond 16 bits, which are no brightness.")
-        notes.append("It has 16 bits of gray; the upper 8 are used.")
-        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
-    if mode == "F":
+def _deep_grays(image: Image.Image, name: str, notes: list[str]) -> np.ndarray:
+    values = np.asarray(image)
+    if image.mode == "F":
         raise PictureError(
             f"{name} holds decimal numbers, no colors. Scale them to 0..255 and save it as PNG."
         )
+    if values.min() < -32768 or values.max() > 65535:
+        raise PictureError(
+            f"{name} holds whole numbers from {values.min()} to {values.max()}, more than 16 bits, which are no "
+            "brightness. Scale them to 0..255 and save it as PNG."
+        )
+    return scaled(values, name, notes)
+
+
+def _rgb(image: Image.Image, notes: list[str]) -> Image.Image:
+    mode = image.mode
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         if layer.getchannel("A").getextrema()[0] < 255:
@@ -189,29 +273,3 @@ def _not_known(name: str, data: bytes) -> str:
 
 def _words(error: Exception) -> str:
     return " ".join(str(error).split())[:120] or type(error).__name__
-
-
-def find_pictures(places: Iterable[str | Path]) -> list[Path]:
-    """Return files as they are named, and of folders all pictures in them, by name, not those in folders below.
-
-    A file in a folder counts if its name ends like a picture's; hidden ones do not. What is named twice comes once.
-
-    Raises:
-        PictureError: nothing of that name, or a folder without pictures.
-    """
-    found: dict[Path, None] = {}
-    for place in map(Path, places):
-        if place.is_dir():
-            inside = [
-                path
-                for path in sorted(place.iterdir())
-                if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-            ]
-            if not inside:
-                raise PictureError(f"the folder {place} holds no picture ({', '.join(SUFFIXES)}).")
-            found.update(dict.fromkeys(inside))
-        elif place.exists():
-            found[place] = None
-        else:
-            raise PictureError(f"there is no file or folder {place}.")
-    return list(found)

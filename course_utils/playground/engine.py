@@ -5,10 +5,11 @@ Neither widgets nor a command line here: both use this, and so give the same num
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,7 +42,7 @@ LEAST = 1e-5  # a smaller change of a logit may be rounding
 
 def typed_class(text: str, classes: Sequence[str]) -> int | str:
     """Return a class as somebody typed it: digits are its number, unless a class has them for its name."""
-    return int(text) if text.isdigit() and text not in classes else text
+    return int(text) if text.isdecimal() and text not in classes else text  # "²" is a digit, and no number
 
 
 @dataclass(frozen=True)
@@ -148,15 +149,8 @@ class Explainer:
         random ones; returns the result. What was computed is kept, also by whoever breaks off. Between two stages
         the network is as it was.
         """
-        if method not in METHODS:
-            raise ValueError(f"there is no method {method!r}; there are {', '.join(METHODS)}.")
+        self.check(method, layer, threshold, squares)
         how = METHODS[method]
-        if layer is not None and not how.takes_layer:
-            raise ValueError(f"{how.title} takes no layer.")
-        if not 0 < threshold <= 1:
-            raise ValueError(f"threshold must lie above 0 and not above 1, got {threshold}.")
-        if not 1 <= squares < GRID**2:
-            raise ValueError(f"squares must be between 1 and {GRID**2 - 1}, got {squares}.")
         seen = self._seen(picture)
         if not seen:
             yield Stage(f"{self.name} looks at the picture", 0.0)
@@ -238,6 +232,26 @@ class Explainer:
             cautions=cautions,
         )
 
+    def check(self, method: str, layer: str | None, threshold: float = 0.15, squares: int = SQUARES) -> None:
+        """Refuse arguments of :meth:`explain` that do not fit whatever the picture.
+
+        Raises:
+            ValueError: as for :meth:`explain`.
+        """
+        if method not in METHODS:
+            raise ValueError(f"there is no method {method!r}; there are {', '.join(METHODS)}.")
+        how = METHODS[method]
+        if layer is not None and not how.takes_layer:
+            raise ValueError(f"{how.title} takes no layer.")
+        if not 0 < threshold <= 1:
+            raise ValueError(f"threshold must lie above 0 and not above 1, got {threshold}.")
+        if not 1 <= squares < GRID**2:
+            raise ValueError(f"squares must be between 1 and {GRID**2 - 1}, got {squares}.")
+        if layer is not None:
+            find_layer(
+                self.classifier, _blank(self.classifier), layer
+            )  # by its name: the network does not run
+
     def most_probable(self, picture: Picture, number: int) -> list[int]:
         """Return the numbers of a picture's most probable classes."""
         seen = self._seen(picture)
@@ -257,8 +271,10 @@ class Explainer:
         seen |= {"image": image, "logits": batched_logits(self.classifier, image)[0].float().cpu()}
 
     def _numbers(self, classes: Sequence[int | str] | int | str | None, logits: Tensor) -> list[int]:
-        asked = [classes] if isinstance(classes, int | str) else list(classes if classes is not None else ())
-        if not asked:
+        if isinstance(classes, Tensor | np.ndarray):
+            classes = classes.tolist()
+        asked = [classes] if isinstance(classes, str) or not isinstance(classes, Iterable) else list(classes)
+        if not asked or asked == [None]:
             return [int(logits.argmax())]
         return list(dict.fromkeys(self.classifier.class_index(name) for name in asked))
 

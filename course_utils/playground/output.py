@@ -24,7 +24,9 @@ from course_utils.show import (
     draw_photo,
     in_digits,
     panels,
+    plain,
     without_axes,
+    written,
 )
 
 from .marks import GRID
@@ -88,7 +90,8 @@ def result_figure(result: Result, cautions: bool = False, reuse: Figure | None =
     for ax in axes.flat:
         ax.set_title(ax.get_title(), y=1.0)  # fixed, like the places: letting matplotlib find it takes long
     if lines:
-        figure.text(0.08 / width, (below - 0.05) / height, "\n".join(lines), va="top", fontsize=10)
+        words = "\n".join(lines).replace("$", r"\$")
+        written(figure.text(0.08 / width, (below - 0.05) / height, words, va="top", fontsize=10))
     return figure
 
 
@@ -127,11 +130,12 @@ def _draw_predictions(ax: Axes, result: Result) -> None:
     without_axes(ax)
     for place, (name, _, probability) in enumerate(result.predictions):
         ax.barh(place + 0.72, probability, height=0.28, color=PALETTE[0])
-        ax.text(0, place + 0.5, f"{_short(name, 22)} {in_digits(probability)}", va="bottom", fontsize=11)
+        words = f"{_short(name, 22)} {in_digits(probability)}"
+        written(ax.text(0, place + 0.5, words, va="bottom", fontsize=11))
 
 
 def _short(text: str, most: int = 24) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return plain(text if len(text) <= most else text[: most - 1] + "…")
 
 
 def _cautions(result: Result, width: int) -> list[str]:

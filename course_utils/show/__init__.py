@@ -1,11 +1,12 @@
 """Figures in one visual grammar, for all notebooks: photographs, heat-maps, signed maps, boxes, and drawn diagrams.
 
 ``panels`` and ``canvas`` lay axes out; most of ``draw_...`` fill one of them, others return a whole diagram; ``show``
-hands a figure with its caption to the notebook.
+hands a figure with its caption to the notebook. ``letters`` has names in figures drawn as they are written.
 """
 
 from .diagrams import draw_chain, draw_pooled_head, draw_relu_rules
 from .figures import canvas, figure_html, panels, show, without_axes
+from .letters import plain, written
 from .plots import (
     ACTIVATIONS,
     FOUND,
@@ -68,7 +69,9 @@ __all__ = [
     "gradient_picture",
     "in_digits",
     "panels",
+    "plain",
     "show",
     "without_axes",
     "wrapped",
+    "written",
 ]

@@ -24,6 +24,7 @@ from torch import Tensor
 from course_utils.explain import Explanation
 
 from .figures import panels, without_axes
+from .letters import plain, written
 
 __all__ = [
     "ACTIVATIONS",
@@ -118,7 +119,7 @@ def wrapped(words: str, width: int) -> str:
 def draw_photo(ax: Axes, image: object, title: str = "") -> None:
     """Draw an image without axes."""
     ax.imshow(as_image(image), cmap="gray", vmin=0, vmax=1)
-    ax.set_title(title)
+    written(ax.set_title(title))
     without_axes(ax)
 
 
@@ -146,7 +147,7 @@ def draw_heatmap(
         )
     if not 0 <= blend <= 1:
         raise ValueError(f"blend must lie between 0 (image alone) and 1 (heat-map alone), got {blend}.")
-    ax.set_title(title)
+    written(ax.set_title(title))
     without_axes(ax)
     if heat.max() == 0:
         _draw_empty(ax, heat, image, title)
@@ -174,10 +175,11 @@ def _draw_empty(ax: Axes, heat: np.ndarray, image: object, title: str) -> None:
 
 def _write_across(ax: Axes, words: str) -> None:
     """Say in the middle of a picture what it cannot show."""
-    ax.text(
+    across = ax.text(
         0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center",
         bbox={"facecolor": "white", "edgecolor": "none", "boxstyle": "round"},
     )  # fmt: skip
+    written(across)
 
 
 def draw_signed(
@@ -197,7 +199,7 @@ def draw_signed(
         raise ValueError(f"a signed map has shape (h, w), got {array.shape}.")
     limit = limit or float(np.abs(array).max()) or 1.0
     picture = ax.imshow(array, cmap=SIGNED_MAP, vmin=-limit, vmax=limit)
-    ax.set_title(title)
+    written(ax.set_title(title))
     without_axes(ax)
     if bar:
         ax.figure.colorbar(picture, ax=ax, shrink=0.7)
@@ -230,7 +232,7 @@ def draw_channel(ax: Axes, values: Tensor | np.ndarray, title: str = "", *, grad
     limit = color_limit(array)
     colors = SIGNED_MAP if gradient else ACTIVATION_MAP
     ax.imshow(array, cmap=colors, vmin=-limit, vmax=limit)
-    ax.set_title(title)
+    written(ax.set_title(title))
     # A frame, because a channel that is zero at its border would melt into the page.
     ax.set(xticks=[], yticks=[])
     for spine in ax.spines.values():
@@ -303,7 +305,7 @@ def draw_gradient(ax: Axes, values: Tensor | np.ndarray, title: str = "", limit:
     picture = gradient_picture(values, limit)
     # Numbers that alternate from pixel to pixel would make false patterns where pixels are left out: average them.
     ax.imshow(picture, interpolation="antialiased")
-    ax.set_title(title)
+    written(ax.set_title(title))
     without_axes(ax)
     if not _array(values).any():
         _write_across(ax, "zero\neverywhere")
@@ -341,7 +343,7 @@ def draw_numbers(
         shade = 0.75 * min(abs(value) / largest, 1)
         draw_cell(ax, (column, row), (1, 1), f"{value:g}", color if value >= 0 else "0.4", shade)
     ax.set(xlim=(0, array.shape[1]), ylim=(array.shape[0], 0), aspect="equal")
-    ax.set_title(title)
+    written(ax.set_title(title))
     without_axes(ax)
 
 
@@ -381,7 +383,10 @@ def draw_box(
             )
         )  # fmt: skip
     if label:
-        ax.text(x0, y0, label, va="bottom", bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5})
+        words = ax.text(
+            x0, y0, label, va="bottom", bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+        )
+        written(words)
 
 
 def draw_outline(ax: Axes, mask: Tensor | np.ndarray, found: bool = False) -> None:
@@ -461,7 +466,7 @@ def compare_maps(
     draw_photo(axes[0], image, "the photograph")
     for k, (ax, heatmap) in enumerate(zip(axes[1:], heatmaps, strict=True)):
         index = int(explanation.classes[n, k])
-        title = explanation.names[n][k] if explanation.names else f"class {index}"
+        title = plain(explanation.names[n][k]) if explanation.names else f"class {index}"
         if probabilities is not None:
             title += f" {in_digits(probabilities[index].item())}"
         draw_heatmap(ax, heatmap, image, title, blend)

@@ -29,7 +29,7 @@ _PLACES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Captured:
     """What one pass left at a layer: A and dy/dA, both (C, h, w), copies outside the graph."""
 
@@ -37,7 +37,7 @@ class Captured:
     gradients: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stages:
     """All captured layers by name, in the order of the forward pass, and the class that y is the logit of."""
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from course_utils.explain import FILLS, batched_logits, cover, grad_cam, top_share_mask
 from course_utils.networks import Classifier
-from course_utils.show import PALETTE, draw_photo, draw_signed, panels, wrapped
+from course_utils.show import PALETTE, draw_photo, draw_signed, panels, wrapped, written
 
 from .explorer import Explorer, Progress, Steps, choice, slider, typed
 
@@ -138,7 +138,8 @@ def _draw_changes(ax: Axes, changes: list[Tensor], names: list[str]) -> None:
     for k, name in enumerate(names):
         for offset, change, alpha in zip((-0.2, 0.2), changes, (1.0, 0.4), strict=False):
             ax.bar(k + offset, float(change[k]), 0.4, color=COLORS[k], alpha=alpha, edgecolor="black")
-        ax.text(k, 1.02, wrapped(name, LINE), transform=ax.get_xaxis_transform(), ha="center", va="bottom")
+        place = {"transform": ax.get_xaxis_transform(), "ha": "center", "va": "bottom"}
+        written(ax.text(k, 1.02, wrapped(name, LINE), **place))
     ax.axhline(0, color="black", linewidth=1)
     # Small changes are to look small: the axis spans at least two units.
     reach = max(1.0, *(float(change.abs().max()) for change in changes)) * 1.1

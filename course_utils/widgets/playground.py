@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import re
+import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,7 @@ from course_utils.pictures import (
     load_photo,
     mosaic,
     read_picture,
+    readable,
 )
 from course_utils.playground import (
     Explainer,
@@ -68,9 +70,9 @@ def playground_explorer(
     Raises:
         PictureError: the folder is not there, or holds no picture.
     """
-    return PlaygroundExplorer(
-        {name: classifier, **(networks or {})}, find_pictures([folder] if folder else [])
-    )
+    left_out: list[str] = []
+    paths = find_pictures([folder] if folder else [], left_out)
+    return PlaygroundExplorer({name: classifier, **(networks or {})}, paths, left_out)
 
 
 def uploaded_files(value: object) -> list[tuple[str, bytes]]:
@@ -86,11 +88,16 @@ def uploaded_files(value: object) -> list[tuple[str, bytes]]:
 class PlaygroundExplorer(Explorer):
     """Made by :func:`playground_explorer`."""
 
-    def __init__(self, networks: Mapping[str, Classifier], paths: list[Path]) -> None:
+    def __init__(
+        self, networks: Mapping[str, Classifier], paths: list[Path], left_out: Sequence[str] = ()
+    ) -> None:
         self._result: Result | None = None
+        self._left_out = left_out  # sentences about files of a folder that are none of the pictures
         self._refused: list[str] = []  # what was wrong with other files of the last upload
+        self._warned: list[str] = []  # of letters that cannot be drawn
         self._pictures: dict[str, Picture | Path | None] = {MOSAIC: None, **dict.fromkeys(list_photos())}
-        self._pictures |= {_unused(path.name, self._pictures): path for path in paths}
+        for path in paths:
+            self._pictures[_unused(readable(path.name), self._pictures)] = path
         self._picture_named = lru_cache(maxsize=16)(self._read)
         self._own = dict(networks)
         self._explainer = lru_cache(maxsize=4)(self._make_explainer)
@@ -103,7 +110,7 @@ class PlaygroundExplorer(Explorer):
             key: typed(f"{key} class", classes, value if value in classes else "")
             for key, value in known.items()
         }
-        self.upload = ipywidgets.FileUpload(description="upload pictures", accept="image/*", multiple=True,
+        self.upload = ipywidgets.FileUpload(description="upload pictures", accept="image/*,.dcm,.dicom", multiple=True,
                                             layout={"width": "28em"})  # fmt: skip
         self._cautions, self._links = ipywidgets.HTML(), ipywidgets.HTML()
         self.button = ipywidgets.Button(description="prepare downloads", layout={"width": "28em"})
@@ -169,15 +176,19 @@ class PlaygroundExplorer(Explorer):
             yield Progress(stage.text, stage.share)
             computed = True
             if (first := stage.result) is not None:
-                yield result_figure(first, reuse=self._take_figure()), result_words(first), first
+                yield self._pictured(first), result_words(first), first
                 yield Progress(stage.text, stage.share)
         if computed:
             yield Progress("drawing", 1.0)  # a step of its own
-        return result_figure(result, reuse=self._take_figure()), result_words(result), result
+        return self._pictured(result), result_words(result), result
 
-    def _take_figure(self) -> Figure | None:
-        """The figure that is shown, to draw over it."""
-        figure, self._figure = self._figure, None
+    def _pictured(self, result: Result) -> Figure:
+        """Draw a result over the figure that is shown, and note what cannot be drawn."""
+        reuse, self._figure = self._figure, None
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            figure = result_figure(result, reuse=reuse)
+        self._warned = [str(warning.message) for warning in told]
         return figure
 
     def _redraw(self, change: object = None, refused: Sequence[str] = ()) -> None:
@@ -207,7 +218,8 @@ class PlaygroundExplorer(Explorer):
         self._figure = figure
         if done:
             self._result = result
-            self._cautions.value = _as_list(result, self._refused)
+            sentences = [*self._left_out, *self._refused, *self._warned]
+            self._cautions.value = _as_list(result, list(dict.fromkeys(sentences)))
 
     def _adjust(self, network: str) -> None:
         """Offer the network's own layers and classes."""

@@ -32,7 +32,7 @@ _A1 = torch.tensor([[4.0, 0.0, 1.0], [2.0, 2.0, 0.0], [0.0, 3.0, 1.0]])
 _A2 = torch.tensor([[0.0, 4.0, 0.0], [0.0, 8.0, 2.0], [1.0, 0.0, 5.0]])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ToyMaps:
     """Both maps of the toy net, and what they were made of."""
 

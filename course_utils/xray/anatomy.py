@@ -24,7 +24,7 @@ VISIBLE = 1.0
 """Centimeters of air replaced from which on a pixel of lung counts as part of the finding."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Chest:
     """What lies in the way of each ray; all arrays are (size, size).
 

@@ -29,7 +29,7 @@ __all__ = ["Radiographs", "corner", "radiographs", "stamp", "stamp_strip"]
 SMALLEST, LARGEST = 64, 224
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Radiographs:
     """N drawn radiographs, each with a twin that carries the stamp "PORTABLE".
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import os
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,12 +16,13 @@ from urllib.parse import quote
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from course_utils.arguments import whole_number
 from course_utils.assets import MIRROR_VARIABLE, AssetError, cache_folder, data_file, download
+from course_utils.pictures import pictures_in, read_grays
 
 __all__ = [
     "HOSPITALS",
@@ -33,14 +35,13 @@ __all__ = [
     "registry",
 ]
 
-PICTURES, DICOM = (".png", ".jpg", ".jpeg"), (".dcm", ".dicom")
 SMALLEST = 32
 FOLDER = "chest_xray"
 HOSPITALS = ["NIH", "Hannover"]
 """Class names, in the order of the labels: NIH Clinical Center (no finding), Hannover Medical School (COVID-19)."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Folder:
     """Radiographs read from a folder.
 
@@ -50,6 +51,7 @@ class Folder:
         groups: names of the sub-folders, in alphabetical order; empty if there are none.
         labels: (N,) number of each picture's group; None if there are no groups.
         patients: N names: pictures with the same one are kept together.
+        notes: N lists of sentences: what was done to each picture, such as the range of its grays.
     """
 
     images: Tensor
@@ -57,6 +59,7 @@ class Folder:
     groups: list[str]
     labels: Tensor | None
     patients: list[str]
+    notes: list[list[str]]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -70,9 +73,10 @@ class Folder:
 
 
 def read_folder(folder: str | Path, size: int = 224, patient: Callable[[Path], str] | None = None) -> Folder:
-    """Read all PNG, JPEG and DICOM files of a folder, or of its sub-folders, whose names then are the groups.
+    """Read all pictures of a folder, DICOM files among them, or of its sub-folders, whose names then are the groups.
 
-    Other files, and names that begin with a dot, are passed over.
+    They are told by name or content, as :func:`course_utils.pictures.find_pictures` does. Other files, and names that
+    begin with a dot, are left out, which a warning says.
 
     Args:
         folder: the path.
@@ -89,9 +93,10 @@ def read_folder(folder: str | Path, size: int = 224, patient: Callable[[Path], s
     folder = Path(folder).expanduser()
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}.")
-    groups = {part.name: _radiographs(part) for part in sorted(folder.iterdir()) if part.is_dir()}
-    groups = {name: files for name, files in groups.items() if files and not name.startswith(".")}
-    loose = _radiographs(folder)
+    parts = [part for part in sorted(folder.iterdir()) if part.is_dir() and not part.name.startswith(".")]
+    inside = {part: pictures_in(part) for part in parts}
+    groups = {part.name: files for part, (files, _) in inside.items() if files}
+    loose, others = inside[folder] = pictures_in(folder, known=groups)
     if loose and groups:
         raise ValueError(
             f"{folder} holds radiographs ({loose[0].name}, ...) beside sub-folders that hold some, too "
@@ -99,23 +104,20 @@ def read_folder(folder: str | Path, size: int = 224, patient: Callable[[Path], s
         )
     files = loose or [file for group in groups.values() for file in group]
     if not files:
-        kinds = ", ".join((*PICTURES, *DICOM))
-        raise ValueError(f"there is no radiograph in {folder}: files are taken that end in {kinds}.")
+        only = f", only {others}" if others else ""
+        raise ValueError(f"there is no radiograph in {folder}{only}.")
+    read = [_read(file, size) for file in files]
+    for part, (_, left_out) in inside.items():
+        if left_out:
+            warnings.warn(f"left out of {part}: {left_out}.", stacklevel=2)
     labels = [k for k, group in enumerate(groups.values()) for _ in group]
     return Folder(
-        images=torch.stack([read_picture(file, size) for file in files]),
+        images=torch.stack([image for image, _ in read]),
         files=files,
         groups=list(groups),
         labels=torch.tensor(labels) if groups else None,
         patients=[str(patient(file)) if patient else str(file) for file in files],
-    )
-
-
-def _radiographs(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.is_file() and path.suffix.lower() in (*PICTURES, *DICOM) and not path.name.startswith(".")
+        notes=[notes for _, notes in read],
     )
 
 
@@ -123,58 +125,23 @@ def read_picture(path: str | Path, size: int = 224) -> Tensor:
     """Return a radiograph as a tensor (1, size, size) in [0, 1], air black and bone white.
 
     The whole picture is scaled to a square, so that nothing at its border is lost; a picture that is not square
-    becomes wider or narrower. Color is turned to gray. More than 8 bits a pixel are divided by the largest value
-    that the bits in use can hold; DICOM values go through the file's window.
+    becomes wider or narrower. Color is turned to gray. More than 8 bits are shown from the percentile 0.5 of the
+    pixels, black, to 99.5, white; DICOM files in their own window, if they have one. Files are read as in notebook 14,
+    see :func:`course_utils.pictures.read_picture`.
 
     Raises:
-        ValueError: the file cannot be read as a picture, or holds several.
+        PictureError: the file cannot be read as a picture, or is a DICOM file with several; it is a ValueError.
         ImportError: a DICOM file, and pydicom is not installed.
     """
-    path, size = Path(path), whole_number(size, "size", SMALLEST)
-    values = _dicom(path) if path.suffix.lower() in DICOM else _picture(path)
+    return _read(path, size)[0]
+
+
+def _read(path: str | Path, size: int) -> tuple[Tensor, list[str]]:
+    size = whole_number(size, "size", SMALLEST)
+    values, notes = read_grays(path, str(path))
     # In floating point: the values may have 16 bits. Averaging where it shrinks.
     small = Image.fromarray(values.astype(np.float32)).resize((size, size), Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.array(small)).clamp(0, 1)[None]
-
-
-def _picture(path: Path) -> np.ndarray:
-    try:
-        with Image.open(path) as opened:
-            image = ImageOps.exif_transpose(opened)
-            image.load()
-    except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise ValueError(f"{path} cannot be read as a picture ({error}). It may be damaged.") from error
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, np.float64)
-        return values / (2 ** max(8, int(np.ceil(np.log2(max(values.max(), 1) + 1)))) - 1)
-    return np.asarray(image.convert("L")) / 255
-
-
-def _dicom(path: Path) -> np.ndarray:
-    try:
-        import pydicom
-        from pydicom.pixels import apply_modality_lut, apply_voi_lut
-    except ImportError as error:
-        raise ImportError(
-            f"{path.name} is a DICOM file; to read it takes the package pydicom 3 or newer, which the course does not "
-            "install: `pip install pydicom`."
-        ) from error
-    try:
-        data = pydicom.dcmread(path)
-        values = data.pixel_array
-    except Exception as error:  # pydicom, and what decodes compressed pixels, raise a dozen kinds
-        raise ValueError(
-            f"{path} cannot be read as a DICOM picture ({type(error).__name__}: {error})."
-        ) from error
-    if values.ndim != 2:
-        raise ValueError(
-            f"{path} holds pixels of shape {values.shape}: one gray picture is wanted, (rows, columns). Take a file "
-            "of a single radiograph."
-        )
-    values = np.asarray(apply_voi_lut(apply_modality_lut(values, data), data), np.float64)
-    low, high = values.min(), values.max()
-    values = (values - low) / max(high - low, 1e-6)
-    return 1 - values if data.get("PhotometricInterpretation") == "MONOCHROME1" else values
+    return torch.from_numpy(np.array(small)).clamp(0, 1)[None], notes
 
 
 @dataclass(frozen=True)
@@ -200,7 +167,7 @@ class Record:
         return int(self.file.startswith("hannover"))
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RealRadiographs:
     """Real radiographs, one for each patient.
 

@@ -104,7 +104,7 @@ def fit_head(known: Tensor, labels: Tensor) -> nn.Linear:
     return head.requires_grad_(False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StripTest:
     """How well two groups are told apart on pictures of patients that the head has not seen.
 

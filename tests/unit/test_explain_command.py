@@ -2,14 +2,16 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 from PIL import Image
+from test_xray_real import dicom
 
-from course_utils import explain_command
+from course_utils import explain_command, playground
 from course_utils.__main__ import main
 from course_utils.networks import list_classifiers, load_classifier
 from course_utils.pictures import load_photo, read_picture
@@ -109,6 +111,157 @@ def test_all_failed_is_one_too(run, folder):
     assert (status, out) == (1, "") and "half.jpg" in err and "notes.txt is no picture" in err
 
 
+NETWORK = """
+import torch
+from torch import nn
+from course_utils.networks import Classifier
+
+def build():
+    torch.manual_seed(1)
+    net = nn.Sequential(nn.Conv2d(3, 8, 3, 4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
+    return Classifier(net, ["cost $5 and $6", "\u732b", "7"], size=96)
+
+def fails():
+    raise OSError("no weights here")
+
+def bare():
+    return nn.Identity()
+
+number = 3
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A module with a network of somebody's own."""
+    monkeypatch.syspath_prepend(tmp_path)
+    name = f"own_{tmp_path.name}".replace("-", "_")
+    (tmp_path / f"{name}.py").write_text(NETWORK, encoding="utf-8")
+    (tmp_path / f"{name}_broken.py").write_text("import no_such_package", encoding="utf-8")
+    return name
+
+
+def test_a_network_of_ones_own(own, folder, tmp_path, capsys):
+    target = tmp_path / "map.png"
+    status = main(
+        ["explain", str(folder / "cat.jpg"), "--model", f"{own}:build", "--top", "3", "--out", str(target)]
+    )
+    out, err = capsys.readouterr()
+    assert status == 0 and f"cat.jpg, seen by {own}:build: " in out and "cost $5 and $6: probability" in out
+    assert target.exists() and err.count("no installed font has the letters \u732b") <= 1
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("OWN:fails", "the function failed (OSError: no weights here; OWN.py, line "),
+        ("OWN:bare", "must return a Classifier, not Identity. Wrap a network"),
+        ("OWN:number", "names no function that could be called, but 3."),
+        ("OWN:gone", "names no function that could be called, in OWN there is no 'gone'."),
+        ("OWN:", "names no function that could be called"),
+        (
+            "OWN_broken:build",
+            "cannot be imported (ModuleNotFoundError: No module named 'no_such_package'; OWN_broken.py",
+        ),
+        ("no_such_module:build", "'no_such_module' cannot be imported (ModuleNotFoundError"),
+        (":build", "'' cannot be imported"),
+    ],
+)
+def test_what_is_wrong_with_a_network_of_ones_own(own, folder, model, words, capsys):
+    status = main(["explain", str(folder / "cat.jpg"), "--model", model.replace("OWN", own)])
+    out, err = capsys.readouterr()
+    assert (status, out) == (2, "") and words.replace("OWN", own) in err and "Traceback" not in err
+
+
+def test_random_weights_are_for_the_courses_networks(own, folder, capsys):
+    assert main(["explain", str(folder / "cat.jpg"), "--model", f"{own}:build", "--weights", "none"]) == 2
+    assert "brings its own weights" in capsys.readouterr().err
+
+
+NAMES = (
+    "price_$5_$6.jpg", "a$b_{c.png", "\u732b.png", "=1+1.png", 'com,ma "q".png', "new\nline.png", "\U0001f431.png",
+    "\u05e9\u05dc\u05d5\u05dd.png", "a%b^c_d\\e.png", "#.png", "noending", f"{'l' * 200}.png",
+)  # fmt: skip
+
+
+def test_names_of_all_kinds_cost_neither_pictures_nor_the_table(own, tmp_path, capsys):
+    folder, out = tmp_path / "all", tmp_path / "maps"
+    folder.mkdir()
+    image = load_photo("cat").square(64).image
+    for name in NAMES:
+        image.save(folder / name, "PNG")
+    with open(bytes(folder) + b"/caf\xe9.jpg", "wb") as file:
+        image.save(file, "JPEG")
+    arguments = [str(folder), "--model", f"{own}:build", "--out", str(out), "--csv", str(tmp_path / "n.csv")]
+    assert main(["explain", *arguments, "--json", str(tmp_path / "n.json")]) == 0
+    with open(tmp_path / "n.csv", encoding="utf-8", newline="") as file:
+        found = {row["picture"] for row in csv.DictReader(file)}
+    expected = {name.replace("\n", "\ufffd") for name in NAMES} | {"caf\ufffd.jpg"}
+    assert found == expected and len(list(out.iterdir())) == len(expected)
+    document = json.loads((tmp_path / "n.json").read_text(encoding="utf-8"))
+    assert {picture["picture"] for picture in document["pictures"]} == expected
+
+
+def test_a_terminal_without_a_names_letters_does_not_end_the_run(own, tmp_path):
+    load_photo("cat").square(64).image.save(tmp_path / "\u732b.png")
+    code = "import sys; from course_utils.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    arguments = [str(tmp_path / "\u732b.png"), "--model", f"{own}:build"]
+    environment = {
+        **os.environ,
+        "PYTHONIOENCODING": "ascii",
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]),
+    }
+    for more, words in (([], "\\u732b.png, seen by"), (["--json", "-"], '"picture": "\\u732b.png"')):
+        done = subprocess.run(
+            [sys.executable, "-c", code, "explain", *arguments, *more],
+            env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0 and words in done.stdout, done.stderr
+
+
+def test_what_is_left_out_of_a_folder_is_told(run, folder):
+    _, _, err = run(folder, "--quiet")
+    assert err.splitlines()[0] == f"left out of {folder}: 1 other file (notes.txt)."
+
+
+def test_one_picture_that_fails_costs_the_others_nothing(run, folder, tmp_path, monkeypatch):
+    drawn = output.to_png
+
+    def to_png(result):
+        if result.picture.name == "cat.jpg":
+            raise RuntimeError("it cannot be drawn")
+        return drawn(result)
+
+    monkeypatch.setattr(playground, "to_png", to_png)
+    table = tmp_path / "n.csv"
+    status, _, err = run(folder, "--out", tmp_path / "maps", "--csv", table, "--json", tmp_path / "n.json")
+    assert status == 1 and f"{folder / 'cat.jpg'}: RuntimeError: it cannot be drawn" in err
+    assert [path.name for path in (tmp_path / "maps").iterdir()] == ["coffee.png"]
+    assert "coffee.png" in table.read_text() and "cat.jpg" not in table.read_text()
+    failed = json.loads((tmp_path / "n.json").read_text())["failed"]
+    assert [entry["path"] for entry in failed] == [str(folder / "cat.jpg"), str(folder / "half.jpg")]
+
+
+def test_what_was_explained_outlasts_an_interruption(run, folder, tmp_path, monkeypatch):
+    def interrupt(path, name):
+        if path.name == "coffee.png":
+            raise KeyboardInterrupt
+        return read_picture(path, name)
+
+    monkeypatch.setattr(explain_command, "read_picture", interrupt)
+    status, _, err = run(folder, "--csv", tmp_path / "n.csv")
+    assert status == 130 and "Interrupted." in err and "cat.jpg" in (tmp_path / "n.csv").read_text()
+
+
+def test_a_folder_of_dicom_files(run, tmp_path):
+    film = np.asarray(load_photo("cat").square(96).image.convert("L")).astype(np.uint16) * 16
+    dicom(tmp_path / "IM0001", film)
+    dicom(tmp_path / "b.dcm", film, WindowCenter=2000, WindowWidth=3000)
+    status, out, err = run(tmp_path)
+    assert (status, err) == (0, "") and "IM0001, seen by" in out and "b.dcm, seen by" in out
+    assert "note: It is a DICOM picture, shown in its own window: center 2000, width 3000." in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -153,6 +306,8 @@ def test_wrong_arguments_are_told_before_pytorch_is_loaded(
     [
         (["--class", "taby"], "Did you mean 'tabby'"),
         (["--class", "1000"], "no class 1000"),
+        (["--class", "\u00b2"], "no class '\u00b2'"),
+        (["--class", ""], "no class ''"),
         (["--layer", "net.nowhere"], "no layer named"),
         (["--method", "cam", "--layer", "net.bn2"], "CAM takes no layer"),
     ],

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from course_utils.networks import load_classifier
-from course_utils.pictures import Picture, PictureError, files, find_pictures, load_photo, read_picture
+from course_utils.pictures import Picture, PictureError, files, load_photo, read_picture
 
 
 def as_file(image, kind="PNG", **options):
@@ -89,13 +89,6 @@ def test_gray():
     assert np.array_equal(np.asarray(picture.image), np.repeat(np.asarray(gray)[..., None], 3, axis=2))
     assert picture.notes == ("It is gray; the network gets three equal colors.",)
     assert read_picture(as_file(gray.convert("1"))).image.getextrema() == ((0, 255),) * 3
-
-
-def test_sixteen_bits_keep_their_brightness():
-    values = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
-    picture = read_picture(as_file(Image.fromarray(values)))
-    assert np.array_equal(np.asarray(picture.image)[..., 0], values >> 8)
-    assert "16 bits" in picture.notes[0]
 
 
 def test_cmyk():
@@ -194,21 +187,6 @@ def test_paths(tmp_path):
     assert read_picture(path).name == "photo.png" and read_picture(str(path), "mine").name == "mine"
     assert read_picture(memoryview(path.read_bytes())).size == (64, 64)
     assert sorted(tmp_path.iterdir()) == before
-
-
-def test_find_pictures(tmp_path):
-    (tmp_path / "below").mkdir()
-    for name in ("b.JPG", "a.png", ".hidden.png", "notes.txt", "below/c.webp"):
-        (tmp_path / name).write_bytes(b"x")
-    names = [path.name for path in find_pictures([tmp_path])]
-    assert names == ["a.png", "b.JPG"]
-    assert [p.name for p in find_pictures([tmp_path / "notes.txt", tmp_path, tmp_path / "a.png"])] == [
-        "notes.txt", "a.png", "b.JPG",
-    ]  # fmt: skip
-    assert find_pictures([]) == []
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(PictureError, match="holds no picture"):
-        find_pictures([tmp_path / "empty"])
 
 
 def test_a_picture_is_plain_to_make():

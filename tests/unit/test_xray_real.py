@@ -17,6 +17,7 @@ from file_server import serving
 from PIL import Image
 
 from course_utils.assets import AssetError
+from course_utils.pictures import read_picture
 from course_utils.xray import HOSPITALS, radiographs, read_folder, real, real_radiographs
 
 RAMP = np.linspace(0, 255, 64, dtype=np.uint8)[None].repeat(64, 0)  # black on the left, white on the right
@@ -72,7 +73,7 @@ def test_the_whole_picture_is_scaled_to_a_square(tmp_path):
     assert read[:, :46].max() == 0 and read[:, 50:].min() == pytest.approx(200 / 255)
 
 
-def test_color_becomes_gray_and_more_bits_are_scaled_by_those_in_use(tmp_path):
+def test_color_becomes_gray(tmp_path):
     Image.fromarray(RAMP).convert("RGBA").save(tmp_path / "color.png")
     torch.testing.assert_close(
         real.read_picture(tmp_path / "color.png", 64)[0],
@@ -80,12 +81,14 @@ def test_color_becomes_gray_and_more_bits_are_scaled_by_those_in_use(tmp_path):
         atol=1e-6,
         rtol=0,
     )
-    Image.fromarray(RAMP.astype(np.uint16) * 16).save(tmp_path / "deep.png")  # up to 4080: 12 bits
-    torch.testing.assert_close(
-        real.read_picture(tmp_path / "deep.png", 64)[0],
-        torch.from_numpy(RAMP / 255.0 * 4080 / 4095).float(),
-        atol=1e-3,
-        rtol=0,
+
+
+def test_more_than_8_bits_are_read_as_by_the_other_reader(tmp_path):
+    noisy = np.random.default_rng(0).integers(0, 4096, (64, 64)).astype(np.uint16)
+    Image.fromarray(noisy).save(tmp_path / "deep.png")
+    shown = np.asarray(read_picture(tmp_path / "deep.png").image)[..., 0] / 255
+    np.testing.assert_allclose(
+        real.read_picture(tmp_path / "deep.png", 64)[0].numpy(), shown, atol=0.5 / 255 + 1e-6
     )
 
 
@@ -93,10 +96,10 @@ def test_a_damaged_picture_is_named(tmp_path):
     Image.fromarray(RAMP).save(tmp_path / "a.png")
     whole = (tmp_path / "a.png").read_bytes()
     (tmp_path / "a.png").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=r"a.png cannot be read as a picture .*damaged"):
+    with pytest.raises(ValueError, match=r"/a.png is damaged or cut off"):
         real.read_picture(tmp_path / "a.png")
     (tmp_path / "b.jpg").write_bytes(b"no picture")
-    with pytest.raises(ValueError, match=r"b\.jpg cannot be read"):
+    with pytest.raises(ValueError, match=r"/b\.jpg is no picture that can be read"):
         real.read_picture(tmp_path / "b.jpg")
 
 
@@ -162,12 +165,18 @@ def test_sub_folders_are_groups(tmp_path):
     (tmp_path / "healthy" / "notes.txt").write_text("no picture")
     (tmp_path / "healthy" / ".hidden.png").write_text("no picture")
     (tmp_path / "empty").mkdir()
-    read = read_folder(tmp_path, 32)
+    with pytest.warns(UserWarning) as told:
+        read = read_folder(tmp_path, 32)
+    assert [str(warning.message).split("left out of ")[1] for warning in told] == [
+        f"{tmp_path / 'healthy'}: 1 hidden file (.hidden.png), 1 other file (notes.txt).",
+        f"{tmp_path}: 1 folder (empty).",
+    ]
     assert repr(read) == "Folder(3 radiographs: 1 healthy, 2 sick)"
     assert read.groups == ["healthy", "sick"] and read.labels.tolist() == [0, 1, 1]
     assert [round(255 * float(image.mean())) for image in read.images] == [10, 200, 210]
     assert len(set(read.patients)) == 3
-    patients = read_folder(tmp_path, 32, patient=lambda path: path.stem.split("_")[0]).patients
+    with pytest.warns(UserWarning, match="left out"):
+        patients = read_folder(tmp_path, 32, patient=lambda path: path.stem.split("_")[0]).patients
     assert patients == ["2", "1", "1"]
 
 
@@ -179,10 +188,22 @@ def test_a_folder_without_sub_folders_has_no_groups(tmp_path):
     assert [file.name for file in read.files] == ["a.png", "b.png"]
 
 
+def test_a_folder_says_what_was_done_to_each_picture_and_takes_dicom_without_an_ending(tmp_path):
+    dicom(tmp_path / "IM0001", RAMP.astype(np.uint16) * 8 + 300)
+    save(tmp_path / "a.jfif.png", 7)
+    read = read_folder(tmp_path, 32)
+    assert [file.name for file in read.files] == ["IM0001", "a.jfif.png"]
+    (deep,), (gray,) = read.notes
+    assert "300 is shown black and 2340 white" in deep and gray.startswith("It is gray")
+
+
 def test_bad_folders_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         read_folder(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"there is no radiograph in .*end in .png, .jpg"):
+    with pytest.raises(ValueError, match=r"there is no radiograph in \S*\.$"):
+        read_folder(tmp_path)
+    (tmp_path / "notes.txt").write_text("no picture")
+    with pytest.raises(ValueError, match=r"there is no radiograph in .*, only 1 other file \(notes.txt\)\.$"):
         read_folder(tmp_path)
     save(tmp_path / "loose.png", 1)
     save(tmp_path / "group" / "a.png", 1)

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from course_utils.networks import Classifier, imagenet_classes
+from course_utils.pictures import PictureError, as_rgb
 
 from .folders import Annotation, IlsvrcFolder, imagenet_synsets
 
 __all__ = ["Sample", "class_numbers", "load_sample", "loader", "to_original"]
 
 
-@dataclass
+@dataclass(eq=False)
 class Sample:
     """One image as the evaluation needs it; or, in words, why it cannot be evaluated."""
 
@@ -89,10 +90,12 @@ def _read_image(path: Path, size: int) -> tuple[tuple[int, int], Tensor]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata, which ImageNet is full of
             with Image.open(path) as file:
-                image = file.copy()
-            # Boxes speak of the pixels in the file: a rotation noted beside them must not turn the picture.
+                # Boxes speak of the pixels in the file: a rotation noted beside them must not turn the picture.
+                image = as_rgb(file, path.name)
             image.info.clear()
             return image.size, square(image)[0]
+    except PictureError:
+        raise
     except Exception as error:
         raise ValueError(f"the image does not decode ({type(error).__name__}: {error}).") from error
 

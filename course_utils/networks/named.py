@@ -1,0 +1,60 @@
+"""The network that a command line names: one of the course's, or whatever a function of somebody's own returns."""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from pathlib import Path
+
+import torch
+
+from .classifier import Classifier, load_classifier
+
+__all__ = ["named_classifier"]
+
+
+def named_classifier(model: str, weights: str = "imagenet", device: str | None = None) -> Classifier:
+    """Return the classifier that ``--model`` names, in evaluation mode; random weights are the same each time.
+
+    Args:
+        model: one of :func:`list_classifiers`, or MODULE:FUNCTION. The module is imported (by ``python -m`` from the
+            current folder, too), and the function, which takes no argument, returns a Classifier.
+        weights: "imagenet", or "none" for random ones; a function of one's own brings its weights along.
+        device: by default a GPU where there is one.
+
+    Raises:
+        ValueError: there is no such network, module or function, or one of these fails.
+        TypeError: what the function returned is no Classifier.
+        course_utils.assets.AssetError: weights are missing, or damaged.
+    """
+    torch.manual_seed(0)
+    if ":" not in model:
+        return load_classifier(model, None if weights == "none" else weights, device)
+    if weights == "none":
+        raise ValueError(f"--weights none is for the course's networks; {model} brings its own weights.")
+    name, _, attribute = model.partition(":")
+    try:
+        module = importlib.import_module(name)
+    except Exception as error:  # a module of somebody's own raises what it likes
+        raise ValueError(f"--model {model}: {name!r} cannot be imported ({_told(error)}).") from error
+    function = getattr(module, attribute, None)
+    if not callable(function):
+        found = f"but {function!r}" if hasattr(module, attribute) else f"in {name} there is no {attribute!r}"
+        raise ValueError(f"--model {model} names no function that could be called, {found}.")
+    try:
+        made = function()
+    except Exception as error:
+        raise ValueError(f"--model {model}: the function failed ({_told(error)}).") from error
+    if not isinstance(made, Classifier):
+        raise TypeError(
+            f"--model {model} must return a Classifier, not {type(made).__name__}. Wrap a network: "
+            "`Classifier(net, classes, mean, std)`."
+        )
+    return made.eval().to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def _told(error: Exception) -> str:
+    """What went wrong, and where in whose file."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = "" if last.filename.startswith("<") else f"; {Path(last.filename).name}, line {last.lineno}"
+    return f"{type(error).__name__}: {error}{where}"
