@@ -13,11 +13,13 @@ from .photos import (
     Box,
     Photo,
     box_around,
+    credited,
     list_photos,
     list_textures,
     load_photo,
     mosaic,
     pixels,
+    shown_photos,
     texture_part,
 )
 
@@ -34,6 +36,7 @@ __all__ = [
     "Scenes",
     "box_around",
     "composites",
+    "credited",
     "find_pictures",
     "list_photos",
     "list_textures",
@@ -42,5 +45,6 @@ __all__ = [
     "pixels",
     "read_picture",
     "scenes",
+    "shown_photos",
     "texture_part",
 ]

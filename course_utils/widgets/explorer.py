@@ -7,12 +7,13 @@ installed in the browser. Every control has a label and works from the keyboard.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import ipywidgets
 from IPython.display import HTML, display
 from matplotlib.figure import Figure
 
+from course_utils.assets import AssetError
 from course_utils.show import figure_html
 
 __all__ = ["Explorer", "buttons", "check_box", "choice", "slider", "typed"]
@@ -75,12 +76,20 @@ class Explorer:
     Args:
         draw: takes the controls' values by name; returns a matplotlib figure and a sentence that says
             in words, with numbers, what it shows (caption and alternative text). A ValueError's
-            sentence is shown in place of the picture: that is how a class that does not exist is told.
+            sentence is shown in place of the picture (that is how a class that does not exist is told), and an
+            AssetError's.
+        photos: takes the controls' values by name; returns the photographs to be seen, which the caption credits.
         controls: ipywidgets by the names of draw's arguments, such as :func:`slider` returns.
     """
 
-    def __init__(self, draw: Callable[..., tuple[Figure, str]], **controls: ipywidgets.Widget) -> None:
+    def __init__(
+        self,
+        draw: Callable[..., tuple[Figure, str]],
+        photos: Callable[..., Iterable] | None = None,
+        **controls: ipywidgets.Widget,
+    ) -> None:
         self.draw = draw
+        self.photos = photos or (lambda **values: ())
         self.controls = controls
         self._picture = ipywidgets.HTML()
         self.box = ipywidgets.VBox([*controls.values(), self._picture])
@@ -106,15 +115,29 @@ class Explorer:
                 raise ValueError(f"there is no control {name!r}; there are {', '.join(self.controls)}.")
             self.controls[name].value = value
 
-    def stills(self, settings: Sequence[Mapping[str, object]], width: str = "100%") -> None:
-        """Display a static picture for each of several settings (values not named stay as they are)."""
-        parts = [figure_html(*self.draw(**{**self.values, **setting}), width, dpi=72) for setting in settings]
+    def stills(
+        self, settings: Sequence[Mapping[str, object]], width: str = "100%", photos: Iterable = ()
+    ) -> None:
+        """Display a static picture for each of several settings (values not named stay as they are).
+
+        Args:
+            settings: values of the controls, by name.
+            width: of a picture at most, in CSS.
+            photos: photographs to be credited that the explorer does not know by itself: those in the image that it
+                was given.
+        """
+        chosen = [{**self.values, **setting} for setting in settings]
+        parts = [
+            figure_html(*self.draw(**values), width, dpi=72, photos=[*photos, *self.photos(**values)])
+            for values in chosen
+        ]
         display(HTML("".join(parts)))
 
     def _redraw(self, change: object = None) -> None:
         try:
-            self._picture.value = figure_html(*self.draw(**self.values), small=False)
-        except ValueError as error:
+            figure, words = self.draw(**self.values)
+            self._picture.value = figure_html(figure, words, small=False, photos=self.photos(**self.values))
+        except (ValueError, AssetError) as error:
             self._picture.value = f'<p role="alert"><b>{html.escape(str(error))}</b></p>'
 
     def _ipython_display_(self, **kwargs: object) -> None:

@@ -54,6 +54,7 @@ def any_class_explorer(classifier: Classifier) -> Explorer:
 
     return Explorer(
         draw,
+        photos=lambda photo, name: [photo],
         photo=choice("photograph", list_photos(), "cat"),
         name=typed("class", sorted(set(classifier.classes)), "tabby"),
     )

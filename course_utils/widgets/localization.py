@@ -35,10 +35,10 @@ def threshold_explorer(classifier: Classifier, names: Sequence[str] | None = Non
     """
     from scipy import ndimage  # slow to import
 
-    known = [name for name in list_photos() if load_photo(name).labels]
+    known = list_photos(labeled=True)
     chosen = known if names is None else list(names)
     for name in chosen:
-        if not load_photo(name).labels:  # complains about unknown names itself
+        if name not in known and not load_photo(name).labels:  # complains about unknown names itself
             raise ValueError(
                 f"no class of ImageNet fits the photograph {name!r}: take some of {', '.join(known)}."
             )
@@ -70,6 +70,7 @@ def threshold_explorer(classifier: Classifier, names: Sequence[str] | None = Non
 
     return Explorer(
         draw,
+        photos=lambda photo, threshold: [photo],
         photo=choice("photograph", chosen),
         threshold=slider("threshold (% of the maximum)", 5, 95, 15, 5),
     )
