@@ -22,6 +22,8 @@ __all__ = ["CLASSIFIERS", "add_explain"]
 
 CLASSIFIERS = (
     "efficientnet_lite0",
+    "efficientnet_lite1",
+    "efficientnet_lite2",
     "resnet18",
     "resnet50",
     "vgg16",
@@ -96,7 +98,7 @@ def add_explain(commands: argparse._SubParsersAction) -> None:
     )  # fmt: skip
     add(
         "--model", choices=CLASSIFIERS, default=CLASSIFIERS[0],
-        help=f"default: {CLASSIFIERS[0]}; the others are downloaded once",
+        help=f"default: {CLASSIFIERS[0]}; those not called efficientnet are downloaded once",
     )  # fmt: skip
     add("--weights", choices=["imagenet", "none"], default="imagenet", help="none: random ones, to compare")
     add("--out", type=Path, metavar="PNG", help="the figure: a file, or for several pictures a folder")

@@ -4,7 +4,14 @@
 topic's room; how networks are trained, stored and loaded again, is here.
 """
 
-from .classifier import Classifier, imagenet_classes, list_classifiers, load_classifier, with_head
+from .classifier import (
+    Classifier,
+    imagenet_classes,
+    is_installed,
+    list_classifiers,
+    load_classifier,
+    with_head,
+)
 from .small import (
     RUNS,
     SMALL_NETS,
@@ -27,6 +34,7 @@ __all__ = [
     "evaluate",
     "fit",
     "imagenet_classes",
+    "is_installed",
     "list_classifiers",
     "load_classifier",
     "load_into",

@@ -31,6 +31,7 @@ from .weights import load_weights
 __all__ = [
     "Classifier",
     "imagenet_classes",
+    "is_installed",
     "list_classifiers",
     "load_classifier",
     "with_head",
@@ -73,6 +74,11 @@ _ARCHITECTURES = {
 def list_classifiers() -> list[str]:
     """Return the names that :func:`load_classifier` knows, the default first."""
     return list(_ARCHITECTURES)
+
+
+def is_installed(name: str) -> bool:
+    """Return whether the weights of a classifier of that name come from an installed package, without a network."""
+    return name in LITE_SHA256
 
 
 def imagenet_classes() -> list[str]:

@@ -1,7 +1,7 @@
 """Pasting: layers over each other, and what is seen of each; composites of objects cut out of photographs.
 
 What is on a composite is known to the pixel, and there are as many as one asks for. They are no photographs,
-though: the light does not fit, nothing casts a shadow, and there are only eight objects to cut out. Figures
+though: the light does not fit, nothing casts a shadow, and by default only seven objects are cut out. Figures
 measured on them hold for them. EfficientNet-Lite0 names the object of 49% of 200 composites (``composites(200)``)
 at first guess and of 68% within five guesses: always the cat, never the rocket, which it takes for a matchstick.
 """
@@ -163,7 +163,8 @@ def composites(
         size: width and height in pixels.
         objects: how many objects on each, or (fewest, most).
         names: photographs to draw from, as in :func:`course_utils.pictures.list_photos`; by default those
-            of scikit-image and scikit-learn that ImageNet has a class for. Twice the same object on one composite is possible only if
+            of scikit-image and scikit-learn that ImageNet has a class for. Of several objects on a photograph the
+            largest is cut out. Twice the same object on one composite is possible only if
             there are fewer names than objects: ``names=["cat"], objects=2``.
         background: a texture's name, or a picture, of which the central square is taken; by default a
             texture is drawn. Of a texture a drawn part is shown.

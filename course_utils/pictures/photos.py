@@ -265,23 +265,32 @@ def mosaic(names: Sequence[str | Photo], size: int = 224, seed: int | None = Non
     return Mosaic(image=image, photos=photos)
 
 
-def shown_photos(things: Iterable[str | Photo | Mosaic]) -> list[Photo]:
-    """Return the photographs that are in ``things``: names, photographs, or what has ``photos``, as a mosaic has."""
-    found: list[Photo] = []
-    for thing in [things] if isinstance(things, str | Photo | Mosaic) else things:
-        if isinstance(thing, Photo):
-            found.append(thing)
-        else:
-            found += [load_photo(thing)] if isinstance(thing, str) else shown_photos(thing.photos)
-    return found
+def shown_photos(things: object) -> list[Photo]:
+    """Return the photographs in ``things``: a name, a photograph, what has ``photos``, as a mosaic, or a list of these.
+
+    Raises:
+        TypeError, ValueError: something else, or an unknown name.
+        AssetError: the package that carries a photograph is missing, or carries another picture.
+    """
+    if isinstance(things, Photo):
+        return [things]
+    if isinstance(things, str):
+        return [load_photo(things)]
+    inside = getattr(things, "photos", things)
+    if not isinstance(inside, Iterable):
+        raise TypeError(
+            f"what a figure shows is told by names of photographs, photographs, mosaics or composites, not by "
+            f"{type(things).__name__}."
+        )
+    return [photo for thing in inside for photo in shown_photos(thing)]
 
 
-def credited(caption: str, things: Iterable[str | Photo | Mosaic]) -> str:
+def credited(caption: str, things: object) -> str:
     """Return a figure's caption with the credits of the photographs that it shows at the end, each of them once.
 
     Args:
         caption: one or more sentences.
-        things: what the figure shows: names, photographs, mosaics; see :func:`shown_photos`.
+        things: what the figure shows: see :func:`shown_photos`.
     """
     credits = list(dict.fromkeys(photo.credit for photo in shown_photos(things)))
     if not credits:

@@ -9,7 +9,7 @@ import base64
 import html
 import io
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -83,7 +83,7 @@ def figure_html(
     width: str = "100%",
     dpi: int | None = None,
     small: bool = True,
-    photos: Iterable = (),
+    photos: object = (),
 ) -> str:
     """Return a figure as HTML with its caption, which is the picture's alternative text too.
 
@@ -95,7 +95,7 @@ def figure_html(
         width: at most, in CSS.
         dpi: pixels an inch, if others than the figure's.
         small: take the time to make the picture small, for it is stored in a notebook.
-        photos: names of photographs, photographs, mosaics or composites that are to be seen in the figure; their
+        photos: what is to be seen of the course's photographs, by names, photographs, mosaics or composites: their
             credits end the caption.
 
     Raises:
@@ -170,7 +170,7 @@ def _bytes(picture: Image.Image, kind: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def show(figure: Figure, caption: str, photos: Iterable = ()) -> None:
+def show(figure: Figure, caption: str, photos: object = ()) -> None:
     """Display a figure under its caption; the caption is also the picture's alternative text.
 
     Args:

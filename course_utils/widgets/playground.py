@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from course_utils.assets import AssetError
 from course_utils.methods import METHODS
-from course_utils.networks import Classifier, list_classifiers, load_classifier
+from course_utils.networks import Classifier, is_installed, list_classifiers, load_classifier
 from course_utils.pictures import (
     Picture,
     PictureError,
@@ -143,17 +143,27 @@ class PlaygroundExplorer(Explorer):
             controls=controls,
         )
 
-    def stills(self, settings: list[Mapping[str, object]], width: str = "100%") -> None:
+    def stills(
+        self, settings: list[Mapping[str, object]], width: str = "100%", photos: Iterable = ()
+    ) -> None:
         """Display a static picture for each of several settings, and what to be wary of below it."""
         parts = []
         for setting in settings:
             result = self.explain(**setting)
-            parts += [figure_html(result_figure(result), result_words(result), width), _as_list(result)]
+            shown = [*photos, *self._photographs(setting.get("picture", self.values["picture"]))]
+            figure = figure_html(result_figure(result), result_words(result), width, photos=shown)
+            parts += [figure, _as_list(result)]
         display(HTML("".join(parts)))
 
     def _draw(self, **values: object) -> tuple[Figure, str]:
         result = self.explain(**values)
         return result_figure(result), result_words(result)
+
+    def _photographs(self, picture: str) -> list[str]:
+        """Those of the course that a picture of the list is."""
+        if picture == MOSAIC:
+            return list(QUARTERS)
+        return [picture] if self._pictures[picture] is None else []
 
     def _redraw(self, change: object = None) -> None:
         if self._changing:
@@ -166,12 +176,13 @@ class PlaygroundExplorer(Explorer):
             first = self.explain(controls=False)
             self._cautions.value = ""  # they are not complete yet
             self._figure = result_figure(first, reuse=self._figure)
-            drawn = figure_html(self._figure, words := result_words(first), small=False)
+            photos = self._photographs(self.values["picture"])
+            drawn = figure_html(self._figure, words := result_words(first), small=False, photos=photos)
             self._picture.value = drawn
             self.result = self.explain()
             self._cautions.value = _as_list(self.result)
             self._picture.value = drawn.replace(html.escape(words), html.escape(result_words(self.result)))
-        except ValueError as error:
+        except (ValueError, AssetError) as error:
             self._refuse(str(error))
 
     def _refuse(self, sentence: str) -> None:
@@ -280,6 +291,9 @@ def _on_offer(own: set[str]) -> dict[str, tuple[str, str | None]]:
     default, *others = list_classifiers()
     offered = {default: (default, "imagenet"), f"{default}, random weights": (default, None)}
     for name in others:
+        if is_installed(name):
+            offered[name] = (name, "imagenet")
+            continue
         size = torchvision.models.get_model_weights(name).IMAGENET1K_V1.meta.get("_file_size")
         offered[f"{name} (downloaded once{f', {size:.0f} MB' if size else ''})"] = (name, "imagenet")
     return {label: network for label, network in offered.items() if label not in own}
