@@ -37,6 +37,7 @@ __all__ = [
     "with_head",
 ]
 
+
 @dataclass(frozen=True)
 class _Architecture:
     """What differs between the networks: the last convolutional map, the normalization, the size of the images."""

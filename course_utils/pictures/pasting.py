@@ -318,9 +318,7 @@ def _object_names(names: Sequence[str] | None) -> list[str]:
         raise TypeError(f'names is a list of photographs, such as ["{names}"], not one name.')
     chosen = list(names)
     if not chosen:
-        raise ValueError(
-            "names is empty: give at least one photograph, or None for the course's own choice."
-        )
+        raise ValueError("names is empty: give at least one photograph, or None for the course's own choice.")
     for name in chosen:
         record(name)  # complains about unknown names, and suggests others
         if name not in objects:

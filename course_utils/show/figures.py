@@ -134,11 +134,11 @@ def _check_stored(figure: Figure, photos: list[Photo]) -> None:
         return
     figure.draw_without_rendering()  # the sizes are known once the panels are laid out
     extents = [ax.get_window_extent() for ax in figure.axes if ax.images]
-    largest, side = max(max(extent.width, extent.height) for extent in extents), min(limits.values())
-    if largest > side + 0.5:
+    largest = max((max(extent.width, extent.height) for extent in extents), default=0)
+    if largest > (side := min(limits.values())) + 0.5:
         raise ValueError(
-            f"the largest picture of this figure has {largest:.0f} pixels a side, and {', '.join(limits)} may be stored "
-            f"at {side} at most: give the figure more columns, or fewer inches, `panels(4, width=9)`."
+            f"the largest picture of this figure has {largest:.0f} pixels a side, and {', '.join(limits)} may be "
+            f"stored at {side} at most: give the figure more columns, or fewer inches, `panels(4, width=9)`."
         )
 
 

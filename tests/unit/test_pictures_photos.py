@@ -121,7 +121,14 @@ def test_every_record_is_complete(name):
     assert photo.image.mode == "RGB"
     assert photo.mask.dtype == bool
     assert photo.mask.shape == (photo.image.height, photo.image.width)
-    for text in (photo.description, photo.mask_covers, photo.source, photo.license, photo.author, photo.credit):
+    for text in (
+        photo.description,
+        photo.mask_covers,
+        photo.source,
+        photo.license,
+        photo.author,
+        photo.credit,
+    ):
         assert text.strip()
     assert photo.description.endswith(".") and photo.description[0].isupper()
     assert photo.url == "" or photo.url.startswith("http")
@@ -207,7 +214,9 @@ def test_the_mask_is_all_instances(name):
 
 def test_instances_outside_the_square_are_left_out():
     photo = load_photo("strawberry")
-    corner = replace(photo, crop=(0, 170, 110, 280)).square(110)  # the one at the left, and a bit of its neighbor
+    corner = replace(photo, crop=(0, 170, 110, 280)).square(
+        110
+    )  # the one at the left, and a bit of its neighbor
     assert len(corner.instances) == len(corner.boxes) == 2
     assert sorted(corner.boxes)[0] == (8, 13, 94, 96)  # by eye: x 8 to 94, y 183 to 266 of the original
     assert np.array_equal(corner.mask, corner.instances[0] | corner.instances[1])
@@ -416,7 +425,14 @@ def test_a_caption_ends_with_each_credit_once():
     credits = "Stefan van der Walt (CC0); from the package foolbox (MIT), photographer not named there; "
     expected = f"Five. Photographs: {credits}danielbuechele on Flickr (CC BY 2.0)."
     assert credited("Five. ", shown) == expected
-    assert [photo.name for photo in shown_photos(shown)] == ["cat", "goose", "mastiff", "cat", "beaker", "palace"]
+    assert [photo.name for photo in shown_photos(shown)] == [
+        "cat",
+        "goose",
+        "mastiff",
+        "cat",
+        "beaker",
+        "palace",
+    ]
     assert credited("A cat.", "cat") == "A cat. Photograph: Stefan van der Walt (CC0)."
     assert credited("A cat.", load_photo("cat").square(8)) == credited("A cat.", ["cat"])
     (pasted,) = composites(1, names=["coffee"])
@@ -443,7 +459,9 @@ def test_without_the_package_its_photographs_are_missing_and_no_others(monkeypat
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *more: None if name == "foolbox" else find(name, *more)
     )
-    with pytest.raises(AssetError, match=r"package 'foolbox' is not installed. Run `pip install -r requirements"):
+    with pytest.raises(
+        AssetError, match=r"package 'foolbox' is not installed. Run `pip install -r requirements"
+    ):
         load_photo("goose")
     assert load_photo("cat").image.size == (451, 300)
     assert list_photos() == ALL and len(composites(3)) == 3
