@@ -78,7 +78,7 @@ class Photo:
     """What a figure's caption says of where the picture comes from: see :func:`credited`."""
     url: str
     instances: tuple[np.ndarray, ...] = field(default=(), repr=False)
-    """A mask like ``mask`` of each object of the class that is to be seen, the largest first; ``mask`` is their union."""
+    """A mask like ``mask`` for each object of the class, the largest first; ``mask`` is their union."""
     stored_at_most: int | None = None
     """Pixels a side in a stored figure: None for any number, 0 where the license allows to look and not to store."""
 
