@@ -23,6 +23,8 @@ __all__ = ["CLASSIFIERS", "add_explain"]
 
 CLASSIFIERS = (
     "efficientnet_lite0",
+    "efficientnet_lite1",
+    "efficientnet_lite2",
     "resnet18",
     "resnet50",
     "vgg16",
@@ -100,8 +102,8 @@ def add_explain(commands: argparse._SubParsersAction) -> None:
     )  # fmt: skip
     add(
         "--model", type=_model, default=CLASSIFIERS[0],
-        help=f"{', '.join(CLASSIFIERS)} (default: the first; the others are downloaded once); or MODULE:FUNCTION, for "
-        "a Classifier of yours",
+        help=f"{', '.join(CLASSIFIERS)} (default: the first; those not called efficientnet are downloaded once); or "
+        "MODULE:FUNCTION, for a Classifier of yours",
     )  # fmt: skip
     add("--weights", choices=["imagenet", "none"], default="imagenet", help="none: random ones, to compare")
     add("--out", type=Path, metavar="PNG", help="the figure: a file, or for several pictures a folder")

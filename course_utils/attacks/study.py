@@ -99,7 +99,7 @@ class Row:
 
 def cases() -> list[Case]:
     """Return 7 photographs, 25 mosaics of four of them, and 28 composites, always the same and in this order."""
-    named = [name for name in list_photos() if load_photo(name).labels]
+    named = list_photos("skimage", "sklearn", labeled=True)
     found = []
     for name in named:
         photo = load_photo(name).square()

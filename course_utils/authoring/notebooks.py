@@ -255,7 +255,9 @@ def execute(notebook: NotebookNode, folder: Path, threads: int = 2) -> Report:
         CellExecutionError: a cell raised an error. CellTimeoutError, DeadKernelError: it took over CELL_TIMEOUT
         seconds; the kernel died.
     """
-    environment = dict(os.environ)
+    from course_utils.show import STORING  # loads PyTorch and matplotlib
+
+    environment = dict(os.environ) | {STORING: "1"}
     confine(environment, threads)
     client = kernel_client(notebook, folder, force_raise_errors=True)
     with client.setup_kernel(env=environment):

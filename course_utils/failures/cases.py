@@ -80,8 +80,8 @@ def _case(
 
 @lru_cache(maxsize=1)
 def _named() -> list[str]:
-    """The photographs whose object ImageNet has a class for."""
-    return [name for name in list_photos() if load_photo(name).labels]
+    """The photographs of scikit-image and scikit-learn whose object ImageNet has a class for."""
+    return list_photos("skimage", "sklearn", labeled=True)
 
 
 @lru_cache(maxsize=16)

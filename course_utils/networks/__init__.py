@@ -4,7 +4,14 @@
 topic's room; how networks are trained, stored and loaded again, is here.
 """
 
-from .classifier import Classifier, imagenet_classes, list_classifiers, load_classifier, with_head
+from .classifier import (
+    Classifier,
+    imagenet_classes,
+    is_installed,
+    list_classifiers,
+    load_classifier,
+    with_head,
+)
 from .named import named_classifier
 from .probes import fit_linear, linear_probe, pooled_features
 from .small import (
@@ -30,6 +37,7 @@ __all__ = [
     "fit",
     "fit_linear",
     "imagenet_classes",
+    "is_installed",
     "linear_probe",
     "list_classifiers",
     "load_classifier",

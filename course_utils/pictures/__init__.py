@@ -17,11 +17,13 @@ from .photos import (
     Photo,
     balanced_mosaics,
     box_around,
+    credited,
     list_photos,
     list_textures,
     load_photo,
     mosaic,
     pixels,
+    shown_photos,
     texture_part,
 )
 
@@ -40,6 +42,7 @@ __all__ = [
     "balanced_mosaics",
     "box_around",
     "composites",
+    "credited",
     "find_pictures",
     "list_photos",
     "list_textures",
@@ -51,5 +54,6 @@ __all__ = [
     "read_picture",
     "readable",
     "scenes",
+    "shown_photos",
     "texture_part",
 ]

@@ -1,13 +1,13 @@
 """Real photographs with class names, exact object masks and boxes, and 2x2 mosaics of them.
 
-The pixels come from the installed packages scikit-image and scikit-learn, so nothing is downloaded.
+The pixels come from the installed packages scikit-image, scikit-learn and foolbox, so nothing is downloaded.
 What the course adds (class names, outlines drawn by hand, square crops) lies in ``data/photos.json``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
@@ -28,16 +28,19 @@ __all__ = [
     "Photo",
     "balanced_mosaics",
     "box_around",
+    "credited",
     "fill_polygon",
     "list_photos",
     "list_textures",
     "load_photo",
     "mosaic",
     "object_mask",
+    "object_masks",
     "pixels",
     "read_only",
     "record",
     "records",
+    "shown_photos",
     "texture_part",
     "to_tensor",
 ]
@@ -62,23 +65,34 @@ class Photo:
     description: str
     """One sentence that says what is to be seen: the alternative text of a figure."""
     mask: np.ndarray = field(repr=False)
-    """(H, W) bool, True on the object; all False for textures, which have none."""
+    """(H, W) bool, True on the object, or on any of several; all False for textures, which have none."""
     mask_covers: str
     """What was counted as the object, in words."""
     box: Box | None
-    """Smallest box around the mask; None where the mask is empty."""
+    """Smallest box around the mask, so around all objects of it; None where the mask is empty. See :attr:`boxes`."""
     crop: Box
     """The square that :meth:`square` cuts out, chosen by eye so that it holds the object well."""
     source: str
     license: str
     author: str
+    credit: str
+    """What a figure's caption says of where the picture comes from: see :func:`credited`."""
     url: str
+    instances: tuple[np.ndarray, ...] = field(default=(), repr=False)
+    """A mask like ``mask`` for each object of the class, the largest first; ``mask`` is their union."""
+    stored_at_most: int | None = None
+    """Pixels a side in a stored figure: None for any number, 0 where the license allows to look and not to store."""
+
+    @property
+    def boxes(self) -> list[Box]:
+        """The smallest box around each of the :attr:`instances`; a box drawn for the class may hit any of them."""
+        return [box_around(mask) for mask in self.instances]
 
     def square(self, size: int = 224) -> Photo:
         """Return this photograph cut to the square ``crop`` and resized to ``size`` x ``size`` pixels.
 
         The image is resized bicubically, averaging where it shrinks; of the mask, each new pixel takes
-        the old pixel at its center. ``crop`` of the result is the whole square.
+        the old pixel at its center. ``crop`` of the result is the whole square; objects outside it are left out.
 
         Raises:
             TypeError, ValueError: ``size`` is not a positive whole number.
@@ -88,10 +102,17 @@ class Photo:
         image = self.image.crop(self.crop).resize((size, size), Image.Resampling.BICUBIC)
         # Center of new pixel i, in old pixels: (i + 1/2) * side / size. In whole numbers, free of rounding.
         nearest = (2 * np.arange(size) + 1) * (x1 - x0) // (2 * size)
-        mask = read_only(self.mask[y0:y1, x0:x1][np.ix_(nearest, nearest)])
-        labels = list(self.labels)
+        mask, *instances = (
+            read_only(full[y0:y1, x0:x1][np.ix_(nearest, nearest)]) for full in (self.mask, *self.instances)
+        )
         return replace(
-            self, image=image, labels=labels, mask=mask, box=box_around(mask), crop=(0, 0, size, size)
+            self,
+            image=image,
+            labels=list(self.labels),
+            mask=mask,
+            box=box_around(mask),
+            crop=(0, 0, size, size),
+            instances=tuple(instance for instance in instances if instance.any()),
         )
 
     def tensor(self, size: int = 224) -> torch.Tensor:
@@ -157,9 +178,26 @@ class Mosaic:
         return place
 
 
-def list_photos() -> list[str]:
-    """Return the names of the photographs that show an object, for :func:`load_photo`."""
-    return list(records()["objects"])
+def list_photos(*packages: str, labeled: bool = False) -> list[str]:
+    """Return the names of the photographs that show an object, for :func:`load_photo`.
+
+    Args:
+        packages: only photographs that these carry, of "skimage", "sklearn" and "foolbox"; by default all.
+        labeled: only those whose object ImageNet has a class for.
+
+    Raises:
+        ValueError: no photograph comes from such a package.
+    """
+    objects = records()["objects"]
+    known = list(dict.fromkeys(entry["package"] for entry in objects.values()))
+    for package in packages:
+        if package not in known:
+            raise ValueError(f"no photograph comes from a package {package!r}, only from {', '.join(known)}.")
+    return [
+        name
+        for name, entry in objects.items()
+        if entry["package"] in (packages or known) and (entry["labels"] or not labeled)
+    ]
 
 
 def list_textures() -> list[str]:
@@ -189,7 +227,10 @@ def load_photo(name: str) -> Photo:
         source=entry["source"],
         license=entry["license"],
         author=entry["author"],
+        credit=entry["credit"],
         url=entry["url"],
+        instances=object_masks(name),
+        stored_at_most=entry.get("stored_at_most"),
     )
 
 
@@ -246,6 +287,39 @@ def balanced_mosaics(names: Sequence[str], rounds: int = 1, seed: int = 0, size:
     return made
 
 
+def shown_photos(things: object) -> list[Photo]:
+    """Return the photographs in ``things``: a name, a photograph, what has ``photos``, as a mosaic, or a list of these.
+
+    Raises:
+        TypeError, ValueError: something else, or an unknown name.
+        AssetError: the package that carries a photograph is missing, or carries another picture.
+    """
+    if isinstance(things, Photo):
+        return [things]
+    if isinstance(things, str):
+        return [load_photo(things)]
+    inside = getattr(things, "photos", things)
+    if not isinstance(inside, Iterable):
+        raise TypeError(
+            f"what a figure shows is told by names of photographs, photographs, mosaics or composites, not by "
+            f"{type(things).__name__}."
+        )
+    return [photo for thing in inside for photo in shown_photos(thing)]
+
+
+def credited(caption: str, things: object) -> str:
+    """Return a figure's caption with the credits of the photographs that it shows at the end, each of them once.
+
+    Args:
+        caption: one or more sentences.
+        things: what the figure shows: see :func:`shown_photos`.
+    """
+    credits = list(dict.fromkeys(photo.credit for photo in shown_photos(things)))
+    if not credits:
+        return caption
+    return f"{caption.rstrip()} {'Photographs' if len(credits) > 1 else 'Photograph'}: {'; '.join(credits)}."
+
+
 def texture_part(texture: Image.Image, size: int, draw: np.random.Generator) -> Image.Image:
     """Return a drawn square of a picture, resized to (size, size).
 
@@ -291,10 +365,10 @@ def pixels(name: str) -> Image.Image:
         AssetError: the package that carries it is missing, or carries a picture of another size.
     """
     entry = record(name)
-    path = package_file(entry["package"], entry["path"])
+    path = package_file(entry["package"], entry["path"], entry.get("sha256"))
     with Image.open(path) as file:
         image = file.convert("RGB")
-    # The size, not the file's hash: if a package repacks its pictures, the outlines still fit.
+    # Without a hash, the size: if scikit-image repacks its pictures, the outlines still fit.
     if list(image.size) != entry["size"]:
         raise AssetError(
             f"{path} has {image.width} x {image.height} pixels, but the outline of {name!r} was drawn for "
@@ -305,15 +379,25 @@ def pixels(name: str) -> Image.Image:
 
 @cache
 def object_mask(name: str) -> np.ndarray:
-    """Return the (H, W) bool mask of the photograph's object, read-only: in a polygon and in no hole."""
+    """Return the (H, W) bool mask of what the photograph shows, read-only: the union of :func:`object_masks`."""
+    width, height = record(name)["size"]
+    return read_only(np.any([np.zeros((height, width), dtype=bool), *object_masks(name)], axis=0))
+
+
+@cache
+def object_masks(name: str) -> tuple[np.ndarray, ...]:
+    """Return an (H, W) bool mask of each object, read-only: in one of its polygons and in none of its holes."""
     entry = record(name)
     width, height = entry["size"]
-    mask = np.zeros((height, width), dtype=bool)
-    for points in entry["polygons"]:
-        mask |= fill_polygon(points, height, width)
-    for points in entry["holes"]:
-        mask &= ~fill_polygon(points, height, width)
-    return read_only(mask)
+    masks = []
+    for instance in entry["instances"]:
+        mask = np.zeros((height, width), dtype=bool)
+        for points in instance["polygons"]:
+            mask |= fill_polygon(points, height, width)
+        for points in instance["holes"]:
+            mask &= ~fill_polygon(points, height, width)
+        masks.append(read_only(mask))
+    return tuple(masks)
 
 
 def fill_polygon(points: list[list[float]], height: int, width: int) -> np.ndarray:

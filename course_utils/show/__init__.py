@@ -1,11 +1,12 @@
 """Figures in one visual grammar, for all notebooks: photographs, heat-maps, signed maps, boxes, and drawn diagrams.
 
 ``panels`` and ``canvas`` lay axes out; most of ``draw_...`` fill one of them, others return a whole diagram; ``show``
-hands a figure with its caption to the notebook. ``letters`` has names in figures drawn as they are written.
+hands a figure with its caption to the notebook, and ends the caption with the credits of the photographs in it.
+``letters`` has names in figures drawn as they are written.
 """
 
 from .diagrams import draw_chain, draw_pooled_head, draw_relu_rules
-from .figures import canvas, figure_html, panels, show, without_axes
+from .figures import STORING, canvas, figure_html, panels, show, without_axes
 from .letters import plain, written
 from .plots import (
     ACTIVATIONS,
@@ -41,6 +42,7 @@ __all__ = [
     "GRADIENTS",
     "PALETTE",
     "SIGNED_MAP",
+    "STORING",
     "TRUTH",
     "WEIGHTS",
     "canvas",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import os
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
@@ -18,12 +19,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-__all__ = ["canvas", "figure_html", "panels", "show", "without_axes"]
+from course_utils.pictures import Photo, credited, shown_photos
+
+__all__ = ["STORING", "canvas", "figure_html", "panels", "show", "without_axes"]
 
 # A drawing has few colors, and a palette stores it in a third of the space. Above this size a PNG is a
 # photograph, which JPEG stores in a fifth of the space.
 MOST_COLORS = 4096
 LARGEST_PNG = 40_000
+
+STORING = "COURSE_STORING"
+"""Environment variable that is set where a notebook is executed to be stored: see ``Photo.stored_at_most``."""
 
 
 def panels(
@@ -72,7 +78,12 @@ def without_axes(ax: Axes) -> None:
 
 
 def figure_html(
-    figure: Figure, caption: str, width: str = "100%", dpi: int | None = None, small: bool = True
+    figure: Figure,
+    caption: str,
+    width: str = "100%",
+    dpi: int | None = None,
+    small: bool = True,
+    photos: object = (),
 ) -> str:
     """Return a figure as HTML with its caption, which is the picture's alternative text too.
 
@@ -84,6 +95,12 @@ def figure_html(
         width: at most, in CSS.
         dpi: pixels an inch, if others than the figure's.
         small: take the time to make the picture small, for it is stored in a notebook.
+        photos: what is to be seen of the course's photographs, by names, photographs, mosaics or composites: their
+            credits end the caption.
+
+    Raises:
+        ValueError: no caption; or a notebook is being stored (:data:`STORING`), and a photograph may not be, or not
+            at this size.
     """
     if not caption.strip():
         raise ValueError(
@@ -91,15 +108,38 @@ def figure_html(
         )
     if dpi is not None:
         figure.set_dpi(dpi)
+    photos = shown_photos(photos)
+    if os.environ.get(STORING):
+        _check_stored(figure, photos)
     kind, data = _encoded(figure, small)
     plt.close(figure)
-    words = html.escape(caption)
+    words = html.escape(credited(caption, photos))
     source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     # The caption is hidden from screen readers, which have read the same words as the image's text.
     return (
         f'<figure style="margin: 0.5em 0; max-width: {width}"><img src="{source}" alt="{words}" '
         f'style="max-width: 100%"><figcaption aria-hidden="true"><i>{words}</i></figcaption></figure>'
     )
+
+
+def _check_stored(figure: Figure, photos: list[Photo]) -> None:
+    limits = {photo.name: photo.stored_at_most for photo in photos if photo.stored_at_most is not None}
+    never = [name for name, limit in limits.items() if limit == 0]
+    if never:
+        raise ValueError(
+            f"{' and '.join(never)} may be looked at, and measured, but not stored in a notebook: leave it out of "
+            "this figure."
+        )
+    if not limits:
+        return
+    figure.draw_without_rendering()  # the sizes are known once the panels are laid out
+    extents = [ax.get_window_extent() for ax in figure.axes if ax.images]
+    largest = max((max(extent.width, extent.height) for extent in extents), default=0)
+    if largest > (side := min(limits.values())) + 0.5:
+        raise ValueError(
+            f"the largest picture of this figure has {largest:.0f} pixels a side, and {', '.join(limits)} may be "
+            f"stored at {side} at most: give the figure more columns, or fewer inches, `panels(4, width=9)`."
+        )
 
 
 def _encoded(figure: Figure, small: bool) -> tuple[str, bytes]:
@@ -130,6 +170,12 @@ def _bytes(picture: Image.Image, kind: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def show(figure: Figure, caption: str) -> None:
-    """Display a figure under its caption; the caption is also the picture's alternative text."""
-    display(HTML(figure_html(figure, caption)))
+def show(figure: Figure, caption: str, photos: object = ()) -> None:
+    """Display a figure under its caption; the caption is also the picture's alternative text.
+
+    Args:
+        figure: what to show.
+        caption: what there is to see, in words.
+        photos: the photographs in it, of which the caption ends with the credits: see :func:`figure_html`.
+    """
+    display(HTML(figure_html(figure, caption, photos=photos)))

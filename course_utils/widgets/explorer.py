@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import html
 import inspect
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import ipywidgets
@@ -19,6 +19,7 @@ import matplotlib.pyplot as plt
 from IPython.display import HTML, display
 from matplotlib.figure import Figure
 
+from course_utils.assets import AssetError
 from course_utils.show import figure_html
 
 from .behind import Behind, few_threads
@@ -139,13 +140,20 @@ class Explorer:
     Args:
         draw: takes the controls' values by name; returns a matplotlib figure and a sentence that says
             in words, with numbers, what it shows (caption and alternative text). A ValueError's
-            sentence is shown in place of the picture: that is how a class that does not exist is told.
-            A generator (:data:`Steps`) may yield :class:`Progress` and first pictures before.
+            sentence is shown in place of the picture (that is how a class that does not exist is told), and an
+            AssetError's. A generator (:data:`Steps`) may yield :class:`Progress` and first pictures before.
+        photos: takes the controls' values by name; returns the photographs to be seen, which the caption credits.
         controls: ipywidgets by the names of draw's arguments, such as :func:`slider` returns.
     """
 
-    def __init__(self, draw: Callable[..., Shown | Steps], **controls: ipywidgets.Widget) -> None:
+    def __init__(
+        self,
+        draw: Callable[..., Shown | Steps],
+        photos: Callable[..., Iterable] | None = None,
+        **controls: ipywidgets.Widget,
+    ) -> None:
         self._draw_or_steps = draw
+        self.photos = photos or (lambda **values: ())
         self.controls = controls
         self._picture = ipywidgets.HTML()
         self._bar = ipywidgets.HTML(layout={"display": "none", "min_height": "2em"})
@@ -195,9 +203,22 @@ class Explorer:
                 raise ValueError(f"there is no control {name!r}; there are {', '.join(self.controls)}.")
             self.controls[name].value = value
 
-    def stills(self, settings: Sequence[Mapping[str, object]], width: str = "100%") -> None:
-        """Display a static picture for each of several settings (values not named stay as they are)."""
-        parts = [figure_html(*self.draw(**{**self.values, **setting}), width, dpi=72) for setting in settings]
+    def stills(
+        self, settings: Sequence[Mapping[str, object]], width: str = "100%", photos: Iterable = ()
+    ) -> None:
+        """Display a static picture for each of several settings (values not named stay as they are).
+
+        Args:
+            settings: values of the controls, by name.
+            width: of a picture at most, in CSS.
+            photos: photographs to be credited that the explorer does not know by itself: those in the image that it
+                was given.
+        """
+        chosen = [{**self.values, **setting} for setting in settings]
+        parts = [
+            figure_html(*self.draw(**values), width, dpi=72, photos=[*photos, *self.photos(**values)])
+            for values in chosen
+        ]
         display(HTML("".join(parts)))
 
     def _steps(self, **values: object) -> Steps:
@@ -231,7 +252,7 @@ class Explorer:
                 stale = False
                 yield
             self._say(None)
-        except ValueError as error:
+        except (ValueError, AssetError) as error:
             self._refuse(str(error))
         except (Exception, KeyboardInterrupt) as error:
             what = f"{type(error).__name__}: {error}".rstrip(": ")
@@ -248,7 +269,7 @@ class Explorer:
                 title.get_text(), fontproperties=title.get_fontproperties(), color=title.get_color(), y=1.0
             )
         self._shape = tuple(figure.get_size_inches() * figure.dpi)
-        self._picture.value = figure_html(figure, words, small=False)
+        self._picture.value = figure_html(figure, words, small=False, photos=self.photos(**self.values))
 
     def _blank(self) -> str:
         """As much room as the last picture had, so that the page does not jump."""

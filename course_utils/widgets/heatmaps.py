@@ -28,7 +28,7 @@ def any_class_explorer(classifier: Classifier) -> Explorer:
 
     @lru_cache(maxsize=2)  # 1,000 maps and the logits of a photograph take 200 KB
     def all_maps(name: str) -> tuple[Tensor, Tensor, Tensor]:
-        image = load_photo(name).tensor()
+        image = load_photo(name).tensor(classifier.size)
         with torch.no_grad():
             probabilities = classifier.probabilities(classifier(image))[0].cpu()
         return image, cam(classifier, image, range(len(classifier.classes)))[0].cpu(), probabilities
@@ -54,6 +54,7 @@ def any_class_explorer(classifier: Classifier) -> Explorer:
 
     return Explorer(
         draw,
+        photos=lambda photo, name: [photo],
         photo=choice("photograph", list_photos(), "cat"),
         name=typed("class", sorted(set(classifier.classes)), "tabby"),
     )

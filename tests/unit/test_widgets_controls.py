@@ -1,7 +1,9 @@
 """What all explorers share, every control of each of them over its values, how fast they answer, what they refuse."""
 
+import re
 import time
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from explorers import TABLE, Case, background_maps, mistakes, staged, sweep, tiny, two_relus
@@ -9,12 +11,13 @@ from helpers import tiny_images
 from torch import nn
 
 from course_utils import widgets
+from course_utils.assets import AssetError
 from course_utils.explain import ActivationError, LayerError
 from course_utils.failures import NEIGHBOR
 from course_utils.networks import Classifier
 from course_utils.pictures import PictureError
 from course_utils.show import panels
-from course_utils.widgets import BlindGame, slider, toy_cam, typed
+from course_utils.widgets import BlindGame, Explorer, choice, slider, toy_cam, typed
 from course_utils.widgets import explorer as explorer_module
 
 
@@ -68,6 +71,34 @@ def test_stills_draw_other_settings_and_leave_the_controls_alone(explorer, monke
     explorer.stills([{"n": 1}, {"n": 5, "shout": True}])
     assert shown[0].data.count("<img") == 2 and "1 steps." in shown[0].data and "5 steps!" in shown[0].data
     assert explorer.values == {"n": 2, "shout": False}
+
+
+def test_captions_credit_what_the_explorer_shows_and_what_the_author_adds(monkeypatch):
+    def draw(photo):
+        return plt.figure(figsize=(1, 1)), f"A {photo}."
+
+    chosen = choice("photograph", ["cat", "goose"], "cat")
+    explorer = Explorer(draw, photos=lambda photo: [photo], photo=chosen)
+    assert "A cat. Photograph: Stefan van der Walt (CC0)." in explorer.html
+    shown = []
+    monkeypatch.setattr(explorer_module, "display", shown.append)
+    explorer.stills([{"photo": "goose"}, {}], photos=["camera"])
+    first, second = re.findall(r"<i>(.*?)</i>", shown[0].data)
+    assert first == (
+        "A goose. Photographs: Lav Varshney (CC0); from the package foolbox (MIT), photographer not named there."
+    )
+    assert second == "A cat. Photographs: Lav Varshney (CC0); Stefan van der Walt (CC0)."
+
+
+def test_a_photograph_that_is_not_to_be_had_is_told(monkeypatch):
+    def draw(photo):
+        if photo == "goose":
+            raise AssetError("the package 'foolbox' is not installed.")
+        return plt.figure(figsize=(1, 1)), f"A {photo}."
+
+    explorer = Explorer(draw, photo=choice("photograph", ["cat", "goose"], "cat"))
+    explorer.set(photo="goose")
+    assert "is not installed" in explorer.html and "<img" not in explorer.html
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from PIL import Image
 from course_utils import widgets
 from course_utils.methods import METHODS
 from course_utils.networks import Classifier, load_classifier
-from course_utils.pictures import Picture, list_photos, load_photo
+from course_utils.pictures import Picture, credited, list_photos, load_photo
 from course_utils.playground import Explainer, result_words, to_csv
 from course_utils.widgets import playground
 
@@ -65,6 +65,15 @@ def upload(explorer, *files, form=tuple):
 
 
 def caption(explorer):
+    """What is said of the picture, without the photographs' credits."""
+    return _caption(explorer).removesuffix(credit(explorer))
+
+
+def credit(explorer):
+    return re.search(r"( Photographs?: .*)?$", _caption(explorer))[0]
+
+
+def _caption(explorer):
     return html.unescape(re.search(r"<figcaption[^>]*><i>(.*?)</i>", explorer.html)[1])
 
 
@@ -88,6 +97,7 @@ def test_every_photograph_and_its_prediction(explorer, clf):
         image = load_photo(name).square().image
         expected = Explainer(clf, "tiny").explain(Picture(name, image, image.size))
         assert caption(explorer) == result_words(expected)
+        assert credit(explorer) == credited("", name)
         assert expected.classes[0].rank == 1
         for caution in expected.all_cautions:
             assert caution.text in shown(explorer)
@@ -252,6 +262,16 @@ def test_a_network_that_is_not_to_be_had_is_told_and_leaves_the_rest(explorer, m
     assert list(explorer.controls["layer"].options) == options
     explorer.set(network="tiny")
     assert explorer.html == before
+
+
+@pytest.mark.parametrize(("network", "cells"), [("efficientnet_lite1", 8), ("efficientnet_lite2", 9)])
+def test_the_other_installed_networks_are_offered_with_their_own_size(explorer, network, cells):
+    assert network in explorer.controls["network"].options  # not "downloaded once"
+    explorer.set(picture="goose", first="", second="")
+    explorer.set(network=network)
+    assert explorer.result.model == network and explorer.result.classes[0].name == "goose"
+    assert explorer.result.classes[0].raw.shape == (cells, cells)
+    assert credit(explorer) == " Photograph: from the package foolbox (MIT), photographer not named there."
 
 
 def test_networks_of_ones_own_bring_their_layers_and_classes(clf):
