@@ -319,7 +319,7 @@ class Shape(enum.Enum):
         ((name for name in "ab"), ["a", "b"]),
         ({"cat": 0, "dog": 1}.keys(), ["cat", "dog"]),
     ],
-    ids=repr,
+    ids=[f"names{n}" for n in range(12)],
 )
 def test_names(classes, names):
     clf = Classifier(TWO, classes)
