@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import html
 import inspect
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -40,6 +41,9 @@ __all__ = [
 MARKER = "course-explorer"  # a CSS class on every explorer, by which tests in a browser find them
 BUSY = "course-explorer-busy"  # on one that has not computed all that belongs to its picture
 REMEMBERS = "course-explorer-remembers"  # add it to the box of one that keeps what was done, as a game keeps its score
+PATIENCE = (
+    0.15  # seconds: where the last picture took longer, as on a busy machine, a bar comes before the next
+)
 _STYLE = {"description_width": "11em"}
 _LAYOUT = {"width": "28em"}
 _HINT = "[Interactive explorer: run this cell to use it. The figure below shows some of its settings.]"
@@ -158,6 +162,7 @@ class Explorer:
         self._picture = ipywidgets.HTML()
         self._bar = ipywidgets.HTML(layout={"display": "none", "min_height": "2em"})
         self._shape: tuple[float, float] | None = None  # of the last picture, in pixels
+        self._took = 0.0  # seconds, the last picture
         self._behind = Behind()
         self.box = ipywidgets.VBox([*controls.values(), self._bar, self._picture])
         self.box.add_class(MARKER)
@@ -236,11 +241,17 @@ class Explorer:
         """Show what the steps of the present setting yield, one after the other."""
         steps, stale = self._present_steps(), True
         try:
+            if self._took > PATIENCE:
+                self._picture.value, stale = self._blank(), False
+                self._say(Progress("drawing"))
+                yield
             while True:
+                began = time.perf_counter()
                 try:
                     shown = next(steps)
                 except StopIteration as end:
                     self._show(*end.value)
+                    self._took = time.perf_counter() - began
                     break
                 if isinstance(shown, Progress):
                     if stale:

@@ -13,6 +13,12 @@ from course_utils.widgets import Progress, behind, slider
 from course_utils.widgets import explorer as explorer_module
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """However busy the machine, no bar comes but those that are tested."""
+    monkeypatch.setattr(explorer_module, "PATIENCE", float("inf"))
+
+
 def drawn(n, words):
     figure, (ax,) = panels(1, width=2, places={})
     ax.bar(range(n), 1)
@@ -148,6 +154,25 @@ def test_an_error_at_once_leaves_no_picture_of_other_controls():
     assert "ZeroDivisionError" in explorer.html and "<img" not in explorer.html
     explorer.set(n=4)
     assert "<img" in explorer.html
+
+
+def test_where_the_last_picture_took_long_a_bar_comes_first(monkeypatch):
+    def draw(n):
+        return drawn(n, f"{n} bars.")
+
+    async def move(patience):
+        monkeypatch.setattr(explorer_module, "PATIENCE", patience)
+        explorer = widgets.Explorer(draw, n=slider("n", 1, 9, 5))
+        explorer.set(n=3)
+        return explorer, await until_done(explorer)
+
+    _, seen = in_a_kernel(move(float("inf")))
+    assert len(seen) == 1
+    explorer, seen = in_a_kernel(move(0.0))
+    (first, bar), (last, none) = seen[0], seen[-1]
+    assert (
+        "<img" not in first and "drawing" in bar and "3 bars." in last and none == "" and not busy(explorer)
+    )
 
 
 def test_finish_computes_the_rest_now():
