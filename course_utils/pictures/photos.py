@@ -407,13 +407,13 @@ def fill_polygon(points: list[list[float]], height: int, width: int) -> np.ndarr
     center at (i + 1/2, j + 1/2). A center is inside if the outline is crossed an odd number of times on
     the way to it from the left edge.
     """
-    crossings = np.zeros((height, width + 1), dtype=int)
+    crossings = np.zeros((height, width + 1), dtype=np.uint8)  # only odd or even matters, so it may overflow
     for (xa, ya), (xb, yb) in zip(points, [*points[1:], points[0]], strict=True):
         first, last = (int(np.clip(np.ceil(y - 0.5), 0, height)) for y in sorted((ya, yb)))
         rows = np.arange(first, last)  # their centers lie between the two ends; none if the side is level
         x = xa + (rows + 0.5 - ya) * (xb - xa) / (yb - ya) if rows.size else rows
         crossings[rows, np.clip(np.ceil(x - 0.5), 0, width).astype(int)] += 1
-    return crossings.cumsum(axis=1)[:, :width] % 2 == 1
+    return crossings.cumsum(axis=1, dtype=np.uint8)[:, :width] % 2 == 1
 
 
 def box_around(mask: np.ndarray) -> Box | None:
