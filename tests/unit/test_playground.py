@@ -494,3 +494,32 @@ def test_the_shuffled_head_is_a_copy_with_the_same_weights_elsewhere():
 def test_tiny_images_are_pictures_too():
     image = tiny_images(1, 28)[0].permute(1, 2, 0).mul(255).byte().numpy()
     assert Explainer(tiny()).explain(Picture("x", Image.fromarray(image), (28, 28)), 0).classes
+
+
+@pytest.mark.parametrize(
+    ("classes", "options", "ending", "chances"),
+    [
+        (5, {"scores": "independent"}, nn.Identity(), torch.sigmoid),
+        (5, {}, nn.Sigmoid(), torch.sigmoid),
+        (5, {}, nn.Softmax(1), lambda y: y.softmax(1)),
+        (1, {}, nn.Identity(), torch.sigmoid),
+    ],
+)
+def test_probabilities_are_those_of_the_kind_of_score(classes, options, ending, chances):
+    net = TinyNet(n_classes=classes)
+    clf = Classifier(nn.Sequential(net, ending).eval(), NAMES[:classes], size=28, **options)
+    p = picture()
+    result = Explainer(clf).explain(p, list(range(classes)))
+    expected = chances(net((clf.preprocess(p.image) - 0.5) / 0.5))[0].detach()
+    torch.testing.assert_close(torch.tensor([c.probability for c in result.classes]), expected)
+    assert [q for _, _, q in result.predictions] == pytest.approx(expected.sort(descending=True)[0].tolist())
+    assert f"probability {expected[0]:.2f}" in result_words(result)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_network_of_gray_images(method):
+    net = TinyNet()
+    net.features[0] = nn.Conv2d(1, 6, 3, padding=1)
+    result = Explainer(Classifier(net, NAMES, size=28)).explain(picture(), "bee", method)
+    assert result.square.shape == (3, 28, 28)
+    assert to_png(result) and to_npz(result) and result_words(result)
