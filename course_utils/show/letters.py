@@ -17,13 +17,10 @@ from matplotlib.text import Text
 __all__ = ["plain", "written"]
 
 FORMULA = re.compile(r"\$(?=\S)[^$\n]+(?<=\S)\$(?!\d)")
+PARSER = MathTextParser("path")  # one for all: it keeps what it has parsed
 BOX = "\N{WHITE SQUARE}"
-NO_LETTERS = (
-    "Last Resort",
-    "cm",
-    "STIXNonUnicode",
-    "STIXSize",
-)  # fonts of boxes, or of symbols under others' numbers
+# Fonts of boxes, and of symbols that have the numbers of other letters.
+NO_LETTERS = ("Last Resort", "cm", "STIXNonUnicode", "STIXSize")
 
 
 def plain(name: object) -> str:
@@ -63,7 +60,7 @@ def _is_formula(words: str) -> bool:
         return False
     try:
         for formula in FORMULA.findall(unescaped):
-            MathTextParser("path").parse(formula)
+            PARSER.parse(formula)
     except ValueError:
         return False
     return True

@@ -314,6 +314,16 @@ def test_a_folder_joins_the_list(clf, tmp_path):
     assert explorer.result.picture.size == load_photo("coffee").image.size
 
 
+def test_what_is_left_out_of_a_folder_and_letters_that_no_font_has_are_told(clf, tmp_path):
+    (tmp_path / "notes.txt").write_text("notes")
+    load_photo("coffee").square(64).image.save(tmp_path / "\ud55c.jfif", "JPEG")
+    explorer = widgets.playground_explorer(clf, folder=tmp_path)
+    explorer.set(picture="\ud55c.jfif", first="", second="")
+    assert f"left out of {tmp_path}: 1 other file (notes.txt)." in explorer._cautions.value
+    said = "no installed font has the letters \ud55c" in explorer._cautions.value
+    assert said == any("\u25a1" in ax.get_title() for ax in explorer._figure.axes)
+
+
 def test_stills_have_their_warnings_and_leave_the_explorer(explorer, capsys, monkeypatch):
     pieces = []
     monkeypatch.setattr("course_utils.widgets.playground.display", lambda shown: pieces.append(shown.data))
