@@ -24,6 +24,7 @@ WITHOUT_PAPERS = ("01", "02")  # their sources are the documentation of PyTorch
 WITHOUT_QUIZ = ("14",)  # it has a capstone instead
 EXPLORER = re.compile(r"\b(?:Explorer|\w+_explorer)\(")
 FORBIDDEN = re.compile(r"issue #|(?<![\w.])/(?:work|tmp)\b")
+CREDIT = re.compile(r" Photographs?: .+\.$")
 IMPORT_LIST = re.compile(r"(?<= import )\([^)]*\)")  # names one below the other
 MESSAGE = re.compile(r', \(\n\s*f?"[^\n]*"\n\s*\)')  # of an assertion, on a line of its own
 
@@ -323,6 +324,25 @@ def no_stray_words(page: Page) -> list[str]:
     return faults
 
 
+def photographs_are_credited(page: Page) -> list[str]:
+    """Pictures with many colors are stored as JPEG: photographs, drawn scenes, gradients.
+
+    Where there is no photograph of ``pictures.list_photos()`` among them, the cell is tagged "no-photographs".
+    """
+    faults = []
+    for index, cell in page.code:
+        shown = "".join(output.get("data", {}).get("text/html", "") for output in cell.get("outputs", []))
+        for alt in re.findall(r'<img src="data:image/jpeg;[^"]*" alt="([^"]*)"', shown):
+            if "no-photographs" not in cell.metadata.get("tags", []) and not CREDIT.search(alt):
+                faults.append(
+                    f"{page.where(index)} has a figure whose caption does not end with the credits of its photographs: "
+                    'say `photos=...` in `show` or `stills`, or tag the cell "no-photographs".'
+                )
+            if "themusicianlab" in alt:
+                faults.append(f"{page.where(index)} stores the drum, whose license does not allow it.")
+    return faults
+
+
 RULES: list[Callable[[Page], list[str]]] = [
     title_is_a_question,
     promises,
@@ -342,6 +362,7 @@ RULES: list[Callable[[Page], list[str]]] = [
     slides,
     lecture_notes,
     pictures_have_words,
+    photographs_are_credited,
     sizes,
     relative_links_resolve,
     no_stray_words,

@@ -42,7 +42,7 @@ Selvaraju et al., arXiv 1610.02391.
 """
 NOTE = '> *For lecturers.* Ask the room: "{n} or more?" ({n} minutes.)'
 PIXELS = base64.b64encode(b"0" * 300).decode()
-FIGURE = f'<figure><img src="data:image/jpeg;base64,{PIXELS}" alt="A cat"></figure>'
+FIGURE = f'<figure><img src="data:image/jpeg;base64,{PIXELS}" alt="A cat. Photograph: me (CC0)."></figure>'
 
 
 def good_cells() -> list:
@@ -95,6 +95,13 @@ def store(folder: Path, cells: list, questions: list | None, name: str = "00_goo
 @pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)
 def test_the_good_notebook_passes(tmp_path, rule):
     assert rule(store(tmp_path, good_cells(), good_quiz())) == []
+
+
+def test_a_cell_without_photographs_says_so(tmp_path):
+    cells = good_cells()
+    cells[4].outputs[0].data["text/html"] = FIGURE.replace("A cat. Photograph: me (CC0).", "A drawn scene.")
+    cells[4].metadata.tags = ["no-photographs"]
+    assert rules.photographs_are_credited(store(tmp_path, cells, good_quiz())) == []
 
 
 def edit(place: int, old: str, new: str):
@@ -161,11 +168,23 @@ def sources_elsewhere(cells, questions):
     )
 
 
+PICTURE = FIGURE.replace("A cat. Photograph: me (CC0).", "{}")
 BIG = base64.b64encode(b"0" * 120_000).decode()
 LONG = "import torch\n" * 16
 
 BROKEN = [
     (rules.title_is_a_question, edit(0, "cat?", "cat."), "a question"),
+    (rules.photographs_are_credited, output(4, {"text/html": PICTURE.format("A cat.")}), "does not end with"),
+    (
+        rules.photographs_are_credited,
+        output(4, {"text/html": PICTURE.format("A cat. Photograph:")}),
+        "`photos=...`",
+    ),
+    (
+        rules.photographs_are_credited,
+        output(4, {"text/html": PICTURE.format("A drum. Photograph: Patomis, after themusicianlab.")}),
+        "stores the drum",
+    ),
     (rules.promises, edit(0, "You will be able to", "Aims"), "You will be able to"),
     (rules.promises, edit(0, "- doubt it.", ""), "2 bullets"),
     (rules.promises, edit(0, "- doubt it.", "- a\n- b\n- c\n- d"), "6 bullets"),
