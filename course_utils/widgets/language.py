@@ -34,7 +34,7 @@ GIVEN = "the answer given"
 WHOLE = "the whole caption"
 LAYERS = {"after the question": "conditioned", "before the question": "features"}
 HEIGHT = 3.4
-_PLACES = picture_places(9, HEIGHT, lines=2, bottom=0.17, right=0.98, wspace=0.35)
+_PLACES = picture_places(9, HEIGHT, lines=2, bottom=0.17, right=0.965, wspace=0.38)
 
 
 def question_explorer(net: Answerer, shown: Scenes, question: str = "what color is the hydrant?") -> Explorer:

@@ -99,6 +99,7 @@ def test_what_is_left_is_dropped_when_a_control_moves_again():
 
     long, before, seen = in_a_kernel(move())
     assert {n for n, _ in long.done[:before]} == {7} and {n for n, _ in long.done[before:]} == {3}
+    assert (7, "rest") not in long.done and len(long.done) < 3 + 3 + 1 + 7
     assert not any("7, and" in page for page, _ in seen)
     assert "3, and all of it" in long.explorer.html and not busy(long.explorer)
 
@@ -110,6 +111,7 @@ def test_a_refusal_drops_what_is_left_too():
         long.explorer.set(n=9)
         assert not long.explorer.pending and not busy(long.explorer)
         await asyncio.sleep(0.1)
+        assert not [step for step in long.done if step[0] == 7 and step[1] != 0]
         return long.explorer
 
     explorer = in_a_kernel(move())
