@@ -224,10 +224,10 @@ class Classifier(nn.Module):
                 "`PIL.Image.fromarray(array)` for an array of bytes."
             )
         if image.mode == "F" or image.mode.startswith("I"):
+            reader = "" if image.mode == "F" else " `course_utils.pictures.read_picture(path).image` does so."
             raise ValueError(
-                f"the image has mode {image.mode!r}, more than 8 bits a pixel. Read its file by "
-                "`course_utils.pictures.read_picture(path).image`, or scale its values to 0..255 and make an 8-bit "
-                "image of them: `PIL.Image.fromarray(array.astype('uint8'))`."
+                f"the image has mode {image.mode!r}, more than 8 bits a pixel. Scale its values to 0..255 and make "
+                f"an 8-bit image of them: `PIL.Image.fromarray(array.astype('uint8'))`.{reader}"
             )
         channels = self.mean.shape[1]
         if channels not in (1, 3):
