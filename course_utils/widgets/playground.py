@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -144,13 +144,13 @@ class PlaygroundExplorer(Explorer):
         )
 
     def stills(
-        self, settings: list[Mapping[str, object]], width: str = "100%", photos: Iterable = ()
+        self, settings: list[Mapping[str, object]], width: str = "100%", photos: object = ()
     ) -> None:
         """Display a static picture for each of several settings, and what to be wary of below it."""
         parts = []
         for setting in settings:
             result = self.explain(**setting)
-            shown = [*photos, *self._photographs(setting.get("picture", self.values["picture"]))]
+            shown = [photos, self._photographs(setting.get("picture", self.values["picture"]))]
             figure = figure_html(result_figure(result), result_words(result), width, photos=shown)
             parts += [figure, _as_list(result)]
         display(HTML("".join(parts)))
