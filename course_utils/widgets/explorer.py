@@ -209,19 +209,19 @@ class Explorer:
             self.controls[name].value = value
 
     def stills(
-        self, settings: Sequence[Mapping[str, object]], width: str = "100%", photos: Iterable = ()
+        self, settings: Sequence[Mapping[str, object]], width: str = "100%", photos: object = ()
     ) -> None:
         """Display a static picture for each of several settings (values not named stay as they are).
 
         Args:
             settings: values of the controls, by name.
             width: of a picture at most, in CSS.
-            photos: photographs to be credited that the explorer does not know by itself: those in the image that it
-                was given.
+            photos: photographs to be credited that the explorer does not know by itself, those in the image that it
+                was given: as ``course_utils.show.show`` takes them.
         """
         chosen = [{**self.values, **setting} for setting in settings]
         parts = [
-            figure_html(*self.draw(**values), width, dpi=72, photos=[*photos, *self.photos(**values)])
+            figure_html(*self.draw(**values), width, dpi=72, photos=[photos, self.photos(**values)])
             for values in chosen
         ]
         display(HTML("".join(parts)))

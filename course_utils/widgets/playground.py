@@ -6,7 +6,7 @@ import base64
 import html
 import re
 import warnings
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -159,13 +159,13 @@ class PlaygroundExplorer(Explorer):
         return (yield from explainer.steps(picture, classes, v["method"], layer, v["threshold"] / 100))
 
     def stills(
-        self, settings: list[Mapping[str, object]], width: str = "100%", photos: Iterable = ()
+        self, settings: list[Mapping[str, object]], width: str = "100%", photos: object = ()
     ) -> None:
         """Display a static picture for each of several settings, and what to be wary of below it."""
         parts = []
         for setting in settings:
             result = self.explain(**setting)
-            shown = [*photos, *self._photographs(setting.get("picture", self.values["picture"]))]
+            shown = [photos, self._photographs(setting.get("picture", self.values["picture"]))]
             figure = figure_html(result_figure(result), result_words(result), width, photos=shown)
             parts += [figure, _as_list(result)]
         display(HTML("".join(parts)))

@@ -15,7 +15,7 @@ from course_utils.assets import AssetError
 from course_utils.explain import ActivationError, LayerError
 from course_utils.failures import NEIGHBOR
 from course_utils.networks import Classifier
-from course_utils.pictures import PictureError
+from course_utils.pictures import PictureError, load_photo, mosaic
 from course_utils.show import panels
 from course_utils.widgets import BlindGame, Explorer, choice, slider, toy_cam, typed
 from course_utils.widgets import explorer as explorer_module
@@ -88,6 +88,9 @@ def test_captions_credit_what_the_explorer_shows_and_what_the_author_adds(monkey
         "A goose. Photographs: Lav Varshney (CC0); from the package foolbox (MIT), photographer not named there."
     )
     assert second == "A cat. Photographs: Lav Varshney (CC0); Stefan van der Walt (CC0)."
+    for photos in ("camera", load_photo("camera"), mosaic(["camera"] * 4, 8)):  # as `show` takes them
+        explorer.stills([{}], photos=photos)
+        assert re.findall(r"<i>(.*?)</i>", shown[-1].data) == [second]
 
 
 def test_a_photograph_that_is_not_to_be_had_is_told(monkeypatch):
