@@ -4,16 +4,24 @@ A hook is a function that PyTorch calls when a module has run (forward hook) or 
 it (full backward hook). Both kinds stay registered until their handle's ``remove()`` is called, so whatever registers
 one here is used in a ``with`` statement, which removes it whatever happens.
 
+Several threads may explain one model at a time (Voila serves people so). A module's hooks and its mode belong to all
+threads, so a forward hook of this room answers the thread that registered it alone, and :func:`evaluation_mode` holds
+until the last thread has left it. Nothing waits for anything.
+
 Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html
 """
 
 from __future__ import annotations
 
+import re
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import get_gradient_edge
 from torch.overrides import TorchFunctionMode
 
 __all__ = [
@@ -21,8 +29,48 @@ __all__ = [
 ]  # fmt: skip
 
 
+Result = TypeVar("Result")
+
+# Held while the tables of modules are written, never while a model runs: PyTorch's handles are numbered by a counter
+# that two threads can read at once, and a module's mode is read and written in two steps.
+_WRITING = threading.RLock()
+
+
 class LayerError(ValueError):
     """The layer cannot be explained with; the message says why."""
+
+
+class _OwnThread:
+    """A hook that answers the thread that made it, and is deaf to other threads' passes through the same module."""
+
+    def __init__(self, function: Callable) -> None:
+        self.function = function
+        self.thread = threading.get_ident()
+
+    def __call__(self, *arguments: object) -> object:
+        """Hand the arguments on, if this is the thread."""
+        return self.function(*arguments) if threading.get_ident() == self.thread else None
+
+
+def hooks_of_others(model: nn.Module) -> bool:
+    """Whether a model carries hooks that this room did not put there: its owner's, for a Grad-CAM made by hand, say."""
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    tables = (getattr(part, kind) for part in model.modules() for kind in kinds)
+    return any(not isinstance(hook, _OwnThread) for table in tables for hook in list(table.values()))
+
+
+def spared_graph(run: Callable[[Callable], Result]) -> Result:
+    """Call run(torch.no_grad); if something in the model asks for a graph there, run(torch.enable_grad).
+
+    A hook that the model's owner left may call ``output.register_hook`` or ``output.retain_grad``. PyTorch refuses both
+    outside a graph, although nobody would run backward through it.
+    """
+    try:
+        return run(torch.no_grad)
+    except RuntimeError as error:
+        if not re.search(r"requires?[ _]grad", str(error)):
+            raise
+    return run(torch.enable_grad)
 
 
 class _Hooks:
@@ -69,8 +117,9 @@ class _Hooks:
         if self._handles:
             raise RuntimeError("these hooks are registered already: use each object in one `with` at a time")
         try:
-            for position, module in enumerate(self.modules):
-                self._handles.append(self._register(module, position))
+            with _WRITING:
+                for position, module in enumerate(self.modules):
+                    self._handles.append(self._register(module, position))
         except BaseException:
             self.remove()
             raise
@@ -113,7 +162,7 @@ class ForwardHook(_Hooks):
                 )
             self._stored[position] = output.detach().clone() if self.detach else output
 
-        return module.register_forward_hook(store)
+        return module.register_forward_hook(_OwnThread(store))
 
 
 class BackwardHook(_Hooks):
@@ -125,7 +174,7 @@ class BackwardHook(_Hooks):
 
     It is a full backward hook (``register_full_backward_hook``): what it receives is the gradient of the whole module,
     however many operations the module's forward consists of. The older ``register_backward_hook`` saw the last
-    operation alone.
+    operation alone. PyTorch may call it from a thread of its own, so that it hears every thread's backward pass.
 
     The forward pass must run inside the ``with`` block, too: that is when PyTorch prepares the graph for these hooks.
     An operation that changes the module's output in place (an in-place ReLU behind it) is refused by PyTorch;
@@ -148,17 +197,40 @@ class BackwardHook(_Hooks):
 def hooked(
     modules: Iterable[nn.Module], function: Callable, before: Callable | None = None
 ) -> Iterator[None]:
-    """Call one forward-hook function for several modules while the block runs; ``before`` as a forward pre-hook."""
+    """Call one forward-hook function for several modules while the block runs; ``before`` as a forward pre-hook.
+
+    Passes of other threads through these modules are not heard.
+    """
     handles = []
     try:
-        for module in modules:
-            handles.append(module.register_forward_hook(function))
-            if before is not None:
-                handles.append(module.register_forward_pre_hook(before))
+        with _WRITING:
+            for module in modules:
+                handles.append(module.register_forward_hook(_OwnThread(function)))
+                if before is not None:
+                    handles.append(module.register_forward_pre_hook(_OwnThread(before)))
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def nodes_between(scores: Tensor, leaf: Tensor) -> list[torch.autograd.graph.Node]:
+    """Return the nodes of autograd's graph that a gradient passes on its way from ``scores`` back to ``leaf``."""
+    above: dict[object, list] = {scores.grad_fn: []}
+    todo = [scores.grad_fn]
+    while todo:
+        node = todo.pop()
+        for below, _ in node.next_functions:
+            if below is not None and below not in above:
+                todo.append(below)
+            above.setdefault(below, []).append(node)
+    found, todo = set(), [get_gradient_edge(leaf).node]
+    while todo:
+        node = todo.pop()
+        if node not in found:
+            found.add(node)
+            todo += above.get(node, [])
+    return list(found)
 
 
 class Graph:
@@ -170,7 +242,7 @@ class Graph:
 
 
 @contextmanager
-def graph_from(layer: nn.Module) -> Iterator[Graph]:
+def graph_from(layer: nn.Module, before: Callable = torch.no_grad) -> Iterator[Graph]:
     """Run a model inside this block with an autograd graph that starts at the output of ``layer``.
 
     Everything before the layer runs without a graph. A hook detaches the layer's output, makes it a leaf and turns
@@ -180,6 +252,10 @@ def graph_from(layer: nn.Module) -> Iterator[Graph]:
 
     It works whatever the caller's grad mode is (``no_grad`` and ``inference_mode`` included) and restores that mode at
     the end. Frozen parameters do not matter, since none of them is a leaf here.
+
+    Args:
+        layer: where the graph begins.
+        before: the grad mode up to there, see :func:`spared_graph`.
 
     Raises:
         LayerError: the layer ran more than once, so that there is no single map A; or its output is not one
@@ -204,7 +280,7 @@ def graph_from(layer: nn.Module) -> Iterator[Graph]:
         torch.set_grad_enabled(True)
         return graph.activations.clone()
 
-    with torch.inference_mode(False), torch.no_grad(), hooked([layer], start_here):
+    with torch.inference_mode(False), before(), hooked([layer], start_here):
         yield graph
 
 
@@ -231,7 +307,16 @@ class Intercepted(TorchFunctionMode):
 
 def on_the_way(value: object) -> bool:
     """Whether a gradient will flow back through this value: labels, and what runs before a graph begins, need none."""
-    return isinstance(value, Tensor) and value.is_floating_point() and value.requires_grad
+    return (
+        isinstance(value, Tensor)
+        and value.is_floating_point()
+        and value.requires_grad
+        and torch.is_grad_enabled()
+    )
+
+
+# The modes that each evaluation_mode in force has found, of all threads, the oldest first.
+_FOUND: list[dict[nn.Module, bool]] = []
 
 
 @contextmanager
@@ -242,17 +327,30 @@ def evaluation_mode(*modules: nn.Module) -> Iterator[None]:
     would draw a new network for every call: no explanation could be repeated.
 
     Only the flags are set. A network's own ``eval()`` may do more (merge its weights, say) that could not be undone.
+    Where several threads, or several models, share a module, it goes back when the last of them has finished.
     """
-    modes = [(part, part.training) for module in modules for part in module.modules()]
+    found: dict[nn.Module, bool] = {}
     try:
-        _set_training((part, False) for part, _ in modes)
+        with _WRITING:
+            _FOUND.append(found)
+            for part in (part for module in modules for part in module.modules()):
+                found.setdefault(part, part.training)
+                _set_training(part, False)
         yield
     finally:
-        _set_training(modes)
+        with _WRITING:
+            position = next(i for i, other in enumerate(_FOUND) if other is found)
+            later = _FOUND[position + 1 :]
+            del _FOUND[position]
+            for part, training in found.items():
+                heir = next((other for other in later if part in other), None)
+                if heir is None:
+                    _set_training(part, training)
+                else:  # it needs the evaluation mode still, and hands back what was found here
+                    heir[part] = training
 
 
-def _set_training(modes: Iterable[tuple[nn.Module, bool]]) -> None:
-    for part, training in modes:
-        # Reading a module's attribute costs far less than writing it, and most networks come in evaluation mode.
-        if part.training != training:
-            part.training = training
+def _set_training(part: nn.Module, training: bool) -> None:
+    # Reading a module's attribute costs far less than writing it, and most networks come in evaluation mode.
+    if part.training != training:
+        part.training = training

@@ -137,8 +137,8 @@ def test_the_graph_keeps_its_rule_after_the_block():
 
 
 def others(z):
-    clamped = z.clamp(min=1e-6) + z.clamp(-1, 1) + z.clamp(max=0) + z.clamp(0, 0)
-    return clamped + z.clamp(min=torch.tensor([0.0, 0, 1, 0])) + z.maximum(-z) + z.maximum(0 * z)
+    clamped = z.clamp(min=1e-6) + z.clamp(-1, 1) + z.clamp(max=1e-6) + z.clamp(0, 0)
+    return clamped + z.clamp(min=torch.tensor([0.0, 0, 4, 0])) + z.maximum(-z) + z.maximum(z.roll(1))
 
 
 def test_what_is_no_activation_is_left_alone():
