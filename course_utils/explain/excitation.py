@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .hooks import Intercepted, LayerError, evaluation_mode, graph_from, on_the_way
+from .hooks import Graph, Intercepted, LayerError, evaluation_mode, graph_from, on_the_way
 from .inputs import Classes, Layer, candidates, check_logits, class_matrix, find_layer, prepare, run
 
 __all__ = ["excitation_backprop"]
@@ -77,14 +77,19 @@ class _Linear:
 
 
 def _answer(
-    linears: list[tuple[_Linear, Tensor]], func: Callable, written: str, args: tuple, kwargs: dict
+    graph: Graph,
+    linears: list[tuple[_Linear, Tensor]],
+    func: Callable,
+    written: str,
+    args: tuple,
+    kwargs: dict,
 ) -> object:
     """Give a call between the chosen layer and the logits the backward of excitation backprop; note linear layers.
 
-    What lies before the chosen layer needs no gradient and is left alone.
+    What lies before the chosen layer is left alone.
     """
     name, kwargs = written.strip("_"), dict(kwargs)
-    if not _any_on_the_way((args, tuple(kwargs.values()))):
+    if graph.activations is None or not _any_on_the_way((args, tuple(kwargs.values()))):
         return func(*args, **kwargs)
     if name in _RELUS | _WEIGHTED | _AVERAGES:
         x, rest = (args[0], args[1:]) if args else (kwargs.pop("input"), ())
@@ -153,7 +158,7 @@ def excitation_backprop(
         module = find_layer(model, images, layer)
         with graph_from(module) as graph:
             linears: list[tuple[_Linear, Tensor]] = []
-            with Intercepted(partial(_answer, linears)):
+            with Intercepted(partial(_answer, graph, linears)):
                 logits = run(model, images)
             logits = check_logits(logits, len(images))
             maps = graph.activations

@@ -26,7 +26,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .hooks import Intercepted, evaluation_mode, hooked, nodes_between, on_the_way
+from .hooks import Intercepted, check_derivatives, evaluation_mode, hooked, nodes_between, on_the_way
 from .inputs import Classes, Layer, check_logits, class_matrix, prepare, run
 from .maps import grad_cam
 
@@ -76,9 +76,11 @@ _COMPARISONS = {"ge", "greater", "greater_equal", "gt", "le", "less", "less_equa
 # Activations that are neither zero on one side nor the identity on the other. Sigmoid and softmax are missing:
 # as gates and attention they stand in networks of ReLUs, and have their own derivative there.
 _WITHOUT_RULE = {
-    "celu", "elu", "gelu", "glu", "hardshrink", "hardswish", "hardtanh", "leaky_relu", "logsigmoid", "mish",
+    "celu", "elu", "erf", "gelu", "glu", "hardshrink", "hardswish", "hardtanh", "leaky_relu", "logsigmoid", "mish",
     "prelu", "rrelu", "selu", "silu", "softplus", "softshrink", "softsign", "tanh", "tanhshrink",
 }  # fmt: skip
+# Never a ReLU, and most of a network's calls: not looked at, which takes time.
+_AFFINE = {"batch_norm", "conv2d", "linear"}
 # Modules of these names may compute such a function by other means: x * relu6(x + 3) / 6, or x * sigmoid(x).
 _MODULES_WITHOUT_RULE = {
     "celu", "elu", "gelu", "gelutanh", "hardmish", "hardmishme", "hardswish", "hardswishme", "hswish",
@@ -129,6 +131,8 @@ def _answer(
         y = _Rectifier.apply(z, high, rule)
         # In place, z itself is overwritten, as whoever called this relies on.
         return z.copy_(y) if inplace or written.endswith("_") else y
+    if name in _AFFINE:
+        return func(*args, **kwargs)
     overwrites = written == "__setitem__" or (written.endswith("_") and not written.endswith("__"))
     if overwrites and on_the_way(given[0]):
         before = given[0].clone()
@@ -154,7 +158,7 @@ def _answer(
                 else -below * _Rectifier.apply(-z, math.inf, rule)
             )
             return y.copy_(relu) if overwrites else relu
-        if slopes is not None:
+        if slopes is not None and unruled is None:
             unruled = f"{name}, whose slope is {slopes[0]:.3g} below zero and {slopes[1]:.3g} above"
     if unruled:
         if refuse:
@@ -181,23 +185,41 @@ def _named_relu(name: str, args: tuple, kwargs: dict) -> tuple[Tensor, float, bo
 def _slopes(z: Tensor, y: Tensor, certain: bool) -> tuple[float, float] | None:
     """Return (a, b), unlike in size, if y = a z wherever z < 0 and y = b z elsewhere: (0, 1) for a ReLU.
 
-    Where z has one sign throughout, nothing was cut off, and only a call that is ``certain`` to look at the sign counts.
+    Where z has one sign throughout, nothing was cut off: only a call that is ``certain`` to look at the sign counts.
     """
     if not isinstance(y, Tensor) or y.shape != z.shape or not y.is_floating_point():
         return None
-    z, y = z.detach(), y.detach()
-    if z.is_contiguous() and y.is_contiguous():
-        some = slice(None, None, z.numel() // 64 + 1)
-        few = z.view(-1)[some], y.view(-1)[some]
-    else:
-        few = z[:1].flatten()[:64], y[:1].flatten()[:64]
-    slopes = _two_slopes(*few) and _two_slopes(z.flatten(), y.flatten())  # 64 values rule most functions out
+    if _few_values_differ(z, y):
+        return None
+    z, y = z.detach().flatten(), y.detach().flatten()
+    low, high = z.aminmax()
+    if not (certain or low < 0 < high):
+        return None
+    slopes = _two_slopes(z, y)
     if slopes is None:
         return None
     if None in slopes:
         return (0, 1) if certain and slopes in ((0, None), (None, 1), (None, None)) else None
     enough = 0 in slopes or min((z < 0).sum(), (z > 0).sum()) > 3
     return slopes if enough else None
+
+
+def _few_values_differ(z: Tensor, y: Tensor) -> bool:
+    """Whether 32 values show that y has not one slope on either side of zero, or the same on both: most functions."""
+    if z.is_contiguous() and y.is_contiguous():
+        some = slice(None, None, z.numel() // 32 + 1)
+        z, y = z.view(-1)[some], y.view(-1)[some]
+    else:
+        z, y = z[:1].flatten()[:32], y[:1].flatten()[:32]
+    slopes: dict[bool, float] = {}
+    for before, after in zip(z.tolist(), y.tolist(), strict=True):
+        if before == 0 != after:
+            return True
+        if before and not math.isclose(
+            slopes.setdefault(before > 0, after / before), after / before, rel_tol=0.1
+        ):
+            return True
+    return len(slopes) == 2 and math.isclose(*map(abs, slopes.values()), rel_tol=1e-3)
 
 
 def _two_slopes(z: Tensor, y: Tensor) -> tuple[float | None, float | None] | None:
@@ -236,14 +258,14 @@ def _no_rule(used: str) -> str:
 
 
 def _place() -> str:
-    """Return the module whose forward is at work, with its line, for a message."""
+    """Return the module at work, and the line of its forward if that is not PyTorch's own, for a message."""
     frame = sys._getframe(1)
     while frame is not None:
-        module = frame.f_locals.get("self")
-        if isinstance(module, nn.Module):
-            return (
-                f" (in {type(module).__name__}, {Path(frame.f_code.co_filename).name} line {frame.f_lineno})"
-            )
+        file = Path(frame.f_code.co_filename)
+        module = frame.f_locals.get(frame.f_code.co_varnames[0]) if frame.f_code.co_argcount else None
+        if isinstance(module, nn.Module) and frame.f_code.co_name not in ("_call_impl", "_wrapped_call_impl"):
+            line = "" if "torch" in file.parts else f", {file.name} line {frame.f_lineno}"
+            return f" (in {type(module).__name__}{line})"
         frame = frame.f_back
     return ""
 
@@ -254,13 +276,10 @@ _UNSEEN = re.compile("relu|elu|silu|hardswish|mish|threshold|hardtanh|softplus",
 
 def _check_graph(scores: Tensor, images: Tensor, rule: str) -> None:
     """Refuse what stands between images and scores and hides, from autograd or from the rule, what it does."""
-    for node in nodes_between(scores, images):
+    nodes = nodes_between(scores, images)
+    check_derivatives(nodes)
+    for node in nodes:
         name, function = node.name(), getattr(type(node), "_forward_cls", None)
-        if "NotImplemented" in name:
-            raise ValueError(
-                "an operation between the images and the scores has no derivative (quantized layers have none), so "
-                "that the gradient would come out as zero. Hand over the network in floating point."
-            )
         if name == "CheckpointFunctionBackward":
             raise ValueError(
                 "the network uses torch.utils.checkpoint with use_reentrant=True, which gives no gradient of the "
@@ -273,7 +292,8 @@ def _check_graph(scores: Tensor, images: Tensor, rule: str) -> None:
         elif function is not None and not function.__module__.startswith("torch."):
             what = f"{function.__qualname__} of {function.__module__}, an autograd function with a backward of its own"
         elif _UNSEEN.search(name):
-            what = f"an activation ({name.removesuffix('0').removesuffix('Backward')}) inside scripted code or C++"
+            activation = name.rstrip("0123456789").removesuffix("Backward")
+            what = f"{activation} inside code that hides its calls (scripted, vmapped, C++)"
         else:
             continue
         raise ActivationError(
@@ -284,14 +304,13 @@ def _check_graph(scores: Tensor, images: Tensor, rule: str) -> None:
 
 
 def _check_parts(model: nn.Module) -> None:
-    """Refuse a network with parts that run outside Python, where no call can be intercepted."""
+    """Refuse a network with scripted parts: they run outside Python, where no call can be intercepted."""
     for name, part in model.named_modules():
-        scripted = isinstance(part, torch.jit.ScriptModule)
-        if scripted or part._compiled_call_impl is not None or getattr(part, "_orig_mod", None) is not None:
+        if isinstance(part, torch.jit.ScriptModule):
             raise ActivationError(
-                f"{repr(name) if name else 'the network'} is {'scripted' if scripted else 'compiled'}: it runs outside "
-                "Python, where its ReLUs cannot be rewritten, and the result would be the plain gradient under "
-                f"another name. Hand over the network as it was before {'torch.jit' if scripted else 'compiling'}."
+                f"{f'the part {name!r} of the network' if name else 'the network'} is scripted or traced: it runs "
+                "outside Python, where ReLUs cannot be rewritten, and the result would be the plain gradient under "
+                "another name. Hand over the network as it was before torch.jit. Use saliency or grad_cam otherwise."
             )
 
 
@@ -403,6 +422,7 @@ def guided_grad_cam(model: nn.Module, images: Tensor, classes: Classes = None, l
     everywhere. ``layer``, and the LayerError about it, as for :func:`course_utils.explain.grad_cam`; other
     arguments, result and errors as for :func:`guided_backprop`.
     """
+    _check_parts(prepare(model, images)[0])
     explanation = grad_cam(model, images, classes, layer)
     guided = guided_backprop(model, images, explanation.classes)
     return guided * explanation.heatmaps()[:, :, None]
@@ -431,20 +451,19 @@ def _image_gradients(model: nn.Module, images: Tensor, classes: Classes, rule: s
             raise ValueError("the scores do not depend on the images: the model detaches them on the way.")
         _check_graph(scores, images, rule)
         # Image n's score depends on image n alone: the gradient of the sum over images holds them all.
-        gradients = [_backward(scores[:, k].sum(), images) for k in range(scores.shape[1])]
+        last = scores.shape[1] - 1
+        gradients = [_backward(scores[:, k].sum(), images, k < last) for k in range(last + 1)]
     result = torch.stack(gradients, dim=1)
     if not (result.isfinite().all() and scores.isfinite().all()):
         raise ValueError("scores or gradients are not finite here. Check the model's weights.")
     return result
 
 
-def _backward(score: Tensor, images: Tensor) -> Tensor:
-    """torch.autograd.grad(score, images), below the level at which PyTorch's functions are intercepted.
+def _backward(score: Tensor, images: Tensor, retain_graph: bool) -> Tensor:
+    """torch.autograd.grad(score, images, retain_graph), below the level at which PyTorch's functions are intercepted.
 
     A checkpointed network runs its forward pass once more on the way back, and must meet the same rule there; while
     an intercepted function runs, nothing is intercepted.
     """
-    engine = torch.autograd.Variable._execution_engine
-    return engine.run_backward(
-        (score,), (torch.ones_like(score),), True, False, (images,), accumulate_grad=False
-    )[0]
+    engine, ones = torch.autograd.Variable._execution_engine, torch.ones_like(score)
+    return engine.run_backward((score,), (ones,), retain_graph, False, (images,), accumulate_grad=False)[0]

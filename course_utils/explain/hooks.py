@@ -21,7 +21,6 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import get_gradient_edge
 from torch.overrides import TorchFunctionMode
 
 __all__ = [
@@ -59,18 +58,20 @@ def hooks_of_others(model: nn.Module) -> bool:
     return any(not isinstance(hook, _OwnThread) for table in tables for hook in list(table.values()))
 
 
-def spared_graph(run: Callable[[Callable], Result]) -> Result:
-    """Call run(torch.no_grad); if something in the model asks for a graph there, run(torch.enable_grad).
+def spared_graph(function: Callable[..., Result], *inputs: Tensor) -> Result:
+    """Call a function in the grad mode that is set; where that is off, and something asks for a graph, with one.
 
     A hook that the model's owner left may call ``output.register_hook`` or ``output.retain_grad``. PyTorch refuses both
-    outside a graph, although nobody would run backward through it.
+    outside a graph, although nobody would run backward through it. The graph begins at the inputs, since all
+    parameters may be frozen.
     """
     try:
-        return run(torch.no_grad)
+        return function(*inputs)
     except RuntimeError as error:
-        if not re.search(r"requires?[ _]grad", str(error)):
+        if torch.is_grad_enabled() or not re.search(r"requires?[ _]grad", str(error)):
             raise
-    return run(torch.enable_grad)
+    with torch.enable_grad():
+        return function(*(value.detach().requires_grad_().clone() for value in inputs))
 
 
 class _Hooks:
@@ -216,21 +217,32 @@ def hooked(
 
 def nodes_between(scores: Tensor, leaf: Tensor) -> list[torch.autograd.graph.Node]:
     """Return the nodes of autograd's graph that a gradient passes on its way from ``scores`` back to ``leaf``."""
-    above: dict[object, list] = {scores.grad_fn: []}
+    above: dict[torch.autograd.graph.Node, list] = {scores.grad_fn: []}
     todo = [scores.grad_fn]
     while todo:
         node = todo.pop()
         for below, _ in node.next_functions:
-            if below is not None and below not in above:
-                todo.append(below)
-            above.setdefault(below, []).append(node)
-    found, todo = set(), [get_gradient_edge(leaf).node]
+            if below is not None:
+                if below not in above:
+                    above[below] = []
+                    todo.append(below)
+                above[below].append(node)
+    found, todo = set(), [node for node in above if getattr(node, "variable", None) is leaf]
     while todo:
         node = todo.pop()
         if node not in found:
             found.add(node)
-            todo += above.get(node, [])
+            todo += above[node]
     return list(found)
+
+
+def check_derivatives(nodes: Iterable[torch.autograd.graph.Node]) -> None:
+    """Refuse a way back on which an operation has no derivative: autograd would only warn, and hand back zeros."""
+    if any("NotImplemented" in node.name() for node in nodes):
+        raise ValueError(
+            "an operation on the way to the scores has no derivative (quantized layers have none): the gradient would "
+            "come out as zero. Hand over the network in floating point."
+        )
 
 
 class Graph:
@@ -242,7 +254,7 @@ class Graph:
 
 
 @contextmanager
-def graph_from(layer: nn.Module, before: Callable = torch.no_grad) -> Iterator[Graph]:
+def graph_from(layer: nn.Module) -> Iterator[Graph]:
     """Run a model inside this block with an autograd graph that starts at the output of ``layer``.
 
     Everything before the layer runs without a graph. A hook detaches the layer's output, makes it a leaf and turns
@@ -252,10 +264,6 @@ def graph_from(layer: nn.Module, before: Callable = torch.no_grad) -> Iterator[G
 
     It works whatever the caller's grad mode is (``no_grad`` and ``inference_mode`` included) and restores that mode at
     the end. Frozen parameters do not matter, since none of them is a leaf here.
-
-    Args:
-        layer: where the graph begins.
-        before: the grad mode up to there, see :func:`spared_graph`.
 
     Raises:
         LayerError: the layer ran more than once, so that there is no single map A; or its output is not one
@@ -280,7 +288,7 @@ def graph_from(layer: nn.Module, before: Callable = torch.no_grad) -> Iterator[G
         torch.set_grad_enabled(True)
         return graph.activations.clone()
 
-    with torch.inference_mode(False), before(), hooked([layer], start_here):
+    with torch.inference_mode(False), torch.no_grad(), hooked([layer], start_here):
         yield graph
 
 

@@ -5,6 +5,7 @@ Bad input must never give a plausible picture, so each check ends in a sentence 
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Sequence
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from course_utils.arguments import as_whole
 
-from .hooks import LayerError, hooked
+from .hooks import LayerError, hooked, spared_graph
 
 __all__ = [
     "Classes", "Layer", "candidates", "check_images", "check_logits", "class_matrix", "find_layer", "prepare", "run",
@@ -22,6 +23,9 @@ __all__ = [
 
 Classes = int | str | Sequence[int | str] | Tensor | np.ndarray | None
 Layer = nn.Module | str | None
+
+# Copies stand in for a model's parameters for one thread at a time: else one would put the other's copies back.
+_STANDING_IN = threading.RLock()
 
 
 def check_images(images: Tensor, unit_range: bool = False, channels: int | None = None) -> None:
@@ -101,10 +105,11 @@ def run(model: nn.Module, images: Tensor) -> Tensor:
     forever after; for this call, copies stand in for them.
     """
     if not _holds_inference_tensors(model):
-        return model(images)
+        return spared_graph(model, images)
     own = [*model.named_parameters(), *model.named_buffers()]
     copies = {name: tensor.clone() for name, tensor in own if tensor.is_inference()}
-    return torch.func.functional_call(model, copies, (images,))
+    with _STANDING_IN:
+        return spared_graph(lambda images: torch.func.functional_call(model, copies, (images,)), images)
 
 
 def _holds_inference_tensors(model: nn.Module) -> bool:
@@ -179,8 +184,12 @@ def _runs(model: nn.Module, images: Tensor) -> list[tuple[nn.Module, tuple[int, 
     def note(module: nn.Module, inputs: tuple, output: object) -> None:
         found.append((module, tuple(output.shape) if isinstance(output, Tensor) else ()))
 
-    with torch.no_grad(), hooked(model.modules(), note):
-        model(images.clone())
+    def start(module: nn.Module, inputs: tuple) -> None:
+        if module is model:  # perhaps once more, see spared_graph
+            found.clear()
+
+    with torch.no_grad(), hooked(model.modules(), note, start):
+        run(model, images.clone())
     return found
 
 
