@@ -66,8 +66,6 @@ _FORMS: dict[str, Callable[..., tuple[object, object, bool]]] = {
         math.inf,
         inplace,
     ),
-    "leaky_relu": lambda input, negative_slope=0.01, inplace=False: (negative_slope or 0, math.inf, inplace),
-    "prelu": lambda input, weight: (weight.detach(), math.inf, False),
 }
 _FORMS["clip"] = _FORMS["clamp"]
 _LARGER = {"fmax", "max", "maximum"}  # of two tensors: z.max(0) is another function
@@ -151,12 +149,8 @@ def _answer(
             rewritten.names[name] += 1
             if rule == "gradient":
                 return result
-            below, above = slopes
-            relu = (
-                above * _Rectifier.apply(z, math.inf, rule)
-                if above
-                else -below * _Rectifier.apply(-z, math.inf, rule)
-            )
+            slope = slopes[1] or -slopes[0]  # min(z, 0) = -max(-z, 0)
+            relu = slope * _Rectifier.apply(z if slopes[1] else -z, math.inf, rule)
             return y.copy_(relu) if overwrites else relu
         if slopes is not None and unruled is None:
             unruled = f"{name}, whose slope is {slopes[0]:.3g} below zero and {slopes[1]:.3g} above"
@@ -189,49 +183,28 @@ def _slopes(z: Tensor, y: Tensor, certain: bool) -> tuple[float, float] | None:
     """
     if not isinstance(y, Tensor) or y.shape != z.shape or not y.is_floating_point():
         return None
-    if _few_values_differ(z, y):
-        return None
     z, y = z.detach().flatten(), y.detach().flatten()
-    low, high = z.aminmax()
-    if not (certain or low < 0 < high):
-        return None
-    slopes = _two_slopes(z, y)
-    if slopes is None:
-        return None
-    if None in slopes:
-        return (0, 1) if certain and slopes in ((0, None), (None, 1), (None, None)) else None
-    enough = 0 in slopes or min((z < 0).sum(), (z > 0).sum()) > 3
-    return slopes if enough else None
-
-
-def _few_values_differ(z: Tensor, y: Tensor) -> bool:
-    """Whether 32 values show that y has not one slope on either side of zero, or the same on both: most functions."""
-    if z.is_contiguous() and y.is_contiguous():
-        some = slice(None, None, z.numel() // 32 + 1)
-        z, y = z.view(-1)[some], y.view(-1)[some]
-    else:
-        z, y = z[:1].flatten()[:32], y[:1].flatten()[:32]
-    slopes: dict[bool, float] = {}
-    for before, after in zip(z.tolist(), y.tolist(), strict=True):
-        if before == 0 != after:
-            return True
-        if before and not math.isclose(
-            slopes.setdefault(before > 0, after / before), after / before, rel_tol=0.1
-        ):
-            return True
-    return len(slopes) == 2 and math.isclose(*map(abs, slopes.values()), rel_tol=1e-3)
-
-
-def _two_slopes(z: Tensor, y: Tensor) -> tuple[float | None, float | None] | None:
-    """Return (a, b) as :func:`_slopes`, with None for a side on which there is no z."""
+    some = slice(None, None, len(z) // 32 + 1)
+    seen: dict[bool, float] = {}
+    for before, after in zip(z[some].tolist(), y[some].tolist(), strict=True):  # rule most functions out
+        slope = after / before if before else after
+        same = math.isclose(seen.setdefault(before > 0, slope), slope, rel_tol=0.1) if before else slope == 0
+        if not same:
+            return None
     low, high = z.argmin(), z.argmax()
     below = (y[low] / z[low]).item() if z[low] < 0 else None
     above = (y[high] / z[high]).item() if z[high] > 0 else None
+    if None in (below, above) and not certain:
+        return None
     expected = torch.where(z < 0, z * (below or 0), z * (above or 0))
     if not ((y - expected).abs() <= 8 * torch.finfo(y.dtype).eps * expected.abs()).all():
         return None
-    if below is not None and above is not None and math.isclose(abs(below), abs(above), rel_tol=1e-3):
+    if None in (below, above):
+        return (0, 1) if below in (None, 0) and above in (None, 1) else None
+    if math.isclose(abs(below), abs(above), rel_tol=1e-3):
         return None  # linear, or |z|
+    if 0 not in (below, above) and min((z < 0).sum(), (z > 0).sum()) < 4:
+        return None  # the product of any two small tensors may look so
     return below, above
 
 
@@ -303,17 +276,6 @@ def _check_graph(scores: Tensor, images: Tensor, rule: str) -> None:
         )
 
 
-def _check_parts(model: nn.Module) -> None:
-    """Refuse a network with scripted parts: they run outside Python, where no call can be intercepted."""
-    for name, part in model.named_modules():
-        if isinstance(part, torch.jit.ScriptModule):
-            raise ActivationError(
-                f"{f'the part {name!r} of the network' if name else 'the network'} is scripted or traced: it runs "
-                "outside Python, where ReLUs cannot be rewritten, and the result would be the plain gradient under "
-                "another name. Hand over the network as it was before torch.jit. Use saliency or grad_cam otherwise."
-            )
-
-
 @contextmanager
 def relu_rule(rule: str) -> Iterator[Rewritten]:
     """Give every ReLU that runs inside this block the backward rule "gradient", "deconvnet" or "guided".
@@ -359,12 +321,20 @@ def activations_used(model: nn.Module, images: Tensor) -> Counter[str]:
 
 @contextmanager
 def _refuse_by_name(model: nn.Module) -> Iterator[None]:
-    """Raise ActivationError when a module runs whose name says that it has no rule, whatever it calls."""
+    """Raise ActivationError for scripted parts, and when a module runs whose name says that it has no rule."""
 
     def refuse(module: nn.Module, inputs: tuple, output: object) -> None:
         raise ActivationError(_no_rule(type(module).__name__))
 
-    kinds = [(part, type(part).__name__.lower().replace("_", "")) for part in model.modules()]
+    kinds = []
+    for name, part in model.named_modules():
+        kinds.append((part, type(part).__name__.lower().replace("_", "")))
+        if isinstance(part, torch.jit.ScriptModule):
+            raise ActivationError(
+                f"{f'the part {name!r} of the network' if name else 'the network'} is scripted or traced: it runs "
+                "outside Python, where ReLUs cannot be rewritten, and the result would be the plain gradient under "
+                "another name. Hand over the network as it was before torch.jit, or use saliency."
+            )
     with hooked([part for part, kind in kinds if kind in _MODULES_WITHOUT_RULE], refuse):
         yield
 
@@ -422,7 +392,6 @@ def guided_grad_cam(model: nn.Module, images: Tensor, classes: Classes = None, l
     everywhere. ``layer``, and the LayerError about it, as for :func:`course_utils.explain.grad_cam`; other
     arguments, result and errors as for :func:`guided_backprop`.
     """
-    _check_parts(prepare(model, images)[0])
     explanation = grad_cam(model, images, classes, layer)
     guided = guided_backprop(model, images, explanation.classes)
     return guided * explanation.heatmaps()[:, :, None]
@@ -430,7 +399,6 @@ def guided_grad_cam(model: nn.Module, images: Tensor, classes: Classes = None, l
 
 def _with_rule(rule: str, model: nn.Module, images: Tensor, classes: Classes) -> Tensor:
     model, images = prepare(model, images)
-    _check_parts(model)
     with evaluation_mode(model), _refuse_by_name(model), relu_rule(rule) as rewritten:
         result = _image_gradients(model, images, classes, rule)
     if not rewritten.total:
