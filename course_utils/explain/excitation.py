@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .hooks import Intercepted, LayerError, evaluation_mode, graph_from, on_the_way
+from .hooks import Graph, Intercepted, LayerError, evaluation_mode, graph_from, on_the_way
 from .inputs import Classes, Layer, Output, as_map, candidates, class_matrix, find_layer, logits_of, prepare
 from .maps import check_explainable
 
@@ -78,14 +78,19 @@ class _Linear:
 
 
 def _answer(
-    linears: list[tuple[_Linear, Tensor]], func: Callable, written: str, args: tuple, kwargs: dict
+    graph: Graph,
+    linears: list[tuple[_Linear, Tensor]],
+    func: Callable,
+    written: str,
+    args: tuple,
+    kwargs: dict,
 ) -> object:
     """Give a call between the chosen layer and the logits the backward of excitation backprop; note linear layers.
 
-    What lies before the chosen layer needs no gradient and is left alone.
+    What lies before the chosen layer is left alone.
     """
     name, kwargs = written.strip("_"), dict(kwargs)
-    if not _any_on_the_way((args, tuple(kwargs.values()))):
+    if graph.activations is None or not _any_on_the_way((args, tuple(kwargs.values()))):
         return func(*args, **kwargs)
     if name in _RELUS | _WEIGHTED | _AVERAGES:
         x, rest = (args[0], args[1:]) if args else (kwargs.pop("input"), ())
@@ -168,7 +173,7 @@ def _excitation_backprop(
 ) -> Tensor:
     with graph_from(layer) as graph:
         linears: list[tuple[_Linear, Tensor]] = []
-        with Intercepted(partial(_answer, linears)):
+        with Intercepted(partial(_answer, graph, linears)):
             logits = logits_of(model, images, output)
         check_explainable(layer, graph.activations, logits, images.shape[2:])
         if contrastive:

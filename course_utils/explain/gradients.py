@@ -14,16 +14,19 @@ called, so a ReLU may be written in any way.
 from __future__ import annotations
 
 import math
+import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from .hooks import Intercepted, evaluation_mode, hooked, on_the_way
+from .hooks import Intercepted, check_derivatives, evaluation_mode, hooked, nodes_between, on_the_way
 from .inputs import Classes, Layer, Output, class_matrix, image_gradient, logits_of, prepare
 from .maps import grad_cam
 
@@ -65,18 +68,21 @@ _FORMS: dict[str, Callable[..., tuple[object, object, bool]]] = {
     ),
 }
 _FORMS["clip"] = _FORMS["clamp"]
-_FORMS["maximum"] = lambda input, other: (other, math.inf, False)
+_LARGER = {"fmax", "max", "maximum"}  # of two tensors: z.max(0) is another function
+_COMPARISONS = {"ge", "greater", "greater_equal", "gt", "le", "less", "less_equal", "lt"}
 
 # Activations that are neither zero on one side nor the identity on the other. Sigmoid and softmax are missing:
 # as gates and attention they stand in networks of ReLUs, and have their own derivative there.
 _WITHOUT_RULE = {
-    "celu", "elu", "gelu", "glu", "hardshrink", "hardswish", "hardtanh", "leaky_relu", "logsigmoid", "mish",
+    "celu", "elu", "erf", "gelu", "glu", "hardshrink", "hardswish", "hardtanh", "leaky_relu", "logsigmoid", "mish",
     "prelu", "rrelu", "selu", "silu", "softplus", "softshrink", "softsign", "tanh", "tanhshrink",
 }  # fmt: skip
+# Never a ReLU, and most of a network's calls: not looked at, which takes time.
+_AFFINE = {"batch_norm", "conv2d", "linear"}
 # Modules of these names may compute such a function by other means: x * relu6(x + 3) / 6, or x * sigmoid(x).
 _MODULES_WITHOUT_RULE = {
     "celu", "elu", "gelu", "gelutanh", "hardmish", "hardmishme", "hardswish", "hardswishme", "hswish",
-    "leakyrelu", "memoryefficientswish", "mish", "prelu", "quickgelu", "selu", "silu", "swish", "swishme",
+    "memoryefficientswish", "mish", "quickgelu", "selu", "silu", "swish", "swishme",
 }  # fmt: skip
 
 
@@ -102,29 +108,104 @@ class _Rectifier(torch.autograd.Function):
 def _answer(
     rule: str, rewritten: Rewritten, refuse: bool, func: Callable, written: str, args: tuple, kwargs: dict
 ) -> object:
-    """Answer one call of a PyTorch function: a ReLU by the rule, any other function as ever."""
+    """Answer one call of a PyTorch function: a ReLU by the rule, any other function as ever.
+
+    A ReLU is known by its name and bounds or, whatever its name, by what it did: max(z, 0) came out of it.
+    """
+    written = written.partition(".")[0]  # torch.ops.aten.relu.default
     name = written.strip("_")
-    if name == "maximum" and len(args) == 2 and not on_the_way(args[0]):
-        args = args[::-1]  # maximum(0, z)
-    z = args[0] if args else kwargs.get("input")
-    # What needs no gradient (labels, the backward pass itself) is not on the image's way to the score.
-    if (name not in _FORMS and name not in _WITHOUT_RULE) or not on_the_way(z):
+    given = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+    # What needs no gradient (labels, the backward pass itself) is not on the image's way to the score; but a mask
+    # z > 0 stands for its z.
+    sources = [value if on_the_way(value) else getattr(value, "sign_of", None) for value in given]
+    if all(z is None for z in sources):
         return func(*args, **kwargs)
-    low, high, inplace = _FORMS[name](*args, **kwargs) if name in _FORMS else (None, None, False)
-    low, high = _number(low), _number(high)
-    if not _is_zero(low) or not isinstance(high, int | float) or high <= 0:
-        if name in _WITHOUT_RULE:
-            if refuse:
-                raise ActivationError(_no_rule(name))
+    named = _named_relu(name, args, kwargs)
+    if named is not None:
+        rewritten.names[name] += 1
+        if rule == "gradient":
+            return func(*args, **kwargs)
+        z, high, inplace = named
+        y = _Rectifier.apply(z, high, rule)
+        # In place, z itself is overwritten, as whoever called this relies on.
+        return z.copy_(y) if inplace or written.endswith("_") else y
+    if name in _AFFINE:
+        return func(*args, **kwargs)
+    overwrites = written == "__setitem__" or (written.endswith("_") and not written.endswith("__"))
+    if overwrites and on_the_way(given[0]):
+        before = given[0].clone()
+        sources = [before if z is given[0] else z for z in sources]
+    result = func(*args, **kwargs)
+    y = given[0] if overwrites else result
+    if isinstance(y, Tensor) and not y.requires_grad:
+        compared = name in _COMPARISONS and all(_is_zero(_number(a)) for a in args if not on_the_way(a))
+        if compared or not any(map(on_the_way, given)):  # z > 0; ~mask, mask.float()
+            y.sign_of = next(z for z in sources if z is not None)
+        return result
+    unruled = name if name in _WITHOUT_RULE else None
+    for value, z in zip(given, sources, strict=True):
+        slopes = None if z is None or z is y else _slopes(z, y, certain=not on_the_way(value))
+        if slopes is not None and 0 in slopes:
             rewritten.names[name] += 1
-        return func(*args, **kwargs)  # clamp(min=1e-6) guards a division: no activation
-    rewritten.names[name] += 1
-    if rule == "gradient":
-        return func(*args, **kwargs)
-    if not (inplace or written.endswith("_")):
-        return _Rectifier.apply(z, high, rule)
-    # z itself is overwritten, as whoever called this in place relies on.
-    return z.copy_(_Rectifier.apply(z, high, rule))
+            if rule == "gradient":
+                return result
+            slope = slopes[1] or -slopes[0]  # min(z, 0) = -max(-z, 0)
+            relu = slope * _Rectifier.apply(z if slopes[1] else -z, math.inf, rule)
+            return y.copy_(relu) if overwrites else relu
+        if slopes is not None and unruled is None:
+            unruled = f"{name}, whose slope is {slopes[0]:.3g} below zero and {slopes[1]:.3g} above"
+    if unruled:
+        if refuse:
+            raise ActivationError(_no_rule(unruled))
+        rewritten.names[name] += 1
+    return result
+
+
+def _named_relu(name: str, args: tuple, kwargs: dict) -> tuple[Tensor, float, bool] | None:
+    """Return (z, upper bound, whether it works in place), if this call is a ReLU by its name and its bounds."""
+    if name in _LARGER and len(args) == 2 and all(isinstance(value, Tensor) for value in args):
+        z, low, high, inplace = *(args if on_the_way(args[0]) else args[::-1]), math.inf, False
+    elif name in _FORMS:
+        z = args[0] if args else kwargs.get("input")
+        low, high, inplace = _FORMS[name](*args, **kwargs)
+    else:
+        return None
+    low, high = _number(low), _number(high)
+    # clamp(min=1e-6) guards a division: no activation
+    is_relu = on_the_way(z) and _is_zero(low) and isinstance(high, int | float) and high > 0
+    return (z, high, inplace) if is_relu else None
+
+
+def _slopes(z: Tensor, y: Tensor, certain: bool) -> tuple[float, float] | None:
+    """Return (a, b), unlike in size, if y = a z wherever z < 0 and y = b z elsewhere: (0, 1) for a ReLU.
+
+    Where z has one sign throughout, nothing was cut off: only a call that is ``certain`` to look at the sign counts.
+    """
+    if not isinstance(y, Tensor) or y.shape != z.shape or not y.is_floating_point():
+        return None
+    z, y = z.detach().flatten(), y.detach().flatten()
+    some = slice(None, None, len(z) // 32 + 1)
+    seen: dict[bool, float] = {}
+    for before, after in zip(z[some].tolist(), y[some].tolist(), strict=True):  # rule most functions out
+        slope = after / before if before else after
+        same = math.isclose(seen.setdefault(before > 0, slope), slope, rel_tol=0.1) if before else slope == 0
+        if not same:
+            return None
+    low, high = z.argmin(), z.argmax()
+    below = (y[low] / z[low]).item() if z[low] < 0 else None
+    above = (y[high] / z[high]).item() if z[high] > 0 else None
+    if None in (below, above) and not certain:
+        return None
+    expected = torch.where(z < 0, z * (below or 0), z * (above or 0))
+    if not ((y - expected).abs() <= 8 * torch.finfo(y.dtype).eps * expected.abs()).all():
+        return None
+    if None in (below, above):
+        return (0, 1) if below in (None, 0) and above in (None, 1) else None
+    if math.isclose(abs(below), abs(above), rel_tol=1e-3):
+        return None  # linear, or |z|
+    if 0 not in (below, above) and min((z < 0).sum(), (z > 0).sum()) < 4:
+        return None  # the product of any two small tensors may look so
+    return below, above
 
 
 def _number(bound: object) -> object:
@@ -139,13 +220,60 @@ def _is_zero(bound: object) -> bool:
     return isinstance(bound, int | float) and bound == 0
 
 
-def _no_rule(name: str) -> str:
+def _no_rule(used: str) -> str:
     """Return the sentence that refuses an activation function."""
     return (
-        f"the network uses {name}. Deconvnet and guided backprop are rules for ReLUs, which either pass a value on or "
-        f"stop it; {name} does neither, so that no rule says which gradients to stop, and the result would be the "
-        "plain gradient under another name. Use saliency or grad_cam, which take any activation, or a network of ReLUs."
+        f"the network uses {used}{_place()}. Deconvnet and guided backprop are rules for ReLUs, which either pass a "
+        "value on or stop it; this does neither, so that no rule says which gradients to stop, and the result would be "
+        "the plain gradient under another name. Use saliency or grad_cam, which take any activation, or a network of "
+        "ReLUs."
     )
+
+
+def _place() -> str:
+    """Return the module at work, and the line of its forward if that is not PyTorch's own, for a message."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        file = Path(frame.f_code.co_filename)
+        module = frame.f_locals.get(frame.f_code.co_varnames[0]) if frame.f_code.co_argcount else None
+        if isinstance(module, nn.Module) and frame.f_code.co_name not in ("_call_impl", "_wrapped_call_impl"):
+            line = "" if "torch" in file.parts else f", {file.name} line {frame.f_lineno}"
+            return f" (in {type(module).__name__}{line})"
+        frame = frame.f_back
+    return ""
+
+
+# Names of nodes in autograd's graph: activations, which the rule would have replaced had it seen them called.
+_UNSEEN = re.compile("relu|elu|silu|hardswish|mish|threshold|hardtanh|softplus", re.IGNORECASE)
+
+
+def _check_graph(scores: Tensor, images: Tensor, rule: str) -> None:
+    """Refuse what stands between images and scores and hides, from autograd or from the rule, what it does."""
+    nodes = nodes_between(scores, images)
+    check_derivatives(nodes)
+    for node in nodes:
+        name, function = node.name(), getattr(type(node), "_forward_cls", None)
+        if name == "CheckpointFunctionBackward":
+            raise ValueError(
+                "the network uses torch.utils.checkpoint with use_reentrant=True, which gives no gradient of the "
+                "images alone. Set use_reentrant=False, or switch checkpointing off: it only saves memory in training."
+            )
+        if rule == "gradient" or function is _Rectifier:
+            continue
+        if "DifferentiableGraph" in name or name == "CompiledFunctionBackward":
+            what = "a part that was scripted or compiled"
+        elif function is not None and not function.__module__.startswith("torch."):
+            what = f"{function.__qualname__} of {function.__module__}, an autograd function with a backward of its own"
+        elif _UNSEEN.search(name):
+            activation = name.rstrip("0123456789").removesuffix("Backward")
+            what = f"{activation} inside code that hides its calls (scripted, vmapped, C++)"
+        else:
+            continue
+        raise ActivationError(
+            f"the network uses {what}: what it hands back cannot be rewritten, so that the result would in part be "
+            "the plain gradient under another name. Use saliency or grad_cam, or write its ReLUs in Python, as "
+            "torch.nn.ReLU, say."
+        )
 
 
 @contextmanager
@@ -157,13 +285,15 @@ def relu_rule(rule: str) -> Iterator[Rewritten]:
     >>> torch.autograd.grad(y, images)       # guided backprop
     >>> rewritten.total, rewritten.names     # 33, Counter({'hardtanh': 33})
 
-    Rewritten are relu, relu6, hardtanh, clamp, clip, threshold and maximum, in any spelling, in place or not, where
-    they cut off at zero from below and what they are applied to needs a gradient. The values of the forward pass stay
-    the same. After the block, also after an exception, PyTorch is as it was; the graph made inside keeps the rule.
+    Rewritten are relu, relu6, hardtanh, clamp, threshold, maximum and the like, where they cut off at zero from below;
+    and any other call, ``z * (z > 0)`` or ``z[z < 0] = 0``, that turns a z of both signs into max(z, 0), or into a
+    multiple of it or of min(z, 0) = -max(-z, 0). In place or not, what they are applied to needs a gradient. The values
+    of the forward pass stay the same. After the block, also after an exception, PyTorch is as it was; the graph made
+    inside keeps the rule.
 
     Raises:
         ValueError: there is no such rule.
-        ActivationError: SiLU, GELU, Hardswish or the like was met, for which the rules mean nothing.
+        ActivationError: SiLU, GELU, a leaky ReLU or the like was met, for which the rules mean nothing.
     """
     if rule not in RULES:
         raise ValueError(f"there is no rule {rule!r} for a ReLU; there are {', '.join(RULES)}.")
@@ -191,12 +321,20 @@ def activations_used(model: nn.Module, images: Tensor) -> Counter[str]:
 
 @contextmanager
 def _refuse_by_name(model: nn.Module) -> Iterator[None]:
-    """Raise ActivationError when a module runs whose name says that it has no rule, whatever it calls."""
+    """Raise ActivationError for scripted parts, and when a module runs whose name says that it has no rule."""
 
     def refuse(module: nn.Module, inputs: tuple, output: object) -> None:
         raise ActivationError(_no_rule(type(module).__name__))
 
-    kinds = [(part, type(part).__name__.lower().replace("_", "")) for part in model.modules()]
+    kinds = []
+    for name, part in model.named_modules():
+        kinds.append((part, type(part).__name__.lower().replace("_", "")))
+        if isinstance(part, torch.jit.ScriptModule):
+            raise ActivationError(
+                f"{f'the part {name!r} of the network' if name else 'the network'} is scripted or traced: it runs "
+                "outside Python, where ReLUs cannot be rewritten, and the result would be the plain gradient under "
+                "another name. Hand over the network as it was before torch.jit, or use saliency."
+            )
     with hooked([part for part, kind in kinds if kind in _MODULES_WITHOUT_RULE], refuse):
         yield
 
@@ -215,11 +353,11 @@ def saliency(model: nn.Module, images: Tensor, classes: Classes = None, output: 
 
     Raises:
         ValueError, TypeError: bad images, unknown classes, logits that are not (N, classes), gradients that are
-            not finite.
+            not finite, operations without a derivative (quantized layers).
     """
     model, images = prepare(model, images)
     with evaluation_mode(model):
-        return _image_gradients(model, images, classes, output)
+        return _image_gradients(model, images, classes, "gradient", output)
 
 
 def deconvnet(model: nn.Module, images: Tensor, classes: Classes = None, output: Output = None) -> Tensor:
@@ -236,11 +374,12 @@ def guided_backprop(
 ) -> Tensor:
     """Guided backprop (arXiv 1412.6806): each ReLU passes relu(g) [z > 0] back, for ReLU6 relu(g) [0 < z < 6].
 
-    Every ReLU counts, as a module or a function, in place or not; no module is replaced. To see how many there
-    are, use :func:`relu_rule` or :func:`activations_used`. Arguments and result as for :func:`saliency`.
+    Every ReLU counts, as a module, a function or written out, in place or not; no module is replaced. To see how many
+    there are, use :func:`relu_rule` or :func:`activations_used`. Arguments and result as for :func:`saliency`.
 
     Raises:
-        ActivationError: the network uses SiLU, GELU, Hardswish or the like, or no ReLU at all.
+        ActivationError: the network uses SiLU, GELU, Hardswish or the like, no ReLU at all, or parts whose calls cannot
+            be seen: scripted, compiled, an autograd function of its own.
         ValueError, TypeError: as :func:`saliency`.
     """
     return _with_rule("guided", model, images, classes, output)
@@ -265,27 +404,26 @@ def guided_grad_cam(
 def _with_rule(rule: str, model: nn.Module, images: Tensor, classes: Classes, output: Output) -> Tensor:
     model, images = prepare(model, images)
     with evaluation_mode(model), _refuse_by_name(model), relu_rule(rule) as rewritten:
-        result = _image_gradients(model, images, classes, output)
+        result = _image_gradients(model, images, classes, rule, output)
     if not rewritten.total:
         raise ActivationError(
             f"this {type(model).__name__} uses no ReLU that could be rewritten, so that the result would be the plain "
-            "gradient under another name. (Inside scripted or compiled code a ReLU cannot be seen: hand over the "
-            "original network.) Use saliency or grad_cam, which take any activation."
+            "gradient under another name. Use saliency or grad_cam, which take any activation."
         )
     return result
 
 
-def _image_gradients(model: nn.Module, images: Tensor, classes: Classes, output: Output) -> Tensor:
+def _image_gradients(model: nn.Module, images: Tensor, classes: Classes, rule: str, output: Output) -> Tensor:
     """Return dy^c / dx for the K classes of each image: one forward pass, K backward passes."""
     with torch.inference_mode(False), torch.enable_grad():
         images = images.requires_grad_()
         logits = logits_of(model, images.clone(), output)
         scores = logits.gather(1, class_matrix(model, classes, logits))
+        if scores.requires_grad:
+            _check_graph(scores, images, rule)
         # Image n's score depends on image n alone: the gradient of the sum over images holds them all.
         last = scores.shape[1] - 1
-        gradients = [
-            image_gradient(scores[:, k].sum(), images, retain_graph=k < last) for k in range(last + 1)
-        ]
+        gradients = [image_gradient(scores[:, k].sum(), images, k < last) for k in range(last + 1)]
     result = torch.stack(gradients, dim=1)
     if not (result.isfinite().all() and scores.isfinite().all()):
         raise ValueError(

@@ -4,13 +4,20 @@ A hook is a function that PyTorch calls when a module has run (forward hook) or 
 it (full backward hook). Both kinds stay registered until their handle's ``remove()`` is called, so whatever registers
 one here is used in a ``with`` statement, which removes it whatever happens.
 
+Several threads may explain one model at a time (Voila serves people so). A module's hooks and its mode belong to all
+threads, so a forward hook of this room answers the thread that registered it alone, and :func:`evaluation_mode` holds
+until the last thread has left it. Nothing waits for anything.
+
 Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html
 """
 
 from __future__ import annotations
 
+import re
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +28,50 @@ __all__ = [
 ]  # fmt: skip
 
 
+Result = TypeVar("Result")
+
+# Held while the tables of modules are written, never while a model runs: PyTorch's handles are numbered by a counter
+# that two threads can read at once, and a module's mode is read and written in two steps.
+_WRITING = threading.RLock()
+
+
 class LayerError(ValueError):
     """The layer cannot be explained with; the message says why."""
+
+
+class _OwnThread:
+    """A hook that answers the thread that made it, and is deaf to other threads' passes through the same module."""
+
+    def __init__(self, function: Callable) -> None:
+        self.function = function
+        self.thread = threading.get_ident()
+
+    def __call__(self, *arguments: object) -> object:
+        """Hand the arguments on, if this is the thread."""
+        return self.function(*arguments) if threading.get_ident() == self.thread else None
+
+
+def hooks_of_others(model: nn.Module) -> bool:
+    """Whether a model carries hooks that this room did not put there: its owner's, for a Grad-CAM made by hand, say."""
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    tables = (getattr(part, kind) for part in model.modules() for kind in kinds)
+    return any(not isinstance(hook, _OwnThread) for table in tables for hook in list(table.values()))
+
+
+def spared_graph(function: Callable[..., Result], *inputs: Tensor) -> Result:
+    """Call a function in the grad mode that is set; where that is off, and something asks for a graph, with one.
+
+    A hook that the model's owner left may call ``output.register_hook`` or ``output.retain_grad``. PyTorch refuses both
+    outside a graph, although nobody would run backward through it. The graph begins at the inputs, since all
+    parameters may be frozen.
+    """
+    try:
+        return function(*inputs)
+    except RuntimeError as error:
+        if torch.is_grad_enabled() or not re.search(r"requires?[ _]grad", str(error)):
+            raise
+    with torch.enable_grad():
+        return function(*(value.detach().requires_grad_().clone() for value in inputs))
 
 
 class _Hooks:
@@ -69,8 +118,9 @@ class _Hooks:
         if self._handles:
             raise RuntimeError("these hooks are registered already: use each object in one `with` at a time")
         try:
-            for position, module in enumerate(self.modules):
-                self._handles.append(self._register(module, position))
+            with _WRITING:
+                for position, module in enumerate(self.modules):
+                    self._handles.append(self._register(module, position))
         except BaseException:
             self.remove()
             raise
@@ -113,7 +163,7 @@ class ForwardHook(_Hooks):
                 )
             self._stored[position] = output.detach().clone() if self.detach else output
 
-        return module.register_forward_hook(store)
+        return module.register_forward_hook(_OwnThread(store))
 
 
 class BackwardHook(_Hooks):
@@ -125,7 +175,7 @@ class BackwardHook(_Hooks):
 
     It is a full backward hook (``register_full_backward_hook``): what it receives is the gradient of the whole module,
     however many operations the module's forward consists of. The older ``register_backward_hook`` saw the last
-    operation alone.
+    operation alone. PyTorch may call it from a thread of its own, so that it hears every thread's backward pass.
 
     The forward pass must run inside the ``with`` block, too: that is when PyTorch prepares the graph for these hooks.
     An operation that changes the module's output in place (an in-place ReLU behind it) is refused by PyTorch;
@@ -148,17 +198,51 @@ class BackwardHook(_Hooks):
 def hooked(
     modules: Iterable[nn.Module], function: Callable, before: Callable | None = None
 ) -> Iterator[None]:
-    """Call one forward-hook function for several modules while the block runs; ``before`` as a forward pre-hook."""
+    """Call one forward-hook function for several modules while the block runs; ``before`` as a forward pre-hook.
+
+    Passes of other threads through these modules are not heard.
+    """
     handles = []
     try:
-        for module in modules:
-            handles.append(module.register_forward_hook(function))
-            if before is not None:
-                handles.append(module.register_forward_pre_hook(before))
+        with _WRITING:
+            for module in modules:
+                handles.append(module.register_forward_hook(_OwnThread(function)))
+                if before is not None:
+                    handles.append(module.register_forward_pre_hook(_OwnThread(before)))
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def nodes_between(scores: Tensor, leaf: Tensor) -> list[torch.autograd.graph.Node]:
+    """Return the nodes of autograd's graph that a gradient passes on its way from ``scores`` back to ``leaf``."""
+    above: dict[torch.autograd.graph.Node, list] = {scores.grad_fn: []}
+    todo = [scores.grad_fn]
+    while todo:
+        node = todo.pop()
+        for below, _ in node.next_functions:
+            if below is not None:
+                if below not in above:
+                    above[below] = []
+                    todo.append(below)
+                above[below].append(node)
+    found, todo = set(), [node for node in above if getattr(node, "variable", None) is leaf]
+    while todo:
+        node = todo.pop()
+        if node not in found:
+            found.add(node)
+            todo += above[node]
+    return list(found)
+
+
+def check_derivatives(nodes: Iterable[torch.autograd.graph.Node]) -> None:
+    """Refuse a way back on which an operation has no derivative: autograd would only warn, and hand back zeros."""
+    if any("NotImplemented" in node.name() for node in nodes):
+        raise ValueError(
+            "an operation on the way to the scores has no derivative (quantized layers have none): the gradient would "
+            "come out as zero. Hand over the network in floating point."
+        )
 
 
 class Graph:
@@ -231,7 +315,16 @@ class Intercepted(TorchFunctionMode):
 
 def on_the_way(value: object) -> bool:
     """Whether a gradient will flow back through this value: labels, and what runs before a graph begins, need none."""
-    return isinstance(value, Tensor) and value.is_floating_point() and value.requires_grad
+    return (
+        isinstance(value, Tensor)
+        and value.is_floating_point()
+        and value.requires_grad
+        and torch.is_grad_enabled()
+    )
+
+
+# The modes that each evaluation_mode in force has found, of all threads, the oldest first.
+_FOUND: list[dict[nn.Module, bool]] = []
 
 
 @contextmanager
@@ -242,17 +335,30 @@ def evaluation_mode(*modules: nn.Module) -> Iterator[None]:
     would draw a new network for every call: no explanation could be repeated.
 
     Only the flags are set. A network's own ``eval()`` may do more (merge its weights, say) that could not be undone.
+    Where several threads, or several models, share a module, it goes back when the last of them has finished.
     """
-    modes = [(part, part.training) for module in modules for part in module.modules()]
+    found: dict[nn.Module, bool] = {}
     try:
-        _set_training((part, False) for part, _ in modes)
+        with _WRITING:
+            _FOUND.append(found)
+            for part in (part for module in modules for part in module.modules()):
+                found.setdefault(part, part.training)
+                _set_training(part, False)
         yield
     finally:
-        _set_training(modes)
+        with _WRITING:
+            position = next(i for i, other in enumerate(_FOUND) if other is found)
+            later = _FOUND[position + 1 :]
+            del _FOUND[position]
+            for part, training in found.items():
+                heir = next((other for other in later if part in other), None)
+                if heir is None:
+                    _set_training(part, training)
+                else:  # it needs the evaluation mode still, and hands back what was found here
+                    heir[part] = training
 
 
-def _set_training(modes: Iterable[tuple[nn.Module, bool]]) -> None:
-    for part, training in modes:
-        # Reading a module's attribute costs far less than writing it, and most networks come in evaluation mode.
-        if part.training != training:
-            part.training = training
+def _set_training(part: nn.Module, training: bool) -> None:
+    # Reading a module's attribute costs far less than writing it, and most networks come in evaluation mode.
+    if part.training != training:
+        part.training = training

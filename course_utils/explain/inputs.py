@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 
 from course_utils.arguments import as_whole
 
-from .hooks import Intercepted, LayerError, hooked
+from .hooks import Intercepted, LayerError, hooked, spared_graph
 
 __all__ = [
     "SCORES", "Classes", "Layer", "Output", "as_map", "candidates", "check_images", "check_logits", "class_matrix",
@@ -35,6 +36,9 @@ Layer = nn.Module | str | None
 Output = Callable[[object], Tensor] | None
 
 MOST_ODD = math.log(2.5)  # how far the sides of a map may be from those of the image
+
+# Copies stand in for a model's parameters for one thread at a time: else one would put the other's copies back.
+_STANDING_IN = threading.RLock()
 
 
 def check_images(images: Tensor, unit_range: bool = False, channels: int | None = None) -> None:
@@ -144,10 +148,11 @@ def run(model: nn.Module, images: Tensor) -> Tensor:
     """
     with uncompiled():
         if not _holds_inference_tensors(model):
-            return model(images)
+            return spared_graph(model, images)
         own = [*model.named_parameters(), *model.named_buffers()]
         copies = {name: tensor.clone() for name, tensor in own if tensor.is_inference()}
-        return torch.func.functional_call(model, copies, (images,))
+        with _STANDING_IN:
+            return spared_graph(lambda images: torch.func.functional_call(model, copies, (images,)), images)
 
 
 def _holds_inference_tensors(model: nn.Module) -> bool:
@@ -160,11 +165,18 @@ def _holds_inference_tensors(model: nn.Module) -> bool:
 def image_gradient(score: Tensor, images: Tensor, retain_graph: bool = False) -> Tensor:
     """Return d score / d images for one number that was computed from the images.
 
+    Autograd's engine is called below the level at which PyTorch's functions are intercepted: a checkpointed network
+    runs its forward pass once more on the way back, and must meet the same rule there; while an intercepted function
+    runs, nothing is intercepted.
+
     Raises:
         ValueError: the model cuts its images off from the score.
     """
     if score.requires_grad:
-        (found,) = torch.autograd.grad(score, images, retain_graph=retain_graph, allow_unused=True)
+        engine, ones = torch.autograd.Variable._execution_engine, torch.ones_like(score)
+        (found,) = engine.run_backward(
+            (score,), (ones,), retain_graph, False, (images,), allow_unreachable=True, accumulate_grad=False
+        )
         if found is not None:
             return found
     raise ValueError(
@@ -335,9 +347,14 @@ def _runs(model: nn.Module, images: Tensor) -> list[tuple[nn.Module, tuple[int, 
     found: list[tuple[nn.Module, tuple[int, ...]]] = []
 
     def note(module: nn.Module, inputs: tuple, output: object) -> None:
-        found.append((module, tuple(output.shape) if isinstance(output, Tensor) else ()))
+        if module is not model:
+            found.append((module, tuple(output.shape) if isinstance(output, Tensor) else ()))
 
-    with torch.no_grad(), hooked(list(model.modules())[1:], note):
+    def start(module: nn.Module, inputs: tuple) -> None:
+        if module is model:  # perhaps once more, see spared_graph
+            found.clear()
+
+    with torch.no_grad(), hooked(model.modules(), note, start):
         run(model, images.clone())
     return found
 

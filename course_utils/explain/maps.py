@@ -15,7 +15,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .hooks import ForwardHook, LayerError, evaluation_mode, graph_from, hooked
+from .hooks import (
+    ForwardHook,
+    LayerError,
+    check_derivatives,
+    evaluation_mode,
+    graph_from,
+    hooked,
+    hooks_of_others,
+    nodes_between,
+    spared_graph,
+)
 from .inputs import (
     Classes,
     Layer,
@@ -147,7 +157,8 @@ def explain(layer: nn.Module, scores: Callable[[], Tensor]) -> Explanation:
     Args:
         layer: its output must be one map, (N, C, h, w) or (N, h, w, C).
         scores: runs the model once and returns (N, K) numbers, each computed from its own image alone.
-            Put the model in evaluation mode first.
+            Put the model in evaluation mode first. Hooks that it registers on tensors get the gradients of all K
+            scores as one batched tensor, for that moment; those on modules one after the other.
 
     Returns:
         An :class:`Explanation` with maps (N, K, h, w); nothing is left changed.
@@ -161,7 +172,7 @@ def explain(layer: nn.Module, scores: Callable[[], Tensor]) -> Explanation:
             "a dotted name use `model.get_submodule(name)`."
         )
     try:
-        return _explain(layer, scores, _mean_of_gradients)
+        return _explain(layer, lambda: spared_graph(scores), _mean_of_gradients, layer)
     except RuntimeError as error:
         if "Inference tensors cannot" not in str(error):
             raise
@@ -175,18 +186,23 @@ def _explain(
     layer: nn.Module,
     scores: Callable[[], Tensor],
     weighting: Weighting,
+    model: nn.Module,
     image_size: tuple[int, int] | None = None,
 ) -> Explanation:
     """Run scores(); take dy/dA for every score, and from it each channel's weight; sum the weighted channels."""
+    observed = hooks_of_others(model)
     with uncompiled(), graph_from(layer) as graph:
         values = scores()
         activations = graph.activations
         check_explainable(layer, activations, values, image_size)
+        nodes = nodes_between(values, activations)
+        check_derivatives(nodes)
+        observed |= any("BackwardHook" in node.name() for node in nodes)
         axis = channel_axis(layer, activations.shape, image_size)
         dtype = torch.promote_types(activations.dtype, torch.float32)  # half precision: sum in single
         a = activations.detach().to(dtype).movedim(axis, 1)
         alphas = []
-        for gradients in _gradients(values, activations):
+        for gradients in _gradients(values, activations, observed):
             alphas.append(weighting(gradients.to(dtype).movedim(axis + 1, 2), a))
             del gradients  # or it would stay while the next portion is computed
         weights = torch.cat(alphas).transpose(0, 1)
@@ -201,12 +217,16 @@ def _explain(
         return Explanation(maps, values, classes, weights, a)
 
 
-def _gradients(values: Tensor, activations: Tensor) -> Iterator[Tensor]:
-    """Yield dy/dA for all K scores from one graph, in portions (K', N, C, h, w), computed when they are asked for."""
+def _gradients(values: Tensor, activations: Tensor, observed: bool) -> Iterator[Tensor]:
+    """Yield dy/dA for all K scores from one graph, in portions (K', N, C, h, w), computed when they are asked for.
+
+    Hooks that the model's owner left see one class after the other: a batched backward would hand them tensors that
+    are dead afterwards.
+    """
     k = values.shape[1]
     # Image n's score depends on image n alone: the gradient of the sum over images holds them all.
     one_hot = torch.eye(k, dtype=values.dtype, device=values.device)[:, None, :].expand(k, *values.shape)
-    for portion in one_hot.split(max(1, MAX_GRADIENT_VALUES // activations.numel())):
+    for portion in one_hot.split(1 if observed else max(1, MAX_GRADIENT_VALUES // activations.numel())):
         yield _batched_gradient(values, activations, portion)
 
 
@@ -318,12 +338,13 @@ def _grad_cam(
         logits = logits_of(model, images, output)
         chosen.append(class_matrix(model, classes, logits))
         names.append(class_names(model, chosen[0], logits.shape[1]))
-        return logits.gather(1, chosen[0])
+        with torch.enable_grad():
+            return logits.gather(1, chosen[0])
 
     with evaluation_mode(model):
         module, size = find_layer(model, images, layer), tuple(images.shape[2:])
         try:
-            result = _explain(module, scores, weighting, size)
+            result = _explain(module, scores, weighting, model, size)
         except LayerError as error:
             raise LayerError(f"{error} {candidates(model, images)}") from error
     return replace(result, classes=chosen[0], image_size=size, names=names[0])

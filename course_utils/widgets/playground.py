@@ -158,9 +158,7 @@ class PlaygroundExplorer(Explorer):
         picture = self._picture_named(v["picture"])
         return (yield from explainer.steps(picture, classes, v["method"], layer, v["threshold"] / 100))
 
-    def stills(
-        self, settings: list[Mapping[str, object]], width: str = "100%", photos: object = ()
-    ) -> None:
+    def stills(self, settings: list[Mapping[str, object]], width: str = "100%", photos: object = ()) -> None:
         """Display a static picture for each of several settings, and what to be wary of below it."""
         parts = []
         for setting in settings:

@@ -10,6 +10,7 @@ import torch
 from helpers import TinyNet, random_net, relative_error, tiny_images
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from course_utils.explain import (
     ActivationError,
@@ -68,6 +69,70 @@ WRITTEN = {
     "nn.Threshold in place": nn.Threshold(0, 0, inplace=True),
     "nn.Hardtanh(0, inf)": nn.Hardtanh(0, float("inf")),
 }
+
+
+def on_a_copy(change):
+    """Work in place on a copy of z."""
+
+    def run(z):
+        z = z.clone()
+        change(z)
+        return z
+
+    return run
+
+
+def negative_to_zero(z):
+    z[z < 0] = 0
+
+
+def positive_into_zeros(z):
+    y, mask = torch.zeros_like(z), z > 0
+    y[mask] = z[mask]
+    return y
+
+
+def mask_outside_the_graph(z):
+    with torch.no_grad():
+        mask = (z > 0).float()
+    return z * mask
+
+
+# Spelled out: only what comes out tells that these are ReLUs.
+WRITTEN |= {
+    "torch.max(z, zeros)": lambda z: torch.max(z, torch.zeros_like(z)),
+    "torch.max(zero, z)": lambda z: torch.max(torch.zeros(()), z),
+    "z.max(zero)": lambda z: z.max(torch.tensor(0.0)),
+    "torch.fmax": lambda z: torch.fmax(z, torch.zeros(4)),
+    "torch.max(z, 0 z)": lambda z: torch.max(z, 0 * z),
+    "where": lambda z: torch.where(z > 0, z, torch.zeros_like(z)),
+    "where, the other way round": lambda z: torch.where(z <= 0, 0.0, z),
+    "z.where": lambda z: z.where(z > 0, 0.0),
+    "z * (z > 0)": lambda z: z * (z > 0),
+    "(z > 0).float() * z": lambda z: (z > 0).float() * z,
+    "z * ~(z < 0)": lambda z: z * ~(z < 0),
+    "z * (z.detach() > 0)": lambda z: z * (z.detach() > 0),
+    "z * mask without a graph": mask_outside_the_graph,
+    "z *= z > 0": on_a_copy(lambda z: z.mul_(z > 0)),
+    "(z + |z|) / 2": lambda z: (z + z.abs()) / 2,
+    "|z| / 2 + z / 2": lambda z: z.abs() * 0.5 + z * 0.5,
+    "lerp": lambda z: torch.lerp(z, z.abs(), 0.5),
+    "masked_fill": lambda z: z.masked_fill(z < 0, 0),
+    "masked_fill_": on_a_copy(lambda z: z.masked_fill_(z < 0, 0)),
+    "z[z < 0] = 0": on_a_copy(negative_to_zero),
+    "zeros[z > 0] = z[z > 0]": positive_into_zeros,
+    "masked_scatter": lambda z: torch.zeros_like(z).masked_scatter(z > 0, z[z > 0]),
+    "index_put": lambda z: z.index_put((z < 0,), torch.tensor(0.0)),
+    "addcmul": lambda z: torch.addcmul(torch.zeros_like(z), z, (z > 0).float()),
+    "einsum": lambda z: torch.einsum("i,i->i", z, (z > 0).float()),
+    "-min(-z, 0)": lambda z: -torch.minimum(-z, torch.tensor(0.0)),
+    "-(-z).clamp(max=0)": lambda z: -(-z).clamp(max=0),
+    "nn.LeakyReLU(0)": nn.LeakyReLU(0.0),
+    "nn.PReLU(init=0)": nn.PReLU(init=0.0),
+    "F.elu(z, 0)": lambda z: F.elu(z, 0.0),
+    "F.rrelu(z, 0, 0)": lambda z: F.rrelu(z, 0.0, 0.0),
+    "torch.ops": torch.ops.aten.relu.default,
+}
 UP_TO_SIX = {
     "nn.ReLU6": nn.ReLU6(),
     "nn.ReLU6 in place": nn.ReLU6(inplace=True),
@@ -80,6 +145,7 @@ UP_TO_SIX = {
     "z.clamp(tensor, tensor)": lambda z: z.clamp(torch.tensor(0), torch.tensor(6)),
 }
 each_rule = pytest.mark.parametrize("rule", gradients.RULES)
+each_new_rule = pytest.mark.parametrize("rule", ["deconvnet", "guided"])
 
 
 def passed_back(rule, function, z, g):
@@ -106,6 +172,29 @@ def test_above_six_nothing_passes_except_in_a_deconvnet(function, rule):
     assert y.tolist() == [2, 6, 0, 6]
     assert gradient == {"gradient": [1, 0, 0, 0], "deconvnet": [1, 1, 1, 1], "guided": [1, 0, 0, 0]}[rule]
     assert rewritten.total == 1
+
+
+MADE_OF_ANOTHER = {
+    "z - z.clamp(max=0)": lambda z: z - z.clamp(max=0),
+    "z sign(z).clamp(min=0)": lambda z: z * z.sign().clamp(min=0),
+    "z (sign z + 1) / 2": lambda z: z * (z.sign() + 1) / 2,
+    "z + relu(-z)": lambda z: z + (-z).relu(),
+}
+
+
+@each_rule
+@pytest.mark.parametrize("function", MADE_OF_ANOTHER.values(), ids=MADE_OF_ANOTHER)
+def test_a_relu_made_of_another_takes_its_place(function, rule):
+    y, gradient, _ = passed_back(rule, function, Z, G)
+    assert y.tolist() == [2, 0, 3, 0]
+    assert gradient == BY_HAND[rule]
+
+
+@pytest.mark.parametrize(
+    "spelled", ["z * (z > 0)", "where", "masked_fill", "torch.max(z, zeros)", "z * ~(z < 0)"]
+)
+def test_a_relu_that_stops_nothing_is_one_still(spelled):
+    assert passed_back("guided", WRITTEN[spelled], torch.ones(4), G)[1] == [1, 5, 0, 0]
 
 
 @pytest.mark.parametrize("z", [0.0, -0.0])
@@ -137,8 +226,8 @@ def test_the_graph_keeps_its_rule_after_the_block():
 
 
 def others(z):
-    clamped = z.clamp(min=1e-6) + z.clamp(-1, 1) + z.clamp(max=0) + z.clamp(0, 0)
-    return clamped + z.clamp(min=torch.tensor([0.0, 0, 1, 0])) + z.maximum(-z) + z.maximum(0 * z)
+    clamped = z.clamp(min=1e-6) + z.clamp(-1, 1) + z.clamp(max=1e-6) + z.clamp(0, 0)
+    return clamped + z.clamp(min=torch.tensor([0.0, 0, 4, 0])) + z.maximum(-z) + z.maximum(z.roll(1))
 
 
 def test_what_is_no_activation_is_left_alone():
@@ -172,9 +261,31 @@ def test_activations_are_counted():
         assert activations_used(net, images) == {"relu": 3}
 
 
+def attended(z):
+    """Attention among the columns, with a mask, and what else may stand in a network."""
+    scores = (z.T @ z).masked_fill(torch.ones(5, 5).triu(1).bool(), float("-inf"))
+    z = z @ scores.softmax(1) + z.cumsum(1)
+    z = z * (torch.arange(5) < 4)  # padding
+    z = z.masked_fill(z < z.topk(3, dim=1).values[:, -1:], 0)  # the three largest
+    z = torch.where(z.isnan(), torch.zeros_like(z), z)
+    z = F.dropout(z, training=False) + F.embedding(torch.arange(4), torch.ones(4, 5))
+    z = F.layer_norm(z, (5,)) * z.mean(1, keepdim=True).sigmoid()
+    z = torch.cat([z, -z]) / z.norm(dim=1).clamp(min=1e-6).repeat(2)[:, None]
+    z = F.max_pool1d(z[None], 3, 1, 1)[0] + (z * z).sum().clamp(min=1e-12).sqrt() - z.abs()
+    return F.hardsigmoid(z) * z.flip(0)
+
+
+def test_no_false_alarm():
+    torch.manual_seed(0)
+    z = torch.randn(4, 5, requires_grad=True)
+    with relu_rule("guided") as rewritten:
+        found = torch.autograd.grad(attended(z).sum(), z)[0]
+    assert rewritten.total == 0
+    assert torch.equal(found, torch.autograd.grad(attended(z).sum(), z)[0])
+
+
 METHODS = {"gradient": saliency, "deconvnet": deconvnet, "guided": guided_backprop}
 each_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
-each_new_rule = pytest.mark.parametrize("rule", ["deconvnet", "guided"])
 
 
 # --- against loops
@@ -305,6 +416,124 @@ def test_googlenet_with_its_functional_relu(rule, monkeypatch):
     monkeypatch.setattr(source.F, "relu", lambda z, inplace=False: relu_after(z, rule, float("inf")))
     assert relative_error(found, gradient_of(net, images, 7)) < 1e-6
     assert relative_error(found, plain) > 0.1
+
+
+class Mixed(nn.Module):
+    """A network with one activation of any kind, and an nn.ReLU behind it."""
+
+    def __init__(self, activation):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
+        self.activation = activation
+        self.last = nn.Sequential(
+            nn.Conv2d(8, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5)
+        )
+
+    def forward(self, images):
+        return self.last(self.activation(self.first(images)))
+
+
+OF_FOUR_NUMBERS = {"einsum", "torch.fmax", "z.clamp_(min=tensor)", "z.maximum(0)"}
+
+
+@each_new_rule
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("spelled", sorted(WRITTEN.keys() - OF_FOUR_NUMBERS))
+def test_a_network_is_that_of_its_relus(spelled, layout, rule):
+    images = tiny_images(2).contiguous(memory_format=layout)
+    expected = METHODS[rule](Mixed(nn.ReLU()), images, [0, 3])
+    assert relative_error(METHODS[rule](Mixed(WRITTEN[spelled]), images, [0, 3]), expected) < 1e-6
+    assert relative_error(saliency(Mixed(nn.ReLU()), images, [0, 3]), expected) > 0.1
+
+
+def leaky(z):
+    return torch.where(z > 0, z, 0.1 * z)
+
+
+class OwnReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, z):
+        ctx.save_for_backward(z)
+        return z.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * (ctx.saved_tensors[0] > 0)
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.RNN(8, 8, nonlinearity="relu", batch_first=True)
+
+    def forward(self, maps):
+        return self.rnn(maps.flatten(2).mT)[0].mT.reshape(maps.shape)
+
+
+UNSEEN = {
+    "an autograd function": (OwnReLU.apply, r"uses OwnReLU of test_explain_gradients, an autograd function"),
+    "a scripted part": (torch.jit.script(nn.ReLU()), "part 'activation' of the network is scripted"),
+    "a scripted function": (
+        torch.jit.script(F.relu),
+        r"uses Relu inside code that hides its calls \(scripted",
+    ),
+    "vmap": (torch.vmap(torch.relu), "uses Relu inside code that hides its calls"),
+    "a recurrent network of ReLUs": (Recurrent(), "uses Relu inside code that hides its calls"),
+    "where, leaky": (
+        leaky,
+        r"uses where, whose slope is 0.1 below zero and 1 above \(in Mixed, test_explain_g",
+    ),
+    "max, leaky": (lambda z: torch.max(z, z / 4), "uses max, whose slope is 0.25 below zero and 1 above"),
+    "GELU": (lambda z: z * (1 + torch.erf(z / 2**0.5)) / 2, "uses erf"),
+}
+
+
+@each_new_rule
+@pytest.mark.parametrize(("activation", "sentence"), UNSEEN.values(), ids=UNSEEN)
+def test_what_cannot_be_rewritten_is_refused_although_there_are_other_relus(activation, sentence, rule):
+    with pytest.raises(ActivationError, match=sentence):
+        METHODS[rule](Mixed(activation), tiny_images(2), 0)
+    assert saliency(Mixed(activation), tiny_images(2), 0).any()
+
+
+def test_an_autograd_function_counts_no_relu_that_it_calls_itself():
+    z = Z.clone().requires_grad_()
+    with relu_rule("guided") as rewritten:
+        OwnReLU.apply(z)
+    assert rewritten.total == 0
+
+
+@each_method
+def test_an_operation_without_a_derivative_is_refused(method):
+    net = torch.ao.quantization.quantize_dynamic(TinyNet(), {nn.Linear})
+    with pytest.raises(ValueError, match=r"no derivative \(quantized layers"):
+        method(net, tiny_images(), 0)
+    with pytest.raises(ValueError, match=r"no derivative \(quantized layers"):
+        grad_cam(net, tiny_images(), 0)
+
+
+class Checkpointed(nn.Module):
+    def __init__(self, net, use_reentrant):
+        super().__init__()
+        self.net = net
+        self.use_reentrant = use_reentrant
+
+    def forward(self, images):
+        maps = checkpoint(self.net.first, images, use_reentrant=self.use_reentrant)
+        maps = checkpoint(self.net.activation, maps, use_reentrant=self.use_reentrant)
+        return checkpoint(self.net.last, maps, use_reentrant=self.use_reentrant)
+
+
+@each_method
+@pytest.mark.parametrize("spelled", ["nn.ReLU", "where", "z[z < 0] = 0"])
+def test_a_checkpointed_network(method, spelled):
+    net = Mixed(WRITTEN[spelled])
+    expected = method(net, tiny_images(2), [0, 3])
+    assert relative_error(method(Checkpointed(net, False), tiny_images(2), [0, 3]), expected) < 1e-6
+    with pytest.raises(ValueError, match=r"with use_reentrant=True.*Set use_reentrant=False"):
+        method(Checkpointed(net, True), tiny_images(2), 0)
+    assert all(parameter.grad is None for parameter in net.parameters())
 
 
 # --- what is refused

@@ -1,5 +1,7 @@
 """What an explanation must leave as it was, also when it fails half-way; and what must not change its maps."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 import pytest
@@ -7,7 +9,19 @@ import torch
 from helpers import CONVOLUTION, MAP_LAYER, TinyNet, relative_error, tiny_images
 from torch import nn
 
-from course_utils.explain import cam, explain, grad_cam, grad_cam_pp
+from course_utils.explain import (
+    ForwardHook,
+    cam,
+    evaluation_mode,
+    excitation_backprop,
+    explain,
+    grad_cam,
+    grad_cam_pp,
+    graph_from,
+    guided_backprop,
+    guided_grad_cam,
+    saliency,
+)
 from course_utils.networks import Classifier, load_classifier
 
 MODES = {
@@ -268,6 +282,175 @@ def test_the_explanation_has_memory_of_its_own():
     with torch.no_grad():
         net.kept.zero_()
     assert torch.equal(e.activations, before)
+
+
+# --- several threads, and hooks of the model's owner -------------------------------------------------
+
+ALL_METHODS = {
+    "grad_cam": lambda net, images: grad_cam(net, images, [0, 1]).maps,
+    "grad_cam, named layer": lambda net, images: grad_cam(net, images, [0, 1], CONVOLUTION).maps,
+    "grad_cam_pp": lambda net, images: grad_cam_pp(net, images, [0, 1], MAP_LAYER).maps,
+    "cam": lambda net, images: cam(net, images, [0, 1]),
+    "saliency": lambda net, images: saliency(net, images, [0, 1]),
+    "guided_backprop": lambda net, images: guided_backprop(net, images, [0, 1]),
+    "guided_grad_cam": lambda net, images: guided_grad_cam(net, images, [0, 1]),
+    "excitation_backprop": lambda net, images: excitation_backprop(net, images, [0, 1]),
+}
+each_of_all = pytest.mark.parametrize("method", ALL_METHODS.values(), ids=ALL_METHODS)
+
+
+class Meeting(TinyNet):
+    """Two threads' passes wait for each other, before the layers and behind them."""
+
+    meet = staticmethod(lambda: None)
+
+    def forward(self, images):
+        self.meet()
+        maps = self.features(images)
+        self.meet()
+        return self.head(maps)
+
+
+def in_threads(*functions):
+    with ThreadPoolExecutor(len(functions)) as pool:
+        return [task.result(60) for task in [pool.submit(function) for function in functions]]
+
+
+@each_of_all
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("made_in", [nullcontext, torch.inference_mode])
+def test_two_threads_explain_one_model_at_a_time(method, training, made_in):
+    with made_in():
+        net = Meeting()
+    net.train(training)
+    first, second = tiny_images(seed=1), tiny_images(seed=2)
+    expected = method(net, first), method(net, second)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    objects = list(map(id, net.parameters()))
+    if made_in is nullcontext:  # else one waits for the other: copies stand in for the parameters
+        net.meet = threading.Barrier(2, timeout=60).wait
+    found = in_threads(lambda: method(net, first), lambda: method(net, second))
+    assert all(map(torch.equal, found, expected))
+    assert all(part.training is training for part in net.modules())
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert list(map(id, net.parameters())) == objects
+    assert not any(hooks for part in net.modules() for hooks in hooks_of(part).values())
+
+
+@pytest.mark.parametrize("first_out", [0, 1])
+def test_two_models_that_share_a_trunk_stay_in_evaluation_mode_until_both_are_done(first_out):
+    trunk = TinyNet().features.train()
+    nets = [nn.Sequential(trunk, nn.Dropout()).train() for _ in range(2)]
+    inside = [threading.Event(), threading.Event()]
+    leave = [threading.Event(), threading.Event()]
+
+    def hold(i):
+        with evaluation_mode(nets[i]):
+            inside[i].set()
+            leave[i].wait(60)
+
+    threads = [threading.Thread(target=hold, args=[i]) for i in range(2)]
+    for thread, event in zip(threads, inside, strict=True):
+        thread.start()
+        event.wait(60)
+    leave[first_out].set()
+    threads[first_out].join()
+    assert not any(part.training for part in trunk.modules())
+    assert nets[first_out][1].training
+    leave[1 - first_out].set()
+    threads[1 - first_out].join()
+    assert all(part.training for net in nets for part in net.modules())
+
+
+def test_evaluation_mode_within_evaluation_mode_restores_what_it_found():
+    net = TinyNet().train()
+    with evaluation_mode(net):
+        net.features.train()
+        with evaluation_mode(net, net):
+            assert not any(part.training for part in net.modules())
+        assert net.features.training
+        assert not net.head.training
+    assert all(part.training for part in net.modules())
+
+
+def test_a_plain_pass_in_another_thread_is_not_heard():
+    net, images = TinyNet(), tiny_images()
+    expected = grad_cam(net, images, 0, MAP_LAYER)
+    with ForwardHook(net.head) as hook:
+        in_threads(lambda: net(images))
+        assert hook.stored is None
+    with graph_from(net.get_submodule(MAP_LAYER)) as graph:
+        (logits,) = in_threads(lambda: net(tiny_images(seed=3)))
+        assert graph.activations is None
+        net(images)
+    assert torch.equal(graph.activations, expected.activations)
+    assert torch.equal(logits, net(tiny_images(seed=3)))
+
+
+def kept_gradient(seen):
+    return lambda module, inputs, output: output.register_hook(seen.append) and None
+
+
+def retained(seen):
+    def retain(module, inputs, output):
+        output.retain_grad()
+        seen.append(output)
+
+    return retain
+
+
+def gradient_of_its_own(seen):
+    def grad(module, inputs, output):
+        seen.append(torch.autograd.grad(output.sum(), inputs[0], retain_graph=True)[0])
+
+    return grad
+
+
+OWNERS = {
+    "output.register_hook": lambda part, seen: part.register_forward_hook(kept_gradient(seen)),
+    "output.retain_grad": lambda part, seen: part.register_forward_hook(retained(seen)),
+    "autograd.grad": lambda part, seen: part.register_forward_hook(gradient_of_its_own(seen)),
+    "input.register_hook": lambda part, seen: part.register_forward_pre_hook(
+        lambda module, inputs: inputs[0].register_hook(seen.append) and None
+    ),
+    "full backward hook": lambda part, seen: part.register_full_backward_hook(
+        lambda module, above, below: seen.extend(g for g in (*above, *below) if g is not None)
+    ),
+    "full backward pre-hook": lambda part, seen: part.register_full_backward_pre_hook(
+        lambda module, below: seen.extend(below)
+    ),
+}
+
+
+@each_of_all
+@pytest.mark.parametrize("register", OWNERS.values(), ids=OWNERS)
+@pytest.mark.parametrize("place", ["features", "features.3", "head.3"])
+@pytest.mark.parametrize("frozen", [False, True])
+def test_hooks_of_the_models_owner_change_nothing_and_see_ordinary_tensors(method, register, place, frozen):
+    images, seen = tiny_images(), []
+    net = TinyNet().requires_grad_(not frozen)
+    expected = method(net, images)
+    register(net.get_submodule(place), seen)
+    if (
+        method is ALL_METHODS["excitation_backprop"]
+        and register is OWNERS["autograd.grad"]
+        and "head" in place
+    ):
+        with pytest.raises(ValueError, match="no rule for 'sum'"):  # which is what its hook does
+            method(net, images)
+        return
+    assert relative_error(method(net, images), expected) < 1e-6
+    assert all(value.sum().isfinite() for value in seen)  # a tensor of a batched backward is dead by now
+    assert not any(part._forward_hooks for part in net.modules() if part is not net.get_submodule(place))
+
+
+def test_module_hooks_behind_explain_see_ordinary_tensors():
+    net, images, seen = TinyNet(), tiny_images(), []
+    expected = explain(net.features, lambda: net(images)).maps
+    OWNERS["full backward hook"](net.head[3], seen)
+    assert relative_error(explain(net.features, lambda: net(images)).maps, expected) < 1e-6
+    assert len(seen) == 10  # two gradients for each of five classes
+    assert all(value.sum().isfinite() for value in seen)
 
 
 # --- what must not change the maps -------------------------------------------------------------------
