@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from .hooks import Graph, Intercepted, LayerError, evaluation_mode, graph_from, on_the_way
 from .inputs import Classes, Layer, Output, as_map, candidates, class_matrix, find_layer, logits_of, prepare
-from .maps import check_explainable
+from .maps import NOT_ON_THE_WAY, check_explainable
 
 __all__ = ["excitation_backprop"]
 
@@ -189,7 +189,9 @@ def _excitation_backprop(
 def _probabilities(logits: Tensor, maps: Tensor, classes: Tensor) -> Tensor:
     """P(a) at the layer's output, of the same shape."""
     top = F.one_hot(classes, logits.shape[1]).to(logits.dtype)
-    (probabilities,) = torch.autograd.grad(logits, maps, top, retain_graph=True)
+    (probabilities,) = torch.autograd.grad(logits, maps, top, retain_graph=True, allow_unused=True)
+    if probabilities is None:
+        raise LayerError(NOT_ON_THE_WAY)
     if not probabilities.isfinite().all():
         raise ValueError("the winning probabilities are not finite here. Check the model's weights.")
     return probabilities

@@ -39,7 +39,7 @@ class LayerError(ValueError):
     """The layer cannot be explained with; the message says why."""
 
 
-class _OwnThread:
+class OwnThread:
     """A hook that answers the thread that made it, and is deaf to other threads' passes through the same module."""
 
     def __init__(self, function: Callable) -> None:
@@ -55,7 +55,7 @@ def hooks_of_others(model: nn.Module) -> bool:
     """Whether a model carries hooks that this room did not put there: its owner's, for a Grad-CAM made by hand, say."""
     kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     tables = (getattr(part, kind) for part in model.modules() for kind in kinds)
-    return any(not isinstance(hook, _OwnThread) for table in tables for hook in list(table.values()))
+    return any(not isinstance(hook, OwnThread) for table in tables for hook in list(table.values()))
 
 
 def spared_graph(function: Callable[..., Result], *inputs: Tensor) -> Result:
@@ -163,7 +163,7 @@ class ForwardHook(_Hooks):
                 )
             self._stored[position] = output.detach().clone() if self.detach else output
 
-        return module.register_forward_hook(_OwnThread(store))
+        return module.register_forward_hook(OwnThread(store))
 
 
 class BackwardHook(_Hooks):
@@ -206,9 +206,9 @@ def hooked(
     try:
         with _WRITING:
             for module in modules:
-                handles.append(module.register_forward_hook(_OwnThread(function)))
+                handles.append(module.register_forward_hook(OwnThread(function)))
                 if before is not None:
-                    handles.append(module.register_forward_pre_hook(_OwnThread(before)))
+                    handles.append(module.register_forward_pre_hook(OwnThread(before)))
         yield
     finally:
         for handle in handles:

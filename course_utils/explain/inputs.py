@@ -20,10 +20,12 @@ from dataclasses import fields, is_dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook
+from torch.overrides import TorchFunctionMode
 
 from course_utils.arguments import as_whole
 
-from .hooks import Intercepted, LayerError, hooked, spared_graph
+from .hooks import LayerError, OwnThread, hooked, spared_graph
 
 __all__ = [
     "SCORES", "Classes", "Layer", "Output", "as_map", "candidates", "check_images", "check_logits", "class_matrix",
@@ -35,6 +37,19 @@ Classes = int | str | Sequence[int | str] | Tensor | np.ndarray | None
 Layer = nn.Module | str | None
 Output = Callable[[object], Tensor] | None
 
+# What hands numbers of a tensor to Python.
+_READS = {
+    "__bool__",
+    "__float__",
+    "__index__",
+    "__int__",
+    "allclose",
+    "equal",
+    "is_nonzero",
+    "item",
+    "numpy",
+    "tolist",
+}
 MOST_ODD = math.log(2.5)  # how far the sides of a map may be from those of the image
 
 # Copies stand in for a model's parameters for one thread at a time: else one would put the other's copies back.
@@ -284,47 +299,42 @@ def default_layer(model: nn.Module, images: Tensor) -> nn.Module:
     """
     _check_open(model, model.modules())
     try:
-        with _attributes_kept(model), Intercepted(_of_no_image):
+        with _attributes_kept(model):
             runs = _runs(model, images[:0])
     except Exception:  # the network reads numbers off its images, or cannot do without any
         runs = _runs(model, images[:1])
     times = Counter(module for module, _ in runs)
-    counts: set[int] = set()  # of the cells of the maps so far
-    before = behind = (
-        0  # runs of layers with weights that keep places apart, up to the last map and behind it
-    )
-    last = size = again = None
-    for module, shape in runs:
-        cells = map_size(module, shape, images.shape[2:])
-        if isinstance(module, nn.Linear) and cells and counts & {cells[0], cells[0] - 1}:
-            cells = None  # attention, tokens by tokens
-        weighs = _axes(shape[1:]) > 1 and _weighs(module, times)
-        behind += weighs
-        if weighs and cells and math.prod(cells) > 1:
-            size, again = cells, module
-            counts.add(math.prod(cells))
-        if size and cells == size and times[module] == 1:
-            last, again, before, behind = module, None, before + behind, 0
-    kind = type(model).__name__
+    kind, size = type(model).__name__, None
+    for made in reversed(range(len(runs))):
+        size = _made_by_weights(runs[: made + 1], times, images.shape[2:])
+        if size:
+            break
     if size is None:
         raise LayerError(
             f"this {kind} has no convolution that puts out a map (N, C, h, w) of more than one pixel, among the "
             "modules that its forward pass calls: there is nothing to explain with. These methods need a "
             "convolutional network."
         )
-    if again is not None:
+    finishing = [
+        i
+        for i, (module, shape) in enumerate(runs)
+        if i >= made and times[module] == 1 and map_size(module, shape, images.shape[2:]) == size
+    ]
+    if not finishing:
         raise LayerError(
-            f"the last map of this {kind} comes from a layer ({type(again).__name__}) that runs {times[again]} times "
-            "in one forward pass, as a trunk does that two inputs share, or a recurrent block: there is no single map "
-            "A to explain with. Name a layer that runs once, or let it run once in the scores() of `explain`."
+            f"the last map of this {kind} comes from a layer ({type(runs[made][0]).__name__}) that runs "
+            f"{times[runs[made][0]]} times in one forward pass, as a trunk does that two inputs share, or a recurrent "
+            "block: there is no single map A to explain with. Name a layer that runs once, or let it run once in the "
+            "scores() of `explain`."
         )
-    if behind > before:
+    behind = sum(_mixes(*run, times) for run in runs[finishing[-1] + 1 :])
+    if behind and 2 * behind > (everything := sum(_mixes(*run, times) for run in runs)):
         raise LayerError(
-            f"most of this {kind} lies behind its last map: {behind} of {before + behind} layers with weights, such "
-            "as those of a transformer, whose tokens are no map (N, C, h, w). A heat-map of what comes before them "
-            "would not explain the answer: use saliency, or name a layer if you want its map all the same."
+            f"most of this {kind} lies behind its last map: {behind} of {everything} layers with weights, such as "
+            "those of a transformer, whose tokens are no map (N, C, h, w). A heat-map of what comes before them would "
+            "not explain the answer: use saliency, or name a layer if you want its map all the same."
         )
-    return last
+    return runs[finishing[-1]][0]
 
 
 def _check_open(model: nn.Module, parts: Iterable[nn.Module]) -> None:
@@ -342,47 +352,51 @@ def _check_open(model: nn.Module, parts: Iterable[nn.Module]) -> None:
         )
 
 
-def _runs(model: nn.Module, images: Tensor) -> list[tuple[nn.Module, tuple[int, ...]]]:
+def _runs(model: nn.Module, images: Tensor) -> list[tuple[nn.Module, torch.Size]]:
     """Run the model; return (module, output shape) in the order in which the modules inside it finish."""
-    found: list[tuple[nn.Module, tuple[int, ...]]] = []
+    found: list[tuple[nn.Module, Tensor | torch.Size]] = []
+    inside, empty = set(model.modules()) - {model}, len(images) == 0
 
     def note(module: nn.Module, inputs: tuple, output: object) -> None:
-        if module is not model:
-            found.append((module, tuple(output.shape) if isinstance(output, Tensor) else ()))
+        if module in inside:
+            kept = output if isinstance(output, Tensor) else torch.Size()
+            # Empty outputs can be kept, and their shapes read when functions are no longer intercepted.
+            found.append((module, kept if empty else getattr(kept, "shape", kept)))
 
     def start(module: nn.Module, inputs: tuple) -> None:
-        if module is model:  # perhaps once more, see spared_graph
-            found.clear()
+        found.clear()  # perhaps once more, see spared_graph
 
-    with torch.no_grad(), hooked(model.modules(), note, start):
-        run(model, images.clone())
-    return found
-
-
-_READS = {
-    "__bool__",
-    "__float__",
-    "__index__",
-    "__int__",
-    "allclose",
-    "equal",
-    "is_nonzero",
-    "item",
-    "numpy",
-    "tolist",
-}
+    # One hook for all modules takes half the time of a hook on each.
+    handle = register_module_forward_hook(OwnThread(note))
+    try:
+        with (
+            torch.no_grad(),
+            hooked([model], lambda *_: None, start),
+            _OfNoImage() if empty else nullcontext(),
+        ):
+            run(model, images.clone())
+    finally:
+        handle.remove()
+    return [(module, getattr(kept, "shape", kept)) for module, kept in found]
 
 
-def _of_no_image(func: Callable, name: str, args: tuple, kwargs: dict) -> object:
-    """Answer a function of PyTorch for an empty batch: what it answers for any batch, or not at all."""
-    if name in _READS:
-        raise LayerError("the network reads a number off its images, and may take another way for others.")
-    if name in ("view", "reshape") and len(args) > 1:
-        x, sizes = args[0], args[1] if isinstance(args[1], tuple | list) else args[1:]
-        if -1 in sizes and 0 in sizes:  # x.view(len(x), -1), which is ambiguous without an image
-            own, given = (math.prod(n for n in shape if n > 0) for shape in (x.shape, sizes))
-            return func(x, [own // given if n == -1 else n for n in sizes])
-    return func(*args, **kwargs)
+class _OfNoImage(TorchFunctionMode):
+    """Answer PyTorch's functions for an empty batch: what they answer for any batch, or not at all."""
+
+    def __torch_function__(
+        self, func: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        name = func.__name__
+        if name in _READS:
+            raise LayerError(
+                "the network reads a number off its images, and may take another way for others."
+            )
+        if name in ("view", "reshape") and len(args) > 1:
+            x, sizes = args[0], args[1] if isinstance(args[1], tuple | list) else args[1:]
+            if -1 in sizes and 0 in sizes:  # x.view(len(x), -1), which is ambiguous without an image
+                own, given = (math.prod(n for n in shape if n > 0) for shape in (x.shape, sizes))
+                return func(x, [own // given if n == -1 else n for n in sizes])
+        return func(*args, **(kwargs or {}))
 
 
 @contextmanager
@@ -397,17 +411,39 @@ def _attributes_kept(model: nn.Module) -> Iterator[None]:
             table.update(kept)
 
 
-def _axes(shape: Sequence[int]) -> int:
-    return sum(n > 1 for n in shape)
+def _made_by_weights(
+    runs: Sequence[tuple[nn.Module, tuple[int, ...]]], times: Counter[nn.Module], image_size: Sequence[int]
+) -> tuple[int, ...] | None:
+    """Return (h, w) if the last of these runs is of a layer with weights that puts out a map of several pixels."""
+    module, shape = runs[-1]
+    cells = map_size(module, shape, image_size)
+    if not cells or math.prod(cells) == 1 or not _mixes(module, shape, times):
+        return None
+    # Where a side counts the cells of an earlier map, a linear layer works on attention, tokens by tokens.
+    tokens = isinstance(module, nn.Linear) and any(
+        math.prod(shape[2:]) in (cells[0], cells[0] - 1)
+        for part, shape in runs
+        if isinstance(part, nn.Conv2d)
+    )
+    return None if tokens else cells
+
+
+def _mixes(module: nn.Module, shape: Sequence[int], ran: Container[nn.Module]) -> bool:
+    """Whether the module itself multiplies by weights, and its output has more axes than that of the channels."""
+    return _axes(shape[1:]) > 1 and _weighs(module, ran)
 
 
 def _weighs(module: nn.Module, ran: Container[nn.Module]) -> bool:
     """Whether the module itself multiplies by weights: a matrix of its own, or of a part that is never called."""
-    silent = [part for part in module.children() if part not in ran]
+    if isinstance(module, nn.Conv2d):
+        return True
+    silent = [part for part in module._modules.values() if part is not None and part not in ran]
     own = [*module._parameters.values(), *(weight for part in silent for weight in part.parameters())]
-    return isinstance(module, nn.Conv2d) or any(
-        weight is not None and _axes(weight.shape) > 1 for weight in own
-    )
+    return any(weight is not None and _axes(weight.shape) > 1 for weight in own)
+
+
+def _axes(shape: Sequence[int]) -> int:
+    return sum(n > 1 for n in shape)
 
 
 def candidates(model: nn.Module, images: Tensor | None = None, most: int = 6) -> str:

@@ -45,6 +45,7 @@ __all__ = ["Explanation", "cam", "enlarged", "explain", "grad_cam", "grad_cam_pp
 
 # Gradients of several classes are computed at once, in portions of at most 256 MB, each averaged before the next.
 MAX_GRADIENT_VALUES = 2**26
+NOT_ON_THE_WAY = "the scores do not depend on this layer's output: the layer must lie on their way."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -236,9 +237,7 @@ def _batched_gradient(values: Tensor, activations: Tensor, directions: Tensor) -
             values, activations, grad_outputs, retain_graph=True, is_grads_batched=batched, allow_unused=True
         )
         if result is None:
-            raise LayerError(
-                "the scores do not depend on this layer's output: the layer must lie on their way."
-            )
+            raise LayerError(NOT_ON_THE_WAY)
         return result
 
     if len(directions) == 1:

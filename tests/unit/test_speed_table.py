@@ -133,6 +133,10 @@ def test_targets_are_met_missed_or_not_measured(speed):
     found = speed.targets(rows, 8.1, 2.1)
     assert not any(met for _, met, _ in found)
     assert "missed in 1 of 2 cells" in found[2][2]
+    (second,) = (
+        one for one in speed.targets(rows, 8.1, 2.1, {"vgg16": 1.2, "resnet50": 1.3}) if one not in found
+    )
+    assert second[1:] == (False, "1.3 (resnet50), missed in 1 of 2 cells")
     unmeasured = row(1, 1.0, [0.5], None)
     unmeasured["memory_mb"]["forward"] = None
     assert len(speed.targets([unmeasured], None, 1.5)) == 1 + 3 + 1
@@ -156,16 +160,22 @@ def test_memory_is_the_peak_of_the_call_alone(speed):
 
 def test_table(tmp_path):
     target = tmp_path / "figures.json"
-    small = "--models efficientnet_lite0 --batches 1 --classes 2 --rounds 1 --turn 0 --threads 1 --starts 0 --json"
+    small = (
+        "--models efficientnet_lite0 --batches 1 --classes 2 --rounds 1 --turn 0 --threads 1 --starts 0 "
+        "--bare googlenet --json"
+    )
     done = subprocess.run(
         [sys.executable, BENCHMARKS / "speed.py", *small.split(), target],
         capture_output=True, text=True, check=False, env={**os.environ, "MKL_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "efficientnet_lite0     1    2 " in done.stdout
+    assert "bare googlenet         1    1 " in done.stdout
     assert "All 1,000 class maps" in done.stdout
     assert "ours / torch-cam, time" in done.stdout
     figures = json.loads(target.read_text())
     (line,) = figures["rows"]
     assert set(line["time"]) == set(line["memory_mb"]) - {"forward"} == {"ours", *LIBRARIES}
-    assert all(ratio > 0 for ratio in [*line["time"].values(), figures["all_maps"]])
+    assert all(
+        ratio > 0 for ratio in [*line["time"].values(), figures["all_maps"], figures["bare"]["googlenet"]]
+    )
