@@ -143,9 +143,7 @@ class PlaygroundExplorer(Explorer):
             controls=controls,
         )
 
-    def stills(
-        self, settings: list[Mapping[str, object]], width: str = "100%", photos: object = ()
-    ) -> None:
+    def stills(self, settings: list[Mapping[str, object]], width: str = "100%", photos: object = ()) -> None:
         """Display a static picture for each of several settings, and what to be wary of below it."""
         parts = []
         for setting in settings:
