@@ -303,38 +303,33 @@ def default_layer(model: nn.Module, images: Tensor) -> nn.Module:
             runs = _runs(model, images[:0])
     except Exception:  # the network reads numbers off its images, or cannot do without any
         runs = _runs(model, images[:1])
-    times = Counter(module for module, _ in runs)
-    kind, size = type(model).__name__, None
-    for made in reversed(range(len(runs))):
-        size = _made_by_weights(runs[: made + 1], times, images.shape[2:])
-        if size:
-            break
-    if size is None:
+    kind, times, size = type(model).__name__, Counter(module for module, _ in runs), tuple(images.shape[2:])
+    made = next((i for i in reversed(range(len(runs))) if _makes_a_map(runs[: i + 1], times, size)), None)
+    if made is None:
         raise LayerError(
             f"this {kind} has no convolution that puts out a map (N, C, h, w) of more than one pixel, among the "
             "modules that its forward pass calls: there is nothing to explain with. These methods need a "
             "convolutional network."
         )
-    finishing = [
-        i
-        for i, (module, shape) in enumerate(runs)
-        if i >= made and times[module] == 1 and map_size(module, shape, images.shape[2:]) == size
-    ]
-    if not finishing:
+    cells = map_size(*runs[made], size)
+    last = None
+    for i in range(made, len(runs)):
+        last = i if times[runs[i][0]] == 1 and map_size(*runs[i], size) == cells else last
+    if last is None:
+        module = runs[made][0]
         raise LayerError(
-            f"the last map of this {kind} comes from a layer ({type(runs[made][0]).__name__}) that runs "
-            f"{times[runs[made][0]]} times in one forward pass, as a trunk does that two inputs share, or a recurrent "
-            "block: there is no single map A to explain with. Name a layer that runs once, or let it run once in the "
-            "scores() of `explain`."
+            f"the last map of this {kind} comes from a layer ({type(module).__name__}) that runs {times[module]} times "
+            "in one forward pass, as a trunk does that two inputs share, or a recurrent block: there is no single map "
+            "A to explain with. Name a layer that runs once, or let it run once in the scores() of `explain`."
         )
-    behind = sum(_mixes(*run, times) for run in runs[finishing[-1] + 1 :])
-    if behind and 2 * behind > (everything := sum(_mixes(*run, times) for run in runs)):
+    behind = sum(_weighs(*run, times) for run in runs[last + 1 :])
+    if behind and 2 * behind > (everything := sum(_weighs(*run, times) for run in runs)):
         raise LayerError(
             f"most of this {kind} lies behind its last map: {behind} of {everything} layers with weights, such as "
             "those of a transformer, whose tokens are no map (N, C, h, w). A heat-map of what comes before them would "
             "not explain the answer: use saliency, or name a layer if you want its map all the same."
         )
-    return runs[finishing[-1]][0]
+    return runs[last][0]
 
 
 def _check_open(model: nn.Module, parts: Iterable[nn.Module]) -> None:
@@ -342,7 +337,7 @@ def _check_open(model: nn.Module, parts: Iterable[nn.Module]) -> None:
     sealed = any(isinstance(part, torch.jit.ScriptModule) for part in parts)
     if isinstance(
         model, torch.fx.GraphModule
-    ):  # a traced network calls its layers, an exported one their weights
+    ):  # a traced network calls layers, an exported one only their weights
         called = [model.get_submodule(node.target) for node in model.graph.nodes if node.op == "call_module"]
         sealed = sealed or not any(True for part in called for _ in part.parameters())
     if sealed:
@@ -411,32 +406,24 @@ def _attributes_kept(model: nn.Module) -> Iterator[None]:
             table.update(kept)
 
 
-def _made_by_weights(
-    runs: Sequence[tuple[nn.Module, tuple[int, ...]]], times: Counter[nn.Module], image_size: Sequence[int]
-) -> tuple[int, ...] | None:
-    """Return (h, w) if the last of these runs is of a layer with weights that puts out a map of several pixels."""
+def _makes_a_map(runs: Sequence[tuple[nn.Module, torch.Size]], ran: Container, size: tuple[int, ...]) -> bool:
+    """Whether the last of these runs is of a layer with weights that puts out a map of more than one pixel."""
     module, shape = runs[-1]
-    cells = map_size(module, shape, image_size)
-    if not cells or math.prod(cells) == 1 or not _mixes(module, shape, times):
-        return None
-    # Where a side counts the cells of an earlier map, a linear layer works on attention, tokens by tokens.
-    tokens = isinstance(module, nn.Linear) and any(
-        math.prod(shape[2:]) in (cells[0], cells[0] - 1)
-        for part, shape in runs
-        if isinstance(part, nn.Conv2d)
-    )
-    return None if tokens else cells
+    cells = map_size(module, shape, size)
+    if not cells or math.prod(cells) == 1 or not _weighs(module, shape, ran):
+        return False
+    # A linear layer on a map whose side counts the cells of an earlier one works on attention, tokens by tokens.
+    earlier = [math.prod(shape[2:]) for part, shape in runs if isinstance(part, nn.Conv2d)]
+    return not isinstance(module, nn.Linear) or not {cells[0], cells[0] - 1} & set(earlier)
 
 
-def _mixes(module: nn.Module, shape: Sequence[int], ran: Container[nn.Module]) -> bool:
-    """Whether the module itself multiplies by weights, and its output has more axes than that of the channels."""
-    return _axes(shape[1:]) > 1 and _weighs(module, ran)
+def _weighs(module: nn.Module, shape: Sequence[int], ran: Container[nn.Module]) -> bool:
+    """Whether a module with this output keeps places apart and itself multiplies by weights.
 
-
-def _weighs(module: nn.Module, ran: Container[nn.Module]) -> bool:
-    """Whether the module itself multiplies by weights: a matrix of its own, or of a part that is never called."""
-    if isinstance(module, nn.Conv2d):
-        return True
+    The weights are a matrix of its own, or of a part that is never called.
+    """
+    if _axes(shape[1:]) < 2 or isinstance(module, nn.Conv2d):
+        return _axes(shape[1:]) > 1
     silent = [part for part in module._modules.values() if part is not None and part not in ran]
     own = [*module._parameters.values(), *(weight for part in silent for weight in part.parameters())]
     return any(weight is not None and _axes(weight.shape) > 1 for weight in own)
@@ -462,10 +449,9 @@ def candidates(model: nn.Module, images: Tensor | None = None, most: int = 6) ->
         with suppress(Exception):  # what else is wrong with the model is not to hide the error at hand
             found, why = _serving(model, images[:1], own)
     names = {part: name for name, part in model.named_modules()}
-    listed = [names[part] for part in found[::-1] if part is own] + [
-        names[p] for p in found[::-1] if p is not own
-    ]
-    return f"Layers that can serve (the last maps first): {str(listed[:most])[1:-1]}." if listed else why
+    found = [part for part in found if part is not own] + [part for part in found if part is own]
+    listed = [names[part] for part in found[: -most - 1 : -1]]
+    return f"Layers that can serve (the last maps first): {', '.join(map(repr, listed))}." if listed else why
 
 
 def _serving(model: nn.Module, image: Tensor, own: nn.Module | None) -> tuple[list[nn.Module], str]:
@@ -484,10 +470,10 @@ def _serving(model: nn.Module, image: Tensor, own: nn.Module | None) -> tuple[li
     if not once:
         return (
             [],
-            "Each of its layers with a map runs more than once in one forward pass, so no layer can serve.",
+            "Each of its layers with a map runs several times in one forward pass, so no layer can serve.",
         )
     ways = [
-        part for part, output in once.items() if output.requires_grad and (part is own or _weighs(part, maps))
+        part for part, a in once.items() if a.requires_grad and (part is own or _weighs(part, a.shape, maps))
     ]
     gradients = ways and torch.autograd.grad(logits.sum(), [once[part] for part in ways], allow_unused=True)
     return [part for part, gradient in zip(ways, gradients, strict=True) if gradient is not None], (
@@ -626,9 +612,8 @@ def class_matrix(model: nn.Module, classes: Classes, logits: Tensor) -> Tensor:
         ValueError: no classes, one that does not exist, or a tensor of another shape.
     """
     n, n_classes = logits.shape
-    each_its_own = (
-        isinstance(classes, Tensor | np.ndarray) and classes.ndim == 1 and n > 1 and len(classes) != 1
-    )
+    several = isinstance(classes, Tensor | np.ndarray) and classes.ndim == 1 and len(classes) != 1
+    each_its_own = several and n > 1
     if classes is None:
         return logits.argmax(1, keepdim=True)
     if isinstance(classes, np.ndarray) and classes.dtype.kind not in "OSU":
