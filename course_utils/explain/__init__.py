@@ -8,8 +8,9 @@ Most are functions of (model, images, classes), and leave the model as it was; `
 - ``excitation_backprop``: excitation backprop, and the c-MWP of Grad-CAM's Table 1 (notebook 07);
 - ``occlusion``, ``cover``, ``deletion_curve``, ``insertion_curve``: the score when places are covered.
 
-Read in this order: ``hooks`` (catching activations, gradients, functions), ``inputs`` (what may be handed over),
-``maps``, ``gradients``, ``excitation``, ``covering``.
+Read in this order: ``hooks`` (catching activations, gradients, functions), ``maps``, ``gradients``, ``covering``,
+``excitation``. What people bring is looked at in ``inputs`` (images, classes), ``scores`` (what the model returns) and
+``layers`` (which layer, and whether it puts out a map): read them when you wonder why something was refused.
 """
 
 from .covering import (
@@ -34,25 +35,29 @@ from .gradients import (
 )
 from .hooks import BackwardHook, ForwardHook, Intercepted, LayerError, evaluation_mode, graph_from, hooked
 from .inputs import (
-    SCORES,
     Classes,
-    Output,
+    check_images,
+    class_matrix,
+    image_gradient,
+    prepare,
+    run,
+)
+from .layers import (
     as_map,
     candidates,
-    check_images,
-    check_logits,
-    class_matrix,
     find_layer,
-    image_gradient,
-    logits_of,
     map_size,
-    prepare,
-    probabilities,
-    row_sums_to_one,
-    run,
-    score_kind,
 )
 from .maps import Explanation, cam, enlarged, explain, grad_cam, grad_cam_pp, heatmaps
+from .scores import (
+    SCORES,
+    Output,
+    check_logits,
+    logits_of,
+    probabilities,
+    row_sums_to_one,
+    score_kind,
+)
 
 __all__ = [
     "FILLS", "SCORES", "ActivationError", "BackwardHook", "Classes", "Explanation", "ForwardHook", "Intercepted",

@@ -20,7 +20,17 @@ from torch.nn import functional as F
 from course_utils.arguments import whole_number
 
 from .hooks import evaluation_mode
-from .inputs import Classes, Output, check_images, class_matrix, logits_of, prepare, probabilities
+from .inputs import (
+    Classes,
+    check_images,
+    class_matrix,
+    prepare,
+)
+from .scores import (
+    Output,
+    logits_of,
+    probabilities,
+)
 
 __all__ = [
     "FILLS", "Curve", "batched_logits", "cover", "deletion_curve", "insertion_curve", "occlusion", "stand_in",

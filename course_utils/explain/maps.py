@@ -28,17 +28,21 @@ from .hooks import (
 )
 from .inputs import (
     Classes,
+    class_matrix,
+    class_names,
+    prepare,
+    uncompiled,
+)
+from .layers import (
     Layer,
-    Output,
     as_map,
     candidates,
     channel_axis,
-    class_matrix,
-    class_names,
     find_layer,
+)
+from .scores import (
+    Output,
     logits_of,
-    prepare,
-    uncompiled,
 )
 
 __all__ = ["Explanation", "cam", "enlarged", "explain", "grad_cam", "grad_cam_pp", "heatmaps"]

@@ -30,9 +30,11 @@ from course_utils.explain import (
     guided_grad_cam,
     inputs,
     insertion_curve,
+    layers,
     prepare,
     run,
     saliency,
+    scores,
 )
 from course_utils.networks import Classifier
 
@@ -256,9 +258,9 @@ def test_candidates_start_with_the_target_layer():
 
 def test_tiny_nets_and_wrappers():
     net, images = TinyNet(), tiny_images()
-    assert name_of(net, inputs.default_layer(net, images)) == "features"
+    assert name_of(net, layers.default_layer(net, images)) == "features"
     flat = nn.Sequential(*net.features, *net.head)
-    assert name_of(flat, inputs.default_layer(flat, images)) == "5"
+    assert name_of(flat, layers.default_layer(flat, images)) == "5"
     bare = grad_cam(net, images, [0, 3]).maps
     assert torch.equal(grad_cam(flat, images, [0, 3]).maps, bare)
     assert torch.equal(grad_cam(nn.DataParallel(net), images, [0, 3]).maps, bare)
@@ -271,7 +273,7 @@ def test_tiny_nets_and_wrappers():
 
 def test_the_model_itself_is_no_layer():
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())  # puts out a map
-    assert inputs.default_layer(net, tiny_images()) is net[1]
+    assert layers.default_layer(net, tiny_images()) is net[1]
 
 
 def test_a_target_layer_that_the_model_names_is_taken_without_a_search():
@@ -291,7 +293,7 @@ def test_the_search_runs_no_image():
 
 def test_one_relu_for_all_convolutions():
     net, images = OneReLU(), tiny_images()
-    assert inputs.default_layer(net, images) is net.conv2
+    assert layers.default_layer(net, images) is net.conv2
     e = grad_cam(net, images, 2)
     # The identities hold for the map behind the ReLU, so cam finds that one.
     expected = torch.einsum("c,nchw->nhw", net.fc.weight[2], F.relu(e.activations))
@@ -308,7 +310,7 @@ def test_pooling_and_single_pixels_behind_the_map_are_no_maps():
         nn.Flatten(),
         nn.Linear(4, 5),
     ).eval()
-    assert name_of(net, inputs.default_layer(net, tiny_images())) == "1"
+    assert name_of(net, layers.default_layer(net, tiny_images())) == "1"
 
 
 @pytest.mark.parametrize(
@@ -327,7 +329,7 @@ def test_torchvision(name, expected, shape):
         options = {"init_weights": False} if name == "googlenet" else {}
         model = torchvision.models.get_model(name, weights=None, **options).eval()
         images = torch.empty(1, 3, 224, 224)
-    layer = inputs.default_layer(model, images)
+    layer = layers.default_layer(model, images)
     assert name_of(model, layer) == expected
     shapes = []
     layer.register_forward_hook(lambda module, inputs, output: shapes.append(tuple(output.shape[1:])))
@@ -446,7 +448,7 @@ def test_logits_that_sum_to_one_are_logits():
         net[3].weight[1] = -net[3].weight[0]
         net[3].bias.copy_(torch.tensor([0.5, 0.5]))
     logits = net(tiny_images())
-    assert inputs.row_sums_to_one(logits)
+    assert scores.row_sums_to_one(logits)
     assert torch.equal(grad_cam(net, tiny_images(), 0).scores, logits[:, :1])
 
 

@@ -26,7 +26,7 @@ from course_utils.explain import (
     grad_cam,
     grad_cam_pp,
     guided_backprop,
-    inputs,
+    layers,
     map_size,
     saliency,
 )
@@ -389,7 +389,7 @@ def test_an_empty_batch_and_a_real_one_find_the_same():
             torchvision.models.get_model(name, weights=None, **options).eval(),
             torch.rand(1, 3, 96, 64),
         )
-        empty, real = inputs._runs(model, images[:0]), inputs._runs(model, images)
+        empty, real = layers._runs(model, images[:0]), layers._runs(model, images)
         assert [m for m, _ in empty] == [m for m, _ in real]
         assert [shape[1:] for _, shape in empty] == [shape[1:] for _, shape in real]
 
