@@ -89,8 +89,8 @@ _WITHOUT_RULE = {
     "celu", "elu", "erf", "gelu", "glu", "hardshrink", "hardswish", "hardtanh", "leaky_relu", "logsigmoid", "mish",
     "prelu", "rrelu", "selu", "silu", "softplus", "softshrink", "softsign", "tanh", "tanhshrink",
 }  # fmt: skip
-# Never a ReLU, and most of a network's calls: not looked at, which takes time.
-_AFFINE = {"batch_norm", "conv2d", "linear"}
+# Never a ReLU, and most of a network's calls: not looked at, which takes time. ("get" reads an attribute.)
+_NEVER = {"batch_norm", "conv2d", "dim", "get", "linear", "size"}
 # Modules of these names may compute such a function by other means: x * relu6(x + 3) / 6, or x * sigmoid(x).
 _MODULES_WITHOUT_RULE = {
     "celu", "elu", "gelu", "gelutanh", "hardmish", "hardmishme", "hardswish", "hardswishme", "hswish",
@@ -126,6 +126,8 @@ def _answer(
     """
     written = written.partition(".")[0]  # torch.ops.aten.relu.default
     name = written.strip("_")
+    if name in _NEVER or not torch.is_grad_enabled():
+        return func(*args, **kwargs)
     given = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
     # What needs no gradient (labels, the backward pass itself) is not on the image's way to the score; but a mask
     # z > 0 stands for its z.
@@ -141,8 +143,6 @@ def _answer(
         y = _Rectifier.apply(z, high, rule)
         # In place, z itself is overwritten, as whoever called this relies on.
         return z.copy_(y) if inplace or written.endswith("_") else y
-    if name in _AFFINE:
-        return func(*args, **kwargs)
     overwrites = written == "__setitem__" or (written.endswith("_") and not written.endswith("__"))
     if overwrites and on_the_way(given[0]):
         before = given[0].clone()

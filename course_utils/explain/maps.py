@@ -162,8 +162,8 @@ def explain(layer: nn.Module, scores: Callable[[], Tensor]) -> Explanation:
     Args:
         layer: its output must be one map, (N, C, h, w) or (N, h, w, C).
         scores: runs the model once and returns (N, K) numbers, each computed from its own image alone.
-            Put the model in evaluation mode first. Hooks that it registers on tensors get the gradients of all K
-            scores as one batched tensor, for that moment; those on modules one after the other.
+            Put the model in evaluation mode first. Hooks on tensors that are registered meanwhile are
+            handed all K gradients as one batched tensor, which lives for that moment; hooks on modules are not.
 
     Returns:
         An :class:`Explanation` with maps (N, K, h, w); nothing is left changed.
