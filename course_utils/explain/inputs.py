@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -35,6 +35,8 @@ Classes = int | str | Sequence[int | str] | Tensor | np.ndarray | None
 
 # Copies stand in for a model's parameters for one thread at a time: else one would put the other's copies back.
 _STANDING_IN = threading.RLock()
+_COUNTING = threading.Lock()
+_STANCES: list[object] = []  # one entry for each block of uncompiled that is running
 
 
 def check_images(images: Tensor, unit_range: bool = False, channels: int | None = None) -> None:
@@ -129,11 +131,25 @@ def prepare(model: nn.Module, images: Tensor) -> tuple[nn.Module, Tensor]:
         return model, copy.to(parameter.device, kind)
 
 
-def uncompiled() -> AbstractContextManager:
-    """Run as it was written, in this block, what torch.compile has compiled: compiled code need not call hooks."""
+@contextmanager
+def uncompiled() -> Iterator[None]:
+    """Run as it was written, in this block, what torch.compile has compiled: compiled code need not call hooks.
+
+    PyTorch has one such setting for all threads: the first that comes makes it, and the last that leaves takes it back.
+    """
     set_stance = getattr(torch.compiler, "set_stance", None)  # from PyTorch 2.6 on
-    # Where the compiler was not imported, which takes seconds, nothing is compiled.
-    return set_stance("force_eager") if set_stance and "torch._dynamo" in sys.modules else nullcontext()
+    if set_stance is None or "torch._dynamo" not in sys.modules:
+        yield  # where the compiler was not imported, which takes seconds, nothing is compiled
+        return
+    with _COUNTING:
+        _STANCES.append(None if _STANCES else set_stance("force_eager"))
+    try:
+        yield
+    finally:
+        with _COUNTING:
+            stance = _STANCES.pop()  # the first one's comes last
+            if stance is not None:
+                stance.__exit__(None, None, None)
 
 
 def run(model: nn.Module, images: Tensor) -> Tensor:
@@ -143,7 +159,9 @@ def run(model: nn.Module, images: Tensor) -> Tensor:
     forever after; for this call, copies stand in for them.
     """
     with uncompiled():
-        if not _holds_inference_tensors(model):
+        with _STANDING_IN:  # another thread's copies would look like parameters
+            needs_copies = _holds_inference_tensors(model)
+        if not needs_copies:
             return spared_graph(model, images)
         own = [*model.named_parameters(), *model.named_buffers()]
         copies = {name: tensor.clone() for name, tensor in own if tensor.is_inference()}

@@ -236,9 +236,12 @@ def _attributes_kept(model: nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
-        for table, kept in before:
-            table.clear()
-            table.update(kept)
+        for table, kept in before:  # what has changed alone: other threads read these tables meanwhile
+            for name in set(table) - set(kept):
+                table.pop(name, None)
+            for name, value in kept.items():
+                if table.get(name) is not value:
+                    table[name] = value
 
 
 def _makes_a_map(runs: Sequence[tuple[nn.Module, torch.Size]], ran: Container, size: tuple[int, ...]) -> bool:

@@ -20,6 +20,7 @@ from course_utils.explain import (
     graph_from,
     guided_backprop,
     guided_grad_cam,
+    inputs,
     saliency,
 )
 from course_utils.networks import Classifier, load_classifier
@@ -561,3 +562,20 @@ def test_gpu(context):
             found = method(net, there)
         assert found.is_cuda
         assert relative_error(found.cpu(), method(TinyNet(), images)) < 1e-3
+
+
+def test_the_compiler_is_set_back_when_the_last_of_several_threads_leaves():
+    import torch._dynamo
+
+    def stance():
+        return torch._dynamo.eval_frame._stance.stance
+
+    first, second = inputs.uncompiled(), inputs.uncompiled()
+    before = stance()
+    first.__enter__()
+    second.__enter__()
+    assert stance() == "force_eager"
+    first.__exit__(None, None, None)
+    assert stance() == "force_eager"
+    second.__exit__(None, None, None)
+    assert stance() == before == "default"
