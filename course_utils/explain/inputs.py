@@ -160,13 +160,13 @@ def run(model: nn.Module, images: Tensor) -> Tensor:
     """
     with uncompiled():
         with _STANDING_IN:  # another thread's copies would look like parameters
-            needs_copies = _holds_inference_tensors(model)
-        if not needs_copies:
-            return spared_graph(model, images)
-        own = [*model.named_parameters(), *model.named_buffers()]
-        copies = {name: tensor.clone() for name, tensor in own if tensor.is_inference()}
-        with _STANDING_IN:
-            return spared_graph(lambda images: torch.func.functional_call(model, copies, (images,)), images)
+            if _holds_inference_tensors(model):
+                own = [*model.named_parameters(), *model.named_buffers()]
+                copies = {name: tensor.clone() for name, tensor in own if tensor.is_inference()}
+                return spared_graph(
+                    lambda images: torch.func.functional_call(model, copies, (images,)), images
+                )
+        return spared_graph(model, images)
 
 
 def _holds_inference_tensors(model: nn.Module) -> bool:
