@@ -232,7 +232,11 @@ class _OfNoImage(TorchFunctionMode):
 @contextmanager
 def _attributes_kept(model: nn.Module) -> Iterator[None]:
     """Undo what the modules store in themselves while the block runs, such as a grid for the size of the batch."""
-    before = [(table, dict(table)) for part in model.modules() for table in (part.__dict__, part._buffers)]
+    before = [
+        (table, dict(table))
+        for part in model.modules()
+        for table in (part.__dict__, part._parameters, part._buffers)
+    ]
     try:
         yield
     finally:

@@ -151,12 +151,12 @@ def test_what_is_no_class_is_refused_with_what_it_is(numbered, no):
 def test_class_names_are_text():
     names = Classifier(network(), [np.int64(7), "8", Word.TWO]).classes
     assert names == ["7", "8", "2"] and all(type(name) is str for name in names)
-    assert with_head(Classifier(network(), "abc"), nn.Linear(6, 2), [0, 1]).classes == ["0", "1"]
+    assert with_head(Classifier(network(), list("abc")), nn.Linear(6, 2), [0, 1]).classes == ["0", "1"]
     numbered = Classifier(network(), [10, 20, 30])
     assert numbered.class_index("20") == numbered.class_index(1) == 1
     assert typed_class("20", numbered.classes) == "20" and typed_class("1", numbered.classes) == 1
     for name in (b"cat", None, 1.5, torch.tensor([1, 2]), ["cat"]):
-        with pytest.raises(TypeError, match="a class name is text, got "):
+        with pytest.raises(TypeError, match="a class name is a string or a whole number, got "):
             Classifier(network(), ["a", "b", name])
 
 
@@ -190,5 +190,5 @@ def test_what_holds_tensors_is_compared_by_identity():
 
 
 def test_explanations_can_be_compared_and_kept_in_sets():
-    one, two = (grad_cam(Classifier(network(), "abc"), IMAGES) for _ in range(2))
+    one, two = (grad_cam(Classifier(network(), list("abc")), IMAGES) for _ in range(2))
     assert one in [two, one] and one != two and one not in [two] and len({one, two}) == 2

@@ -270,7 +270,7 @@ def test_the_last_picture_is_that_of_a_direct_computation(name, moves):
         figure, words = fresh.draw(**explorer.values)
         for ax in figure.axes:
             ax.set_title(ax.get_title(), y=1.0)
-        direct = figure_html(figure, words, small=False)
+        direct = figure_html(figure, words, small=False, photos=fresh.photos(**explorer.values))
     assert explorer.html == direct and picture(direct)
 
 

@@ -228,7 +228,11 @@ REFUSALS = [
     ),
     (lambda: widgets.channel_explorer(staged()[0], staged()[1][0]), ValueError, "one image"),
     (lambda: widgets.channel_explorer(linear(), staged()[1]), LayerError, "no layer that puts out a map"),
-    (lambda: TABLE["channels"].build().draw("norm", 4, False), ValueError, "norm has 4 channels, 0 to 3"),
+    (
+        lambda: TABLE["channels"].build().draw(layer="norm", channel=4, gradient=False),
+        ValueError,
+        "norm has 4 channels, 0 to 3",
+    ),
     (lambda: toy_cam.toy_maps(torch.ones(2, 2), torch.ones(2)), ValueError, r"activations \(C, h, w\)"),
     (lambda: toy_cam.toy_maps(torch.ones(2, 2, 2), torch.ones(3)), ValueError, r"\(3,\)"),
     (lambda: toy_cam.toy_maps(torch.ones(2, 2, 2), torch.ones(2), pooling="max"), ValueError, "'max'"),
