@@ -83,7 +83,7 @@ ITEMS = [
     # seen at half its size, from x = 16
     (drawn(96, 64, (RED, (32, 16, 64, 48))), "red", [(32, 16, 64, 48)]),
     # reaches out of the square: 32 of its 72 columns at most can be found, just short of a half
-    (drawn(72, 32, (GREEN, (0, 0, 72, 32))), "green", [(0, 0, 72, 32)]),
+    (drawn(72, 32, (GREEN, (0, 0, 72, 31))), "green", [(0, 0, 72, 31)]),
 ]  # fmt: skip
 
 
