@@ -463,3 +463,18 @@ def test_the_shuffled_head_is_a_copy_with_the_same_weights_elsewhere():
 def test_tiny_images_are_pictures_too():
     image = tiny_images(1, 28)[0].permute(1, 2, 0).mul(255).byte().numpy()
     assert Explainer(tiny()).explain(Picture("x", Image.fromarray(image), (28, 28)), 0).classes
+
+
+def test_a_flat_map_marks_no_place():
+    """A map of one cell, as of small pictures: neither box nor check, and the reason is said."""
+    net = nn.Sequential(nn.Conv2d(3, 2, 32), nn.ReLU(), nn.Flatten(), nn.Linear(2, 2))
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.abs_()
+    clf = Classifier(net, ["one", "two"], (0, 0, 0), (1, 1, 1), target_layer="1", size=32).eval()
+    result = Explainer(clf).explain(picture(32, 32), ["one"])
+    (found,) = result.classes
+    assert found.heat.max() > 0 and found.raw.shape == (1, 1)
+    assert found.box is None and found.check is None and found.empty
+    assert "flat-map" in [caution.code for caution in found.cautions]
+    assert "the map is the same everywhere: it marks no place." in playground.result_words(result)
