@@ -34,7 +34,7 @@ Classes = int | str | Sequence[int | str] | Tensor | np.ndarray | None
 
 
 # Copies stand in for a model's parameters for one thread at a time: else one would put the other's copies back.
-_STANDING_IN = threading.RLock()
+STANDING_IN = threading.RLock()
 _COUNTING = threading.Lock()
 _STANCES: list[object] = []  # one entry for each block of uncompiled that is running
 
@@ -159,7 +159,7 @@ def run(model: nn.Module, images: Tensor) -> Tensor:
     forever after; for this call, copies stand in for them.
     """
     with uncompiled():
-        with _STANDING_IN:  # another thread's copies would look like parameters
+        with STANDING_IN:  # another thread's copies would look like parameters
             if _holds_inference_tensors(model):
                 own = [*model.named_parameters(), *model.named_buffers()]
                 copies = {name: tensor.clone() for name, tensor in own if tensor.is_inference()}

@@ -523,3 +523,18 @@ def test_a_network_of_gray_images(method):
     result = Explainer(Classifier(net, NAMES, size=28)).explain(picture(), "bee", method)
     assert result.square.shape == (3, 28, 28)
     assert to_png(result) and to_npz(result) and result_words(result)
+
+
+def test_a_flat_map_marks_no_place():
+    """A map of one cell, as of small pictures: neither box nor check, and the reason is said."""
+    net = nn.Sequential(nn.Conv2d(3, 2, 32), nn.ReLU(), nn.Flatten(), nn.Linear(2, 2))
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.abs_()
+    clf = Classifier(net, ["one", "two"], (0, 0, 0), (1, 1, 1), target_layer="1", size=32).eval()
+    result = Explainer(clf).explain(picture(32, 32), ["one"])
+    (found,) = result.classes
+    assert found.heat.max() > 0 and found.raw.shape == (1, 1)
+    assert found.box is None and found.check is None and found.empty
+    assert "flat-map" in [caution.code for caution in found.cautions]
+    assert "the map is the same everywhere: it marks no place." in playground.result_words(result)
