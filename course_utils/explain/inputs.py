@@ -160,7 +160,7 @@ def run(model: nn.Module, images: Tensor) -> Tensor:
     """
     with uncompiled():
         with STANDING_IN:  # another thread's copies would look like parameters
-            if _holds_inference_tensors(model):
+            if holds_inference_tensors(model):
                 own = [*model.named_parameters(), *model.named_buffers()]
                 copies = {name: tensor.clone() for name, tensor in own if tensor.is_inference()}
                 return spared_graph(
@@ -169,7 +169,7 @@ def run(model: nn.Module, images: Tensor) -> Tensor:
         return spared_graph(model, images)
 
 
-def _holds_inference_tensors(model: nn.Module) -> bool:
+def holds_inference_tensors(model: nn.Module) -> bool:
     # The modules' own tables: model.parameters() and model.buffers() take twice the time, which is several per
     # cent of a small network's forward pass.
     tables = (table for part in model.modules() for table in (part._parameters, part._buffers))

@@ -13,7 +13,7 @@ from torch.nn.modules.module import register_module_forward_hook
 from torch.overrides import TorchFunctionMode
 
 from .hooks import LayerError, OwnThread, hooked
-from .inputs import STANDING_IN, run, unwrap
+from .inputs import STANDING_IN, holds_inference_tensors, run, unwrap
 
 __all__ = ["Layer", "as_map", "candidates", "channel_axis", "find_layer", "map_size"]
 
@@ -134,7 +134,10 @@ def default_layer(model: nn.Module, images: Tensor) -> nn.Module:
     """
     _check_open(model, model.modules())
     try:
-        with STANDING_IN, _attributes_kept(model):  # no copies of another thread's among what is kept
+        with STANDING_IN:
+            copied = holds_inference_tensors(model)
+        # Another thread's copies must not be among what is kept.
+        with STANDING_IN if copied else nullcontext(), _attributes_kept(model):
             runs = _runs(model, images[:0])
     except Exception:  # the network reads numbers off its images, or cannot do without any
         runs = _runs(model, images[:1])
