@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-from course_utils.explain import (
-    Classes,
-    ForwardHook,
-    class_matrix,
-    evaluation_mode,
-    find_layer,
-    grad_cam,
-    prepare,
-    run,
-)
+from course_utils.explain import grad_cam
 
 __all__ = ["BLIND", "blind_maps", "centre_blob"]
 
@@ -33,7 +26,7 @@ def centre_blob(height: int, width: int) -> Tensor:
 
 
 def blind_maps(
-    model: nn.Module, images: Tensor, classes: Classes, layer: nn.Module | str | None = None
+    model: nn.Module, images: Tensor, classes: Tensor | Sequence[int], layer: nn.Module | str | None = None
 ) -> dict[str, Tensor]:
     """Return four maps for each image that are blind to its class, each (N, h, w) as Grad-CAM's.
 
@@ -43,19 +36,13 @@ def blind_maps(
 
     Args:
         model, images, layer: as for :func:`course_utils.explain.grad_cam`; two images at least.
-        classes: one each, (N, 1) or (N,): what the images show.
+        classes: one number each, (N, 1) or (N,): what the images show.
 
     Raises:
         ValueError: all images have one class, or a bad image or class.
     """
-    model, images = prepare(model, images)
-    with torch.no_grad(), evaluation_mode(model):
-        module = find_layer(model, images, layer)
-        with ForwardHook(module) as hook:
-            logits = run(model, images)
-    n = len(images)
-    own = class_matrix(model, torch.as_tensor(classes).reshape(-1, 1), logits)
-    labels = own[:, 0].tolist()
+    labels = torch.as_tensor(classes).flatten().tolist()
+    n = len(labels)
     following = [
         next((j % n for j in range(i + 1, i + n) if labels[j % n] != labels[i]), None) for i in range(n)
     ]
@@ -63,9 +50,11 @@ def blind_maps(
         raise ValueError(
             "all images show one class, so that there is no other to compare with: hand over images of two classes."
         )
-    maps = {"class-free sum": hook.stored.sum(1)}
-    h, w = hook.stored.shape[-2:]
-    maps["centre blob"] = centre_blob(h, w).to(images).expand(n, h, w)
-    maps["another class"] = grad_cam(model, images, own[following], layer).maps[:, 0]
-    maps["another picture"] = grad_cam(model, images, own, layer).maps[following, 0]
-    return maps
+    own_and_other = torch.tensor([[label, labels[j]] for label, j in zip(labels, following, strict=True)])
+    e = grad_cam(model, images, own_and_other, layer)
+    return {
+        "class-free sum": e.activations.sum(1),
+        "centre blob": centre_blob(*e.maps.shape[-2:]).to(e.maps).expand(n, -1, -1),
+        "another class": e.maps[:, 1],
+        "another picture": e.maps[following, 0],
+    }

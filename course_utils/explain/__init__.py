@@ -34,30 +34,10 @@ from .gradients import (
     saliency,
 )
 from .hooks import BackwardHook, ForwardHook, Intercepted, LayerError, evaluation_mode, graph_from, hooked
-from .inputs import (
-    Classes,
-    check_images,
-    class_matrix,
-    image_gradient,
-    prepare,
-    run,
-)
-from .layers import (
-    as_map,
-    candidates,
-    find_layer,
-    map_size,
-)
+from .inputs import Classes, check_images, class_matrix, image_gradient, prepare, run
+from .layers import as_map, candidates, find_layer, map_size
 from .maps import Explanation, cam, enlarged, explain, grad_cam, grad_cam_pp, heatmaps
-from .scores import (
-    SCORES,
-    Output,
-    check_logits,
-    logits_of,
-    probabilities,
-    row_sums_to_one,
-    score_kind,
-)
+from .scores import SCORES, Output, check_logits, logits_of, probabilities, row_sums_to_one, score_kind
 
 __all__ = [
     "FILLS", "SCORES", "ActivationError", "BackwardHook", "Classes", "Explanation", "ForwardHook", "Intercepted",

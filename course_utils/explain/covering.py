@@ -20,17 +20,8 @@ from torch.nn import functional as F
 from course_utils.arguments import whole_number
 
 from .hooks import evaluation_mode
-from .inputs import (
-    Classes,
-    check_images,
-    class_matrix,
-    prepare,
-)
-from .scores import (
-    Output,
-    logits_of,
-    probabilities,
-)
+from .inputs import Classes, check_images, class_matrix, prepare
+from .scores import Output, logits_of, probabilities, states_kind
 
 __all__ = [
     "FILLS", "Curve", "batched_logits", "cover", "deletion_curve", "insertion_curve", "occlusion", "stand_in",
@@ -324,7 +315,7 @@ def _curve(
     if score not in SCORES:
         raise ValueError(f'score must be "probability" or "logit", got {score!r}.')
     model, images = prepare(model, images)
-    if score == "probability":  # once with a graph, which tells whether the model ends in a sigmoid
+    if score == "probability" and not states_kind(model):  # a graph tells whether it ends in a sigmoid
         with evaluation_mode(model), torch.inference_mode(False), torch.enable_grad():
             logits_of(model, images[:1].clone().requires_grad_(), output)
     filled = stand_in(images, fill)

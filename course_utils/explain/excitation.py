@@ -19,22 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .hooks import Graph, Intercepted, LayerError, evaluation_mode, graph_from, on_the_way
-from .inputs import (
-    Classes,
-    class_matrix,
-    prepare,
-)
-from .layers import (
-    Layer,
-    as_map,
-    candidates,
-    find_layer,
-)
+from .inputs import Classes, class_matrix, prepare
+from .layers import Layer, as_map, candidates, find_layer
 from .maps import NOT_ON_THE_WAY, check_explainable
-from .scores import (
-    Output,
-    logits_of,
-)
+from .scores import Output, logits_of
 
 __all__ = ["excitation_backprop"]
 

@@ -27,20 +27,10 @@ import torch
 from torch import Tensor, nn
 
 from .hooks import Intercepted, check_derivatives, evaluation_mode, hooked, nodes_between, on_the_way
-from .inputs import (
-    Classes,
-    class_matrix,
-    image_gradient,
-    prepare,
-)
-from .layers import (
-    Layer,
-)
+from .inputs import Classes, class_matrix, image_gradient, prepare
+from .layers import Layer
 from .maps import grad_cam
-from .scores import (
-    Output,
-    logits_of,
-)
+from .scores import Output, logits_of
 
 __all__ = [
     "ActivationError", "activations_used", "deconvnet", "guided_backprop", "guided_grad_cam", "relu_rule", "saliency",

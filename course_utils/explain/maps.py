@@ -26,24 +26,9 @@ from .hooks import (
     nodes_between,
     spared_graph,
 )
-from .inputs import (
-    Classes,
-    class_matrix,
-    class_names,
-    prepare,
-    uncompiled,
-)
-from .layers import (
-    Layer,
-    as_map,
-    candidates,
-    channel_axis,
-    find_layer,
-)
-from .scores import (
-    Output,
-    logits_of,
-)
+from .inputs import Classes, class_matrix, class_names, prepare, uncompiled
+from .layers import Layer, as_map, candidates, channel_axis, find_layer
+from .scores import Output, logits_of
 
 __all__ = ["Explanation", "cam", "enlarged", "explain", "grad_cam", "grad_cam_pp", "heatmaps"]
 

@@ -38,7 +38,7 @@ def logits_of(model: nn.Module, images: Tensor, output: Output = None) -> Tensor
         )
     returned = run(model, images)
     logits = check_logits(returned if output is None else output(returned), len(images))
-    last = "" if getattr(model, "scores", None) in SCORES else _squashed_by(logits)
+    last = "" if states_kind(model) else _squashed_by(logits)
     if last:
         raise ValueError(
             f"the model returns probabilities, its last step being a {last}. What is asked for here is the score "
@@ -96,10 +96,16 @@ SCORES = ("exclusive", "independent", "one logit")
 number, yes or no."""
 
 
+def states_kind(model: nn.Module) -> bool:
+    """Whether a model says which of ``SCORES`` its logits are, as a ``Classifier`` does: then logits they are."""
+    return getattr(model, "scores", None) in SCORES
+
+
 def score_kind(model: nn.Module, logits: Tensor) -> str:
     """Return which of ``SCORES`` logits (..., classes) are: what a ``Classifier`` says, else exclusive, or one."""
-    own = getattr(model, "scores", None)
-    return own if own in SCORES else "one logit" if logits.shape[-1] == 1 else "exclusive"
+    if states_kind(model):
+        return model.scores
+    return "one logit" if logits.shape[-1] == 1 else "exclusive"
 
 
 def probabilities(model: nn.Module, logits: Tensor) -> Tensor:

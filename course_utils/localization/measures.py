@@ -28,6 +28,7 @@ __all__ = [
     "classification_error",
     "energy_inside",
     "iou",
+    "is_flat",
     "localization_error",
     "mask_iou",
     "pointing_game",
@@ -60,7 +61,7 @@ def box_from_heatmap(heatmap: object, threshold: float = 0.15) -> Box | None:
 
     values = as_heatmap(heatmap)
     threshold = as_share(threshold, "threshold")
-    if _is_flat(values):
+    if is_flat(values):
         return None
     limit = threshold * float(values.max())
     # Half of the smallest number there is rounds to zero.
@@ -173,7 +174,7 @@ def pointing_game(heatmap: object, target: object, tolerance: float = 0) -> bool
         raise ValueError("the target has no pixel in this map, so that nothing could hit it.")
     if not (math.isfinite(tolerance) and tolerance >= 0):
         raise ValueError(f"tolerance is a number of pixels, 0 or more, not {tolerance!r}.")
-    if _is_flat(values):
+    if is_flat(values):
         return None
     y, x = np.unravel_index(values.argmax(), values.shape)
     rows, columns = np.nonzero(target)
@@ -198,7 +199,7 @@ def energy_inside(heatmap: object, mask: object) -> float | None:
     """
     values = np.maximum(as_heatmap(heatmap, signed=True).astype(float), 0)
     inside = as_region(mask, heatmap)
-    if _is_flat(values):
+    if is_flat(values):
         return None
     values = values / values.max()  # sums of huge or tiny values would leave the range of numbers
     return float(values[inside].sum() / values.sum())
@@ -220,8 +221,12 @@ def mask_iou(a: object, b: object) -> float | None:
 
 
 # ---------------------------------------------------------------- what the measures check first
-def _is_flat(values: np.ndarray) -> bool:
-    """Whether no place stands out: the values, not negative, are the same up to the rounding of an enlargement."""
+def is_flat(values: np.ndarray) -> bool:
+    """Whether no place stands out: the values, not negative, are the same up to the rounding of an enlargement.
+
+    Args:
+        values: an array, or a tensor, of one map.
+    """
     high = float(values.max())
     return high - float(values.min()) <= FLAT * high
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_utils import explain
+from course_utils.localization import is_flat
 from course_utils.methods import Method
 
 __all__ = ["GRID", "marked_squares", "marks", "marks_a_place", "signed_maps"]
@@ -37,9 +38,7 @@ def marks(how: Method, maps: Tensor) -> Tensor:
 
 def marks_a_place(how: Method, maps: Tensor) -> bool:
     """Whether anything stands out in what one map marks: it is neither zero nor the same everywhere, up to rounding."""
-    marked = marks(how, maps[None]).relu()
-    high = marked.max()
-    return bool(high - marked.min() > 1e-5 * high)
+    return not is_flat(marks(how, maps[None]).relu())
 
 
 def marked_squares(how: Method, maps: Tensor) -> Tensor:
