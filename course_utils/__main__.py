@@ -67,6 +67,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     training.add_argument("topic", metavar="NN", help='number of the notebook, such as "07"')
     training.set_defaults(run=_train)
+    measuring = commands.add_parser(
+        "measure", help="measure anew what a notebook reads from data/measurements, on three networks"
+    )
+    measuring.add_argument("topic", metavar="NN", help='number of the notebook, such as "06"')
+    measuring.set_defaults(run=_measure)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
@@ -115,6 +120,14 @@ def _train(options: argparse.Namespace) -> int:
     from course_utils.authoring import train_topic
 
     for line in train_topic(options.topic, progress=sys.stderr.isatty()):
+        print(line, flush=True)
+    return 0
+
+
+def _measure(options: argparse.Namespace) -> int:
+    from course_utils.authoring import measure_topic
+
+    for line in measure_topic(options.topic, progress=sys.stderr.isatty()):
         print(line, flush=True)
     return 0
 

@@ -6,6 +6,7 @@ lists the commands.
 """
 
 from .machines import compare_machines
+from .measuring import measure_topic
 from .notebooks import (
     CHECKED,
     DATA_URI,
@@ -28,6 +29,7 @@ __all__ = [
     "build_decks",
     "compare_machines",
     "image_sizes",
+    "measure_topic",
     "publish",
     "refresh_notebooks",
     "train_topic",

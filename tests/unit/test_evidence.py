@@ -6,7 +6,17 @@ import torch
 from helpers import MAP_LAYER, TinyNet, tiny_images
 from scipy import stats
 
-from course_utils.evidence import BLIND, blind_maps, centre_blob, interval
+from course_utils.assets import AssetError
+from course_utils.evidence import (
+    BLIND,
+    Measurement,
+    Measurements,
+    blind_maps,
+    centre_blob,
+    interval,
+    load_measurements,
+    save_measurements,
+)
 from course_utils.explain import ForwardHook, grad_cam
 
 
@@ -79,3 +89,30 @@ def test_the_blob_is_highest_in_the_middle_and_even():
     blob = centre_blob(5, 8)
     assert blob.shape == (5, 8) and torch.equal(blob, blob.flip(0)) and torch.equal(blob, blob.flip(1))
     assert blob.argmax() // 8 == 2 and blob[2, 3] > blob[2, 1] > blob[2, 0] > blob[0, 0] > 0
+
+
+ROWS = [
+    Measurement("net", photo, "fall", map, value)
+    for map, values in {"Grad-CAM": [1.0, 3.0, 2.0], "blind": [0.5, float("nan"), 1.0]}.items()
+    for photo, value in zip(("cat", "dog", "fox"), values, strict=True)
+]
+
+
+def test_measurements_are_stored_and_read_with_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr("course_utils.assets.DATA", tmp_path)
+    (tmp_path / "measurements").mkdir()
+    save_measurements(ROWS, tmp_path / "measurements" / "99_test.csv")
+    read = load_measurements("99_test")
+    assert len(read) == 6
+    assert read.values("fall", "blind", "net") == {"cat": 0.5, "fox": 1.0}
+    assert read.interval("fall", "Grad-CAM", "net") == interval([1, 3, 2])
+    assert read.difference("fall", "Grad-CAM", "blind", "net") == interval([0.5, 1.0])  # pairs alone
+    with pytest.raises(AssetError, match="98_test"):
+        load_measurements("98_test")
+
+
+def test_a_measure_that_is_not_there_and_two_values_for_one_place():
+    with pytest.raises(KeyError, match=r"no 'rise' of 'blind'.*fall.*Grad-CAM, blind"):
+        Measurements(ROWS).values("rise", "blind", "net")
+    with pytest.raises(ValueError, match="two values for 'fall' of 'blind' on 'fox'"):
+        Measurements([*ROWS, ROWS[-1]])

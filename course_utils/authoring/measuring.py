@@ -1,0 +1,55 @@
+"""Which notebooks read measurements that take longer than a notebook may, and what measures them again.
+
+``python -m course_utils measure 06`` writes what notebook 06 reads to ``data/measurements/``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from time import perf_counter
+
+__all__ = ["measure_topic", "studies"]
+
+
+def studies() -> dict[str, tuple[str, Callable]]:
+    """By the notebook's number: its table's name, and a function that takes a classifier and a progress flag and
+    yields :class:`course_utils.evidence.Measurement`.
+    """
+    # Imported here: the other commands of this room need no PyTorch.
+    return {}
+
+
+def measure_topic(
+    topic: str, folder: Path | None = None, networks: Iterable[str] | None = None, progress: bool = True
+) -> Iterator[str]:
+    """Measure what a notebook reads, on one thread, write it into ``folder`` (``data/measurements``), and yield a line
+    about each network.
+
+    One thread, because the last digits depend on how many there are.
+
+    Raises:
+        ValueError: no such notebook, or none that reads measurements.
+    """
+    import torch
+
+    from course_utils.assets import DATA
+    from course_utils.evidence import NETWORKS, save_measurements
+    from course_utils.networks import load_classifier
+
+    known = studies()
+    if topic not in known:
+        raise ValueError(
+            f"there is nothing to measure for {topic!r}, only for {", ".join(known)}."
+        )
+    name, study = known[topic]
+    threads, rows = torch.get_num_threads(), []
+    torch.set_num_threads(1)
+    try:
+        for network in networks or NETWORKS:
+            start, before = perf_counter(), len(rows)
+            rows += study(load_classifier(network), progress)
+            yield f"{name}: {network}, {len(rows) - before} numbers in {perf_counter() - start:.0f} s"
+    finally:
+        torch.set_num_threads(threads)
+    save_measurements(rows, Path(folder or DATA / "measurements") / f"{name}.csv")
