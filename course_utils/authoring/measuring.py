@@ -40,7 +40,7 @@ def measure_topic(
     known = studies()
     if topic not in known:
         raise ValueError(
-            f"there is nothing to measure for {topic!r}, only for {", ".join(known)}."
+            f"there is nothing to measure for {topic!r}, only for {', '.join(known)}."
         )
     name, study = known[topic]
     threads, rows = torch.get_num_threads(), []
