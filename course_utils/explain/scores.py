@@ -137,7 +137,7 @@ def _squashed_by(logits: Tensor) -> str:
         return ""  # linear, whatever its numbers sum to
     if row_sums_to_one(logits):
         return "softmax"
-    return "log_softmax" if bool((logits <= 0).all()) and row_sums_to_one(logits.exp()) else ""
+    return "log_softmax" if bool((logits <= 0).all()) and row_sums_to_one(logits.detach().exp()) else ""
 
 
 _RESHAPING = re.compile(

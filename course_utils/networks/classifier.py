@@ -306,7 +306,7 @@ def _is_table(values: object) -> bool:
 def _channels(net: nn.Module, mean: float | Sequence[float], std: float | Sequence[float]) -> int:
     """How many channels the images have: as many as mean or std, else 1 if the first convolution takes 1, else 3."""
     try:
-        means, stds = (torch.tensor(values, dtype=torch.float64).flatten() for values in (mean, std))
+        means, stds = (torch.as_tensor(values, dtype=torch.float64, device="cpu").flatten() for values in (mean, std))
     except (TypeError, ValueError):
         raise TypeError(f"mean and std consist of numbers, got {mean!r} and {std!r}.") from None
     numbers = {means.numel(), stds.numel()} - {1}
