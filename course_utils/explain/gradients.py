@@ -146,8 +146,8 @@ def _answer(
     if _larger_of_pairs(given, result):
         if refuse:
             raise ActivationError(
-                f"the network puts z and zeros side by side, and {name} takes the larger of each pair{_place()}: a ReLU "
-                "in a form that is not rewritten here, so that the result would in part be the plain gradient under "
+                f"the network puts z and zeros side by side, and {name} takes the larger of each pair{_place()}: a "
+                "ReLU in a form that is not rewritten here, so that the result would in part be the plain gradient under "
                 "another name. Write it as torch.relu(z), or use saliency or grad_cam."
             )
         rewritten.names[name] += 1
@@ -188,9 +188,9 @@ def _larger_of_pairs(given: list[Tensor], result: object) -> bool:
     for y in result if isinstance(result, tuple) else (result,):
         if not on_the_way(y):
             continue
-        if held is not None and y.numel() == held.numel():
-            if 0 in (_slopes(held, y.reshape(held.shape), certain=False) or ()):
-                return True
+        same = held is not None and y.numel() == held.numel()
+        if same and 0 in (_slopes(held, y.reshape(held.shape), certain=False) or ()):
+            return True
         if held is not None and y.numel() >= held.numel():
             y.beside_zeros = held
         elif paired and y.numel() > z.numel():
@@ -417,8 +417,8 @@ def guided_backprop(
 ) -> Tensor:
     """Guided backprop (arXiv 1412.6806): each ReLU passes relu(g) [z > 0] back, for ReLU6 relu(g) [0 < z < 6].
 
-    Every ReLU counts, as a module, a function or written out, in place or not; no module is replaced. To see how many
-    there are, and what is left as it is, see :func:`relu_rule`, or use :func:`activations_used`. Arguments and result as for :func:`saliency`.
+    Every ReLU counts, as a module, a function or written out, in place or not; no module is replaced. What is left as
+    it is, stands at :func:`relu_rule`; :func:`activations_used` counts. Arguments and result as for :func:`saliency`.
 
     Raises:
         ActivationError: the network uses SiLU, GELU, Hardswish or the like, no ReLU at all, or parts whose calls cannot

@@ -135,7 +135,7 @@ def check_model(model: object) -> None:
         remedy = " Hand over the network itself, or a module whose forward does what this function does."
     else:
         remedy = ""
-    kind = model.__name__ if isinstance(model, type) else type(model).__name__
+    kind = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
     raise TypeError(f"model must be a torch.nn.Module, got {kind}.{remedy}")
 
 

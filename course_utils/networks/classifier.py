@@ -291,7 +291,10 @@ class Classifier(nn.Module):
             logits = check_logits(self(images), len(images))
         found = self.probabilities(logits.float())
         if found.isnan().any():
-            raise ValueError("the network's outputs are not finite here. Check its weights.")
+            raise ValueError(
+                f"the network puts out NaN or infinite numbers for {int(found.isnan().any(1).sum())} of "
+                f"{len(found)} image(s). Check its weights, and whether half precision is too small for them."
+            )
         values, indices = found.topk(top)
         return [
             [(self.classes[index], probability) for index, probability in zip(*row, strict=True)]
@@ -306,7 +309,9 @@ def _is_table(values: object) -> bool:
 def _channels(net: nn.Module, mean: float | Sequence[float], std: float | Sequence[float]) -> int:
     """How many channels the images have: as many as mean or std, else 1 if the first convolution takes 1, else 3."""
     try:
-        means, stds = (torch.as_tensor(values, dtype=torch.float64, device="cpu").flatten() for values in (mean, std))
+        means, stds = (
+            torch.as_tensor(values, dtype=torch.float64, device="cpu").flatten() for values in (mean, std)
+        )
     except (TypeError, ValueError):
         raise TypeError(f"mean and std consist of numbers, got {mean!r} and {std!r}.") from None
     numbers = {means.numel(), stds.numel()} - {1}
