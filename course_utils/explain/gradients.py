@@ -147,8 +147,8 @@ def _answer(
         if refuse:
             raise ActivationError(
                 f"the network puts z and zeros side by side, and {name} takes the larger of each pair{_place()}: a "
-                "ReLU in a form that is not rewritten here, so that the result would in part be the plain gradient under "
-                "another name. Write it as torch.relu(z), or use saliency or grad_cam."
+                "ReLU in a form that is not rewritten here, so that the result would in part be the plain gradient "
+                "under another name. Write it as torch.relu(z), or use saliency or grad_cam."
             )
         rewritten.names[name] += 1
     y = given[0] if overwrites else result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import traceback
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import torch
 from torch import nn
@@ -35,9 +35,10 @@ def named_classifier(model: str, weights: str = "imagenet", device: str | None =
         raise ValueError(f"--weights none is for the course's networks; {model} brings its own weights.")
     name, _, attribute = model.rpartition(":")
     if name.endswith(".py") or "/" in name or "\\" in name:
+        stem = PureWindowsPath(name).name.removesuffix(".py")  # its paths have both kinds of slash
         raise ValueError(
             f"--model {model}: {name} is a file. Name the module as `import` would, without .py, from within its "
-            f"folder: `{Path(name).stem}:{attribute}`."
+            f"folder: `{stem}:{attribute}`."
         )
     try:
         module = importlib.import_module(name)
