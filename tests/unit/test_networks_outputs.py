@@ -285,7 +285,7 @@ def test_ordered_classes_through_output():
         (
             1,
             3,
-            r"puts out 1 number an image, but there are 3 class name\(s\), so that no name is certain\. One output has one name.*or two",
+            r"puts out 1 number an image, but there are 3 class name\(s\), .*\. One output has one name.*or two",
         ),
         (10, 4, "puts out 10 numbers .* Give a name for each output, in their order"),
         (4, 5, "If one of the names is a background class's"),
