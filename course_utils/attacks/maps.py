@@ -90,6 +90,10 @@ def move_map(
     model, images = prepare(model, images)
     images = images.clamp(0, 1)
     n, _, height, width = images.shape
+    if not isinstance(regions, Tensor):
+        raise TypeError(
+            f"regions must be a bool tensor ({n}, {height}, {width}), got {type(regions).__name__}: `torch.as_tensor`."
+        )
     if regions.dtype != torch.bool or regions.shape != (n, height, width):
         raise ValueError(
             f"regions must be a bool tensor ({n}, {height}, {width}), a mask for each image; got {regions.dtype} of "

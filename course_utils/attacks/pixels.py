@@ -12,7 +12,6 @@ arXiv 1710.06081).
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
+from course_utils.arguments import as_whole
 from course_utils.explain import (
     Classes,
     Output,
@@ -60,7 +60,7 @@ def fgsm(
             away from ``labels``.
         epsilon: largest change of a value, in units of [0, 1] ("linf"); largest Euclidean length of the change of
             an image ("l2").
-        labels: without a target, the classes to get away from; by default those predicted. Where classes do not
+        labels: instead of a target, the classes to get away from; by default those predicted. Where classes do not
             exclude each other, the answer is turned over that the network gives, yes or no, about its highest class.
         norm: "linf" or "l2".
         output: for a model that returns something else, a function from that to logits, such as
@@ -158,6 +158,10 @@ def pgd_path(
     """
     check_images(images, unit_range=True)
     check_settings(epsilon, norm, steps, step_size, momentum, stop_at)
+    if target is not None and labels is not None:
+        raise ValueError(
+            f"give a target to reach, or labels to get away from, not both; got {target!r} and {labels!r}."
+        )
     model, images = prepare(model, images)
     images = images.clamp(0, 1)  # check_images forgives rounding of 1e-6; epsilon counts from here
     step_size = 2.5 * epsilon / steps if step_size is None else step_size
@@ -347,7 +351,7 @@ def check_settings(
         raise ValueError(
             f"epsilon is {epsilon}, but the images' values lie in [0, 1]. Did you mean {epsilon} / 255?"
         )
-    if operator.index(steps) < 1:
+    if as_whole(steps, f"steps is a whole number, got {steps!r}.") < 1:
         raise ValueError(f"an attack takes at least one step, got {steps}.")
     if step_size is not None and not 0 < step_size < math.inf and epsilon > 0:
         raise ValueError(f"step_size must be above 0, got {step_size}.")

@@ -34,7 +34,7 @@ from .gradients import (
     saliency,
 )
 from .hooks import BackwardHook, ForwardHook, Intercepted, LayerError, evaluation_mode, graph_from, hooked
-from .inputs import Classes, check_images, class_matrix, image_gradient, prepare, run
+from .inputs import Classes, check_images, check_model, class_matrix, image_gradient, prepare, run
 from .layers import as_map, candidates, find_layer, map_size
 from .maps import Explanation, cam, enlarged, explain, grad_cam, grad_cam_pp, heatmaps
 from .scores import SCORES, Output, check_logits, logits_of, probabilities, row_sums_to_one, score_kind
@@ -42,9 +42,9 @@ from .scores import SCORES, Output, check_logits, logits_of, probabilities, row_
 __all__ = [
     "FILLS", "SCORES", "ActivationError", "BackwardHook", "Classes", "Explanation", "ForwardHook", "Intercepted",
     "LayerError", "Output", "activations_used", "as_map", "batched_logits", "cam", "candidates", "check_images",
-    "check_logits", "class_matrix", "cover", "deconvnet", "deletion_curve", "enlarged", "evaluation_mode",
-    "excitation_backprop", "explain", "find_layer", "grad_cam", "grad_cam_pp", "graph_from", "guided_backprop",
-    "guided_grad_cam", "heatmaps", "hooked", "image_gradient", "insertion_curve", "logits_of", "map_size", "occlusion",
-    "prepare", "probabilities", "relu_rule", "row_sums_to_one", "run", "saliency", "score_kind", "stand_in",
-    "top_share_mask",
+    "check_logits", "check_model", "class_matrix", "cover", "deconvnet", "deletion_curve", "enlarged",
+    "evaluation_mode", "excitation_backprop", "explain", "find_layer", "grad_cam", "grad_cam_pp", "graph_from",
+    "guided_backprop", "guided_grad_cam", "heatmaps", "hooked", "image_gradient", "insertion_curve", "logits_of",
+    "map_size", "occlusion", "prepare", "probabilities", "relu_rule", "row_sums_to_one", "run", "saliency",
+    "score_kind", "stand_in", "top_share_mask",
 ]  # fmt: skip

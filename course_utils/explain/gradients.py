@@ -77,7 +77,7 @@ _COMPARISONS = {"ge", "greater", "greater_equal", "gt", "le", "less", "less_equa
 # as gates and attention they stand in networks of ReLUs, and have their own derivative there.
 _WITHOUT_RULE = {
     "celu", "elu", "erf", "gelu", "glu", "hardshrink", "hardswish", "hardtanh", "leaky_relu", "logsigmoid", "mish",
-    "prelu", "rrelu", "selu", "silu", "softplus", "softshrink", "softsign", "tanh", "tanhshrink",
+    "prelu", "rrelu", "selu", "silu", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold",
 }  # fmt: skip
 # Never a ReLU, and most of a network's calls: not looked at, which takes time. ("get" reads an attribute.)
 _NEVER = {"batch_norm", "conv2d", "dim", "get", "linear", "size"}
@@ -118,7 +118,12 @@ def _answer(
     name = written.strip("_")
     if name in _NEVER or not torch.is_grad_enabled():
         return func(*args, **kwargs)
-    given = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+    given = [
+        value
+        for argument in (*args, *kwargs.values())
+        for value in (argument if isinstance(argument, list | tuple) else (argument,))
+        if isinstance(value, Tensor)
+    ]
     # What needs no gradient (labels, the backward pass itself) is not on the image's way to the score; but a mask
     # z > 0 stands for its z.
     sources = [value if on_the_way(value) else getattr(value, "sign_of", None) for value in given]
@@ -138,6 +143,14 @@ def _answer(
         before = given[0].clone()
         sources = [before if z is given[0] else z for z in sources]
     result = func(*args, **kwargs)
+    if _larger_of_pairs(given, result):
+        if refuse:
+            raise ActivationError(
+                f"the network puts z and zeros side by side, and {name} takes the larger of each pair{_place()}: a "
+                "ReLU in a form that is not rewritten here, so that the result would in part be the plain gradient "
+                "under another name. Write it as torch.relu(z), or use saliency or grad_cam."
+            )
+        rewritten.names[name] += 1
     y = given[0] if overwrites else result
     if isinstance(y, Tensor) and not y.requires_grad:
         compared = name in _COMPARISONS and all(_is_zero(_number(a)) for a in args if not on_the_way(a))
@@ -161,6 +174,28 @@ def _answer(
             raise ActivationError(_no_rule(unruled))
         rewritten.names[name] += 1
     return result
+
+
+def _larger_of_pairs(given: list[Tensor], result: object) -> bool:
+    """Whether max(z, 0) comes out of a tensor that holds z and zeros: ``torch.stack([z, zeros]).amax(0)``.
+
+    Such a tensor is marked with its z, and so is what is made of it (another shape, its sorted values).
+    """
+    ways = [value for value in given if on_the_way(value)]
+    z = ways[0] if len(ways) == 1 else None
+    paired = z is not None and any(v is not z and v.shape == z.shape and not v.any() for v in given)
+    held = getattr(z, "beside_zeros", None)
+    for y in result if isinstance(result, tuple) else (result,):
+        if not on_the_way(y):
+            continue
+        same = held is not None and y.numel() == held.numel()
+        if same and 0 in (_slopes(held, y.reshape(held.shape), certain=False) or ()):
+            return True
+        if held is not None and y.numel() >= held.numel():
+            y.beside_zeros = held
+        elif paired and y.numel() > z.numel():
+            y.beside_zeros = z
+    return False
 
 
 def _named_relu(name: str, args: tuple, kwargs: dict) -> tuple[Tensor, float, bool] | None:
@@ -225,10 +260,10 @@ def _is_zero(bound: object) -> bool:
 def _no_rule(used: str) -> str:
     """Return the sentence that refuses an activation function."""
     return (
-        f"the network uses {used}{_place()}. Deconvnet and guided backprop are rules for ReLUs, which either pass a "
-        "value on or stop it; this does neither, so that no rule says which gradients to stop, and the result would be "
-        "the plain gradient under another name. Use saliency or grad_cam, which take any activation, or a network of "
-        "ReLUs."
+        f"the network uses {used}{_place()}. Deconvnet and guided backprop are rules for ReLUs, which pass a value on "
+        "above zero and stop it below; this does something else, so that no rule says which gradients to stop, and the "
+        "result would be the plain gradient under another name. Use saliency or grad_cam, which take any activation, "
+        "or a network of ReLUs."
     )
 
 
@@ -293,9 +328,15 @@ def relu_rule(rule: str) -> Iterator[Rewritten]:
     of the forward pass stay the same. After the block, also after an exception, PyTorch is as it was; the graph made
     inside keeps the rule.
 
+    Left as they are, with their own derivative: sigmoid and softmax, which stand in networks of ReLUs as gates; smooth
+    functions written out of other operations, such as a Swish ``z * torch.sigmoid(z)`` (``nn.SiLU`` is refused, this is
+    not); |z|, the maximum of several maps (maxout, max pooling), and ``clamp`` with a lower bound other than zero.
+    ``rewritten.names`` tells what was rewritten.
+
     Raises:
         ValueError: there is no such rule.
-        ActivationError: SiLU, GELU, a leaky ReLU or the like was met, for which the rules mean nothing.
+        ActivationError: SiLU, GELU, a leaky ReLU or the like was met, for which the rules mean nothing; or a ReLU
+            in a form that is not rewritten, ``torch.stack([z, zeros]).amax(0)``.
     """
     if rule not in RULES:
         raise ValueError(f"there is no rule {rule!r} for a ReLU; there are {', '.join(RULES)}.")
@@ -376,8 +417,8 @@ def guided_backprop(
 ) -> Tensor:
     """Guided backprop (arXiv 1412.6806): each ReLU passes relu(g) [z > 0] back, for ReLU6 relu(g) [0 < z < 6].
 
-    Every ReLU counts, as a module, a function or written out, in place or not; no module is replaced. To see how many
-    there are, use :func:`relu_rule` or :func:`activations_used`. Arguments and result as for :func:`saliency`.
+    Every ReLU counts, as a module, a function or written out, in place or not; no module is replaced. What is left as
+    it is, stands at :func:`relu_rule`; :func:`activations_used` counts. Arguments and result as for :func:`saliency`.
 
     Raises:
         ActivationError: the network uses SiLU, GELU, Hardswish or the like, no ReLU at all, or parts whose calls cannot

@@ -281,7 +281,7 @@ def graph_from(layer: nn.Module) -> Iterator[Graph]:
         if not isinstance(output, Tensor) or not output.is_floating_point():
             kind = output.dtype if isinstance(output, Tensor) else type(output).__name__
             raise LayerError(
-                f"the layer ({type(module).__name__}) returns {kind}, not one floating-point tensor"
+                f"the layer ({type(module).__name__}) returns {kind}, not one floating-point tensor. Take another."
             )
         # A copy also where the output is an inference tensor, which can never require gradients.
         graph.activations = output.detach().clone().requires_grad_()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 
 import numpy as np
@@ -21,6 +21,7 @@ from .hooks import spared_graph
 __all__ = [
     "Classes",
     "check_images",
+    "check_model",
     "class_matrix",
     "class_names",
     "image_gradient",
@@ -52,49 +53,90 @@ def check_images(images: Tensor, unit_range: bool = False, channels: int | None 
         ValueError: wrong shape, NaN or infinite values, values outside the range.
     """
     if not isinstance(images, Tensor):
-        share = " / 255" if getattr(images, "dtype", None) == np.uint8 else ""
         raise TypeError(
-            f"images must be a tensor (N, C, H, W), got {type(images).__name__}. For a PIL image, use "
-            f"`classifier.preprocess(image)`; for an array, "
-            f"`torch.from_numpy(array.astype('float32')){share}`."
+            f"images must be a tensor (N, C, H, W), got {type(images).__name__}. {_as_tensor(images)}"
         )
     shape = tuple(images.shape)
-    if images.ndim == 3 and shape[0] <= 4 and max(shape[1:]) <= 8 * min(shape[1:]):
+    if images.ndim == 3 and shape[0] in (1, 3) and max(shape[1:]) <= 8 * min(shape[1:]):
         raise ValueError(
             f"images has shape {shape}: the batch dimension is missing. Pass `images[None]`, a batch of one image."
+        )
+    if images.ndim == 3 and shape[2] in (3, 4):
+        raise ValueError(
+            f"images has shape {shape}, one image with the channels last. Pass `images.permute(2, 0, 1)[None]`."
         )
     if images.ndim == 3:
         raise ValueError(
             f"images has shape {shape}, three numbers where (N, C, H, W) has four. One image (C, H, W) needs a batch "
-            "dimension, `images[None]`; signals (N, C, L) of a one-dimensional network are no images: nothing here "
-            "takes them."
+            "dimension, `images[None]`; gray images (N, H, W) need one for the channel, `images[:, None]`; signals "
+            "(N, C, L) of a one-dimensional network are no images: nothing here takes them."
         )
     if images.ndim != 4 or 0 in shape:
         raise ValueError(f"images must have shape (N, C, H, W) with at least one image, got {shape}.")
     if not images.is_floating_point():
-        remedy = (
-            "For bytes, use `images.float() / 255`."
-            if images.dtype == torch.uint8
-            else "Use `images.float()`."
-        )
+        remedy = "For bytes, 0 to 255, use `images.float() / 255`."
+        if images.is_complex() or images.dtype == torch.bool:
+            remedy = "Use `images.real`." if images.is_complex() else "Use `images.float()`."
         raise TypeError(f"images must be floating-point, got {images.dtype}. {remedy}")
     if channels is not None and shape[1] != channels:
         remedies = {
             (1, 3): " For gray images, use `images.expand(-1, 3, -1, -1)`.",
             (3, 1): " For images in color, use `images.mean(1, keepdim=True)`.",
+            (4, 3): " If the fourth is transparency, leave it out: `images[:, :3]`.",
         }
+        last = " They have the channels last: use `images.permute(0, 3, 1, 2)`."
         kind = {1: "1 channel (gray)", 3: "3 channels (RGB)"}.get(channels, f"{channels} channels")
         raise ValueError(
-            f"images must have {kind}, got {shape[1]} in shape {shape}.{remedies.get((shape[1], channels), '')}"
+            f"images must have {kind}, got {shape[1]} in shape {shape}."
+            f"{last if shape[3] == channels else remedies.get((shape[1], channels), '')}"
         )
     low, high = (bound.item() for bound in torch.aminmax(images.detach()))
     if not (low > -torch.inf and high < torch.inf):  # also false for NaN, which aminmax hands on
         raise ValueError("images contains NaN or infinite values. Check how the images were computed.")
     if unit_range and (low < -1e-6 or high > 1 + 1e-6):
-        raise ValueError(
-            f"images must lie in [0, 1], got values from {low:.4g} to {high:.4g}. Divide bytes by 255, and leave the "
-            "normalization by mean and standard deviation to the classifier: it is its first step."
+        remedy = (
+            "Divide bytes by 255, and leave the normalization by mean and standard deviation to a `Classifier`, whose "
+            "first step it is."
         )
+        if low > -0.2 and high < 1.2:
+            remedy = "Interpolation overshoots like that: `images.clamp(0, 1)`."
+        raise ValueError(f"images must lie in [0, 1], got values from {low:.4g} to {high:.4g}. {remedy}")
+
+
+def _as_tensor(images: object) -> str:
+    """Return how a batch is made of what is no tensor, for a message."""
+    if isinstance(images, np.ndarray):
+        last = {3: ".permute(2, 0, 1)[None]", 4: ".permute(0, 3, 1, 2)"}.get(images.ndim, "")
+        order = last if last and images.shape[-1] in (1, 3, 4) else ""
+        share = " / 255" if images.dtype.kind in "iu" and images.size and 1 < images.max() <= 255 else ""
+        return f"For this array, use `torch.from_numpy(array.astype('float32')){order}{share}`."
+    if isinstance(images, list | tuple) and images and isinstance(images[0], Tensor):
+        return f"Put these {len(images)} tensors together: `torch.stack(images)`, or `torch.cat` if each is a batch."
+    return "A `Classifier` makes one of a PIL image: `classifier.preprocess(PIL.Image.open(path))`."
+
+
+def check_model(model: object) -> None:
+    """Refuse what is no network, with a sentence that says how to make one of it.
+
+    Raises:
+        TypeError: not a ``torch.nn.Module``.
+    """
+    if isinstance(model, nn.Module):
+        return
+    if isinstance(model, Mapping):
+        remedy = " These are weights: build the network, and call `net.load_state_dict(weights)`."
+    elif isinstance(model, type) and issubclass(model, nn.Module):
+        remedy = f" Make a network of that class: `{model.__name__}(...)`."
+    elif isinstance(model, torch.export.ExportedProgram):
+        remedy = (
+            " `program.module()` is a network; methods that need a layer take the one it was exported from."
+        )
+    elif callable(model):
+        remedy = " Hand over the network itself, or a module whose forward does what this function does."
+    else:
+        remedy = ""
+    kind = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+    raise TypeError(f"model must be a torch.nn.Module, got {kind}.{remedy}")
 
 
 def unwrap(model: nn.Module) -> nn.Module:
@@ -116,8 +158,7 @@ def prepare(model: nn.Module, images: Tensor) -> tuple[nn.Module, Tensor]:
     has (NumPy's are double), of its first parameter's type. It keeps a network whose first step works in place from
     changing the caller's images.
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}.")
+    check_model(model)
     check_images(images)
     model = unwrap(model)
     parameter = next(model.parameters(), None)
@@ -220,6 +261,13 @@ def class_matrix(model: nn.Module, classes: Classes, logits: Tensor) -> Tensor:
         if classes.is_floating_point() or classes.is_complex() or classes.dtype == torch.bool:
             raise TypeError(f"classes must be class numbers (integers), got a tensor of {classes.dtype}.")
         matrix = classes.detach().to(logits.device, torch.long)
+        if n_classes > 2 and matrix.shape == (n, n_classes) and ((matrix == 0) | (matrix == 1)).all():
+            raise ValueError(
+                f"classes has shape {tuple(matrix.shape)} and holds 0 and 1 alone, as one-hot labels do; class numbers "
+                "are wanted. Use `classes.argmax(1)`; where several of a row are 1, explain image by image."
+            )
+    elif isinstance(classes, Mapping | Set):
+        raise TypeError(f"classes must be in an order, got {type(classes).__name__}: use a list.")
     else:
         asked = [classes] if isinstance(classes, str) or not hasattr(classes, "__iter__") else list(classes)
         numbers = [_class_number(model, c) for c in asked]
@@ -240,9 +288,8 @@ def class_matrix(model: nn.Module, classes: Classes, logits: Tensor) -> Tensor:
 def _check_range(numbers: list[int], n_classes: int) -> None:
     for number in numbers:
         if not 0 <= number < n_classes:
-            raise ValueError(
-                f"there is no class {number}: this model has {n_classes} classes, 0 to {n_classes - 1}."
-            )
+            has = f"{n_classes} classes, 0 to {n_classes - 1}" if n_classes > 1 else "one output, class 0"
+            raise ValueError(f"there is no class {number}: this model has {has}.")
 
 
 def _class_number(model: nn.Module, name: object) -> int:

@@ -146,8 +146,8 @@ def default_layer(model: nn.Module, images: Tensor) -> nn.Module:
     if made is None:
         raise LayerError(
             f"this {kind} has no convolution that puts out a map (N, C, h, w) of more than one pixel, among the "
-            "modules that its forward pass calls: there is nothing to explain with. These methods need a "
-            "convolutional network."
+            f"modules that its forward pass calls for images of {size[0]} x {size[1]}: there is nothing to explain "
+            "with. These methods need a convolutional network, and images that are not too small for it."
         )
     cells = map_size(*runs[made], size)
     last = None
@@ -289,14 +289,15 @@ def candidates(model: nn.Module, images: Tensor | None = None, most: int = 6) ->
     """
     own = getattr(model, "target_layer", None)
     found = [part for part in model.modules() if isinstance(part, nn.Conv2d) or part is own]
-    why = "It has no convolution, so no layer can serve."
+    why, what = "It has no convolution, so no layer can serve.", "Its convolutions (the last first)"
     if images is not None:
         with suppress(Exception):  # what else is wrong with the model is not to hide the error at hand
             found, why = _serving(model, images[:1], own)
+            what = "Layers that can serve (the last maps first)"
     names = {part: name for name, part in model.named_modules()}
     found = [part for part in found if part is not own] + [part for part in found if part is own]
     listed = [names[part] for part in found[: -most - 1 : -1]]
-    return f"Layers that can serve (the last maps first): {', '.join(map(repr, listed))}." if listed else why
+    return f"{what}: {', '.join(map(repr, listed))}." if listed else why
 
 
 def _serving(model: nn.Module, image: Tensor, own: nn.Module | None) -> tuple[list[nn.Module], str]:
@@ -320,8 +321,10 @@ def _serving(model: nn.Module, image: Tensor, own: nn.Module | None) -> tuple[li
     ways = [
         part for part, a in once.items() if a.requires_grad and (part is own or _weighs(part, a.shape, maps))
     ]
+    ways = ways if logits.requires_grad else []
     gradients = ways and torch.autograd.grad(logits.sum(), [once[part] for part in ways], allow_unused=True)
     return [part for part, gradient in zip(ways, gradients, strict=True) if gradient is not None], (
         "The model runs its layers with a map under torch.no_grad(), or detaches what comes of them, so no layer can "
-        "serve. (`cam` needs no gradient; it is for networks that end in global average pooling and one linear layer.)"
+        "serve; torch.utils.checkpoint does so with use_reentrant=True: set it to False. (`cam` needs no gradient; it "
+        "is for networks that end in global average pooling and one linear layer.)"
     )

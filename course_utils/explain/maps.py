@@ -106,7 +106,10 @@ def heatmaps(maps: Tensor, size: int | tuple[int, int]) -> Tensor:
 
     Maps and size as for :func:`enlarged`. A map in which nothing is positive stays zero everywhere.
     """
-    height, width = (size, size) if hasattr(size, "__index__") else size
+    sides = (size, size) if hasattr(size, "__index__") else size
+    if isinstance(sides, str) or len(sides) != 2:
+        raise ValueError(f"the size of a heat-map is a side or (H, W), got {size!r}.")
+    height, width = sides
     if height < 1 or width < 1:
         raise ValueError(f"a heat-map needs a size of at least 1 pixel, got {height} x {width}.")
     large = enlarged(maps.relu(), (height, width))
@@ -160,6 +163,11 @@ def explain(layer: nn.Module, scores: Callable[[], Tensor]) -> Explanation:
         raise TypeError(
             f"explain needs the layer itself, a torch.nn.Module, got {layer!r}. It does not know the model: for "
             "a dotted name use `model.get_submodule(name)`."
+        )
+    if not callable(scores):
+        raise TypeError(
+            f"scores is a function that runs the model, got {type(scores).__name__}: what was computed before leaves "
+            "nothing to listen to. Use `lambda: model(images)[:, [281]]`."
         )
     try:
         return _explain(layer, lambda: spared_graph(scores), _mean_of_gradients, layer)
@@ -250,7 +258,10 @@ def check_explainable(
     as_map(layer, activations, image_size)
     if not isinstance(values, Tensor) or values.ndim != 2 or 0 in values.shape:
         shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
-        raise ValueError(f"scores() must return a tensor (N, K) of numbers to explain, got {shape}.")
+        raise ValueError(
+            f"scores() must return a tensor (N, K) of numbers to explain, got {shape}. For one class of each image, "
+            "use `model(images)[:, [281]]`."
+        )
     if len(values) != len(activations) and image_size is not None:
         raise LayerError(
             f"the layer ({kind}) puts out {len(activations)} maps for {len(values)} image(s). Take one that puts out "

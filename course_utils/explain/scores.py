@@ -40,8 +40,9 @@ def logits_of(model: nn.Module, images: Tensor, output: Output = None) -> Tensor
     logits = check_logits(returned if output is None else output(returned), len(images))
     last = "" if states_kind(model) else _squashed_by(logits)
     if last:
+        logs = "logarithms of " if last == "log_softmax" else ""
         raise ValueError(
-            f"the model returns probabilities, its last step being a {last}. What is asked for here is the score "
+            f"the model returns {logs}probabilities, its last step being a {last}. What is asked for here is the score "
             "before it. Hand over the model without that step, or inside a `Classifier`, which computes logits from "
             "probabilities."
         )
@@ -50,6 +51,11 @@ def logits_of(model: nn.Module, images: Tensor, output: Output = None) -> Tensor
 
 def check_logits(logits: object, n_images: int) -> Tensor:
     """Return the logits if they are a tensor (N, n_classes), else raise an error that says what to do."""
+    if isinstance(logits, Tensor) and not logits.is_floating_point():
+        raise ValueError(
+            f"the model must return logits (N, classes), got numbers of {logits.dtype} in shape {tuple(logits.shape)}, "
+            "as an argmax leaves them: no gradient goes through that. Hand over the network without its last step."
+        )
     if isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == n_images and logits.shape[1]:
         return logits
     found = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
@@ -122,14 +128,16 @@ def row_sums_to_one(values: Tensor) -> bool:
 
 
 def _squashed_by(logits: Tensor) -> str:
-    """Return "softmax" or "sigmoid" where that was the last step, as far as graph and numbers tell; else nothing."""
+    """Return which of softmax, log_softmax, sigmoid was the last step, as far as graph and numbers tell; else ""."""
     steps = _made_by(logits.grad_fn)
-    if steps and all(name.startswith("Sigmoid") for name in steps):
-        return "sigmoid"
-    by_weights = any(
-        name.startswith(("Addmm", "Mm")) for name in steps
-    )  # linear, whatever its numbers sum to
-    return "softmax" if not by_weights and row_sums_to_one(logits) else ""
+    for node, last in (("Softmax", "softmax"), ("LogSoftmax", "log_softmax"), ("Sigmoid", "sigmoid")):
+        if steps and all(name.startswith(node) for name in steps):
+            return last  # a softmax also where it runs over another dimension than the classes
+    if any(name.startswith(("Addmm", "Mm")) for name in steps):
+        return ""  # linear, whatever its numbers sum to
+    if row_sums_to_one(logits):
+        return "softmax"
+    return "log_softmax" if bool((logits <= 0).all()) and row_sums_to_one(logits.detach().exp()) else ""
 
 
 _RESHAPING = re.compile(

@@ -106,6 +106,7 @@ def classification_error(guesses: Sequence[Sequence[int]], labels: Sequence[int]
 
     Raises:
         ValueError: nothing to count, or lengths that do not fit.
+        TypeError: guesses or labels that are no class numbers: scores, one-hot rows.
     """
     guesses, labels = aligned(top, guesses=guesses, labels=labels)
     misses = [label not in row[:top] for row, label in zip(guesses, labels, strict=True)]
@@ -246,7 +247,10 @@ def as_heatmap(heatmap: object, signed: bool = False) -> np.ndarray:
     """Return the map as an array (H, W) of finite numbers, not negative unless ``signed``."""
     values = as_array(heatmap)
     if values.dtype.kind not in "fiub":
-        raise TypeError(f"a heat-map consists of numbers, got {type(heatmap).__name__} of {values.dtype}.")
+        remedy = " Take one of its maps: `e.heatmaps()[n, k]`." if hasattr(heatmap, "heatmaps") else ""
+        raise TypeError(
+            f"a heat-map consists of numbers, got {type(heatmap).__name__} of {values.dtype}.{remedy}"
+        )
     if values.ndim != 2 or 0 in values.shape:
         raise ValueError(
             f"a heat-map has shape (H, W), got {values.shape}. Take one of several: `e.heatmaps()[n, k]`."
@@ -269,7 +273,8 @@ def as_mask(mask: object) -> np.ndarray:
     values = as_array(mask)
     if values.dtype.kind not in "biuf" or not np.isin(values, (0, 1)).all():
         raise TypeError(
-            f"a mask consists of True and False, or of 1 and 0; got {type(mask).__name__} of {values.dtype}."
+            f"a mask consists of True and False, or of 1 and 0; got {type(mask).__name__} of {values.dtype}. Make one "
+            "of it by a comparison: `mask > 0`, say, of a picture with 0 and 255."
         )
     return values.astype(bool)
 
@@ -328,4 +333,13 @@ def aligned(top: int, **columns: Sequence) -> list[list]:
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
         found = ", ".join(f"{length} {name}" for name, length in lengths.items())
         raise ValueError(f"an error rate needs the same images in each list, and at least one; got {found}.")
+    guesses, labels = (lists[[*columns].index(name)] for name in ("guesses", "labels"))
+    for row, label in zip(guesses, labels, strict=True):
+        numbers = [*row, label] if hasattr(row, "__len__") and not isinstance(row, str) else [row]
+        if numbers == [row] or any(isinstance(number, float | list | tuple) for number in numbers):
+            raise TypeError(
+                f"each image has a row of class numbers, the most probable first, and one label; got {row!r:.60} and "
+                f"{label!r:.60}. Of scores make guesses with `scores.topk(5).indices`, of one-hot labels numbers with "
+                "`labels.argmax(1)`."
+            )
     return lists

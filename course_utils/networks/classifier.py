@@ -24,12 +24,14 @@ from torch import Tensor, nn
 from torchvision.transforms import functional as transforms
 
 from course_utils import assets
-from course_utils.arguments import as_whole
+from course_utils.arguments import as_whole, positive_int
 from course_utils.explain import (
     SCORES,
     Output,
+    candidates,
     check_images,
     check_logits,
+    check_model,
     evaluation_mode,
     probabilities,
 )
@@ -138,12 +140,15 @@ class Classifier(nn.Module):
         output: Output = None,
     ) -> None:
         super().__init__()
+        check_model(net)
         self.net = net
         self.classes = as_names(classes)
         self.name = ""  # load_classifier gives one
-        self.size = size
+        self.size = positive_int(size, "size")
         if target_layer and target_layer not in dict(net.named_modules()):
-            raise ValueError(f"target_layer is {target_layer!r}, but the network has no module of that name.")
+            raise ValueError(
+                f"target_layer is {target_layer!r}, but the network has no module of that name. {candidates(net)}"
+            )
         names = len(self.classes)
         if scores not in (*SCORES, None):
             raise ValueError(
@@ -194,7 +199,7 @@ class Classifier(nn.Module):
             self._independent = self._last_step == "sigmoid" and values.shape[1] == len(self.classes)
         else:
             values = self._read(self.net(images))
-        if not (self.classes and _is_table(values)):
+        if not (self.classes and _is_table(values) and len(values) == len(images)):
             return values  # features, or maps; who needs logits checks
         outputs, names = values.shape[1], len(self.classes)
         if outputs != names and ((outputs, names) != (1, 2) or self._scores == "independent"):
@@ -264,11 +269,11 @@ class Classifier(nn.Module):
         if same:
             raise ValueError(f"{name!r} is the name of {len(same)} classes, {same}: give the number.")
         close = _close_names(name, self.classes)
-        hint = (
-            f"Did you mean {', '.join(map(repr, close))}?"
-            if close
-            else "The attribute `classes` lists all names."
-        )
+        hint = "The attribute `classes` lists all names."
+        if len(self.classes) <= 10:
+            hint = f"The classes are {', '.join(map(repr, self.classes))}."
+        if close:
+            hint = f"Did you mean {', '.join(map(repr, close))}?"
         raise ValueError(f"there is no class {name!r}. {hint}")
 
     @torch.no_grad()
@@ -288,7 +293,13 @@ class Classifier(nn.Module):
             raise ValueError(f"top must be between 1 and {len(self.classes)}, got {top}.")
         with evaluation_mode(self):
             logits = check_logits(self(images), len(images))
-        values, indices = self.probabilities(logits.float()).topk(top)
+        found = self.probabilities(logits.float())
+        if found.isnan().any():
+            raise ValueError(
+                f"the network puts out NaN or infinite numbers for {int(found.isnan().any(1).sum())} of "
+                f"{len(found)} image(s). Check its weights, and whether half precision is too small for them."
+            )
+        values, indices = found.topk(top)
         return [
             [(self.classes[index], probability) for index, probability in zip(*row, strict=True)]
             for row in zip(indices.tolist(), values.tolist(), strict=True)
@@ -301,9 +312,21 @@ def _is_table(values: object) -> bool:
 
 def _channels(net: nn.Module, mean: float | Sequence[float], std: float | Sequence[float]) -> int:
     """How many channels the images have: as many as mean or std, else 1 if the first convolution takes 1, else 3."""
-    numbers = {torch.tensor(values).numel() for values in (mean, std)} - {1}
+    try:
+        means, stds = (
+            torch.as_tensor(values, dtype=torch.float64, device="cpu").flatten() for values in (mean, std)
+        )
+    except (TypeError, ValueError):
+        raise TypeError(f"mean and std consist of numbers, got {mean!r} and {std!r}.") from None
+    numbers = {means.numel(), stds.numel()} - {1}
     if len(numbers) > 1 or 0 in numbers:
         raise ValueError(f"mean and std must have a number for each channel, got {mean} and {std}.")
+    if means.abs().max() > 1:
+        raise ValueError(
+            f"the mean is {mean}, of images in [0, 1]. If mean and std are those of bytes, divide both by 255."
+        )
+    if not (stds != 0).all() or not (means.isfinite().all() and stds.isfinite().all()):
+        raise ValueError(f"images are divided by std, which must not be 0, and finite; got {mean} and {std}.")
     first = next((part.in_channels for part in net.modules() if isinstance(part, nn.Conv2d)), 3)
     return numbers.pop() if numbers else 1 if first == 1 else 3
 
@@ -312,10 +335,12 @@ def _other_number(outputs: int, names: int) -> str:
     """Return the sentence that refuses a network whose outputs and names do not fit."""
     hints = {
         1: " If the first output is a background class, put its name in front of the others.",
-        -1: " K - 1 outputs for K ordered classes are no logits of them: turn them into K with `output=`.",
+        -1: " If one of the names is a background class's, which the network does not have, leave it out. K - 1 "
+        "outputs for K ordered classes are no logits of them: turn them into K with `output=`.",
     }
     numbers = "1 number" if outputs == 1 else f"{outputs} numbers"
-    hint = "" if outputs == 1 else hints.get(outputs - names, "")
+    hint = hints.get(outputs - names, " Give a name for each output, in their order.")
+    hint = " One output has one name, yes or no, or two: no and yes." if outputs == 1 else hint
     return (
         f"the network puts out {numbers} an image, but there are {names} class name(s), so that no name is certain."
         f"{hint}"
@@ -345,9 +370,10 @@ def with_head(
     Raises:
         ValueError: there is no linear layer to replace, or it takes another number of features than ``head``.
     """
+    check_classifier(clf)
     changed = copy.deepcopy(clf)
     if clf.classes:
-        name = last_linear(changed.net)
+        name = last_linear(changed.net, len(clf.classes))
         replaced = changed.net.get_submodule(name)
         if getattr(head, "in_features", replaced.in_features) != replaced.in_features:
             raise ValueError(
@@ -363,16 +389,30 @@ def with_head(
     return changed.eval().to(clf.mean.device)
 
 
-def last_linear(net: nn.Module) -> str:
-    """Return the dotted name of a network's last linear layer.
+def check_classifier(clf: object) -> None:
+    """Refuse a network that is no ``Classifier``.
+
+    Raises:
+        TypeError: the message says what to do.
+    """
+    if not isinstance(clf, Classifier):
+        raise TypeError(
+            f"a Classifier is wanted here, got {type(clf).__name__}. Wrap a network: "
+            "`Classifier(net, classes, mean, std)`."
+        )
+
+
+def last_linear(net: nn.Module, classes: int) -> str:
+    """Return the dotted name of a network's last linear layer with an output for each class, else of its last one.
 
     Raises:
         ValueError: there is none.
     """
-    names = [name for name, part in net.named_modules() if isinstance(part, nn.Linear)]
-    if not names:
+    linears = {name: part.out_features for name, part in net.named_modules() if isinstance(part, nn.Linear)}
+    if not linears:
         raise ValueError("this classifier has no linear layer that a head could replace.")
-    return names[-1]
+    # Layers are named in the order in which they were made, which need not be the order in which they run.
+    return next((name for name in reversed(linears) if linears[name] == classes), [*linears][-1])
 
 
 def load_classifier(
@@ -395,7 +435,7 @@ def load_classifier(
         course_utils.assets.AssetError: weights missing or damaged, or no network.
     """
     if name not in _ARCHITECTURES:
-        close = difflib.get_close_matches(name, _ARCHITECTURES, n=2)
+        close = difflib.get_close_matches(str(name).lower(), _ARCHITECTURES, n=2)
         hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
         raise ValueError(f"there is no classifier {name!r}.{hint} Known: {', '.join(_ARCHITECTURES)}.")
     if weights not in ("imagenet", None):

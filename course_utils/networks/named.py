@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import traceback
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import torch
+from torch import nn
 
 from .classifier import Classifier, load_classifier
 
@@ -18,7 +19,7 @@ def named_classifier(model: str, weights: str = "imagenet", device: str | None =
 
     Args:
         model: one of :func:`list_classifiers`, or MODULE:FUNCTION. The module is imported (by ``python -m`` from the
-            current folder, too), and the function, which takes no argument, returns a Classifier.
+            current folder, too), and the function, which takes no argument, returns a Classifier; or is one.
         weights: "imagenet", or "none" for random ones; a function of one's own brings its weights along.
         device: by default a GPU where there is one.
 
@@ -32,7 +33,13 @@ def named_classifier(model: str, weights: str = "imagenet", device: str | None =
         return load_classifier(model, None if weights == "none" else weights, device)
     if weights == "none":
         raise ValueError(f"--weights none is for the course's networks; {model} brings its own weights.")
-    name, _, attribute = model.partition(":")
+    name, _, attribute = model.rpartition(":")
+    if name.endswith(".py") or "/" in name or "\\" in name:
+        stem = PureWindowsPath(name).name.removesuffix(".py")  # its paths have both kinds of slash
+        raise ValueError(
+            f"--model {model}: {name} is a file. Name the module as `import` would, without .py, from within its "
+            f"folder: `{stem}:{attribute}`."
+        )
     try:
         module = importlib.import_module(name)
     except Exception as error:  # a module of somebody's own raises what it likes
@@ -42,7 +49,7 @@ def named_classifier(model: str, weights: str = "imagenet", device: str | None =
         found = f"but {function!r}" if hasattr(module, attribute) else f"in {name} there is no {attribute!r}"
         raise ValueError(f"--model {model} names no function that could be called, {found}.")
     try:
-        made = function()
+        made = function if isinstance(function, nn.Module) else function()
     except Exception as error:
         raise ValueError(f"--model {model}: the function failed ({_told(error)}).") from error
     if not isinstance(made, Classifier):

@@ -129,9 +129,11 @@ def as_names(classes: Sequence[object] | Mapping[object, object]) -> list[str]:
         keys = {int(key) if str(key).isdecimal() else key: key for key in classes}
         if sorted(keys, key=str) != sorted(range(len(classes)), key=str):
             some = ", ".join(map(repr, list(classes)[:3]))
+            turned = sorted(classes.values(), key=str) == sorted(range(len(classes)), key=str)
             raise ValueError(
                 f"a dictionary of classes leads from the numbers 0 to {len(classes) - 1} to names (id2label); the keys "
                 f"of this one are {some}{', ...' if len(classes) > 3 else ''}."
+                f"{' Turn it around: `{number: name for name, number in classes.items()}`.' if turned else ''}"
             )
         classes = [classes[keys[number]] for number in range(len(classes))]
     if isinstance(classes, str | bytes | set | frozenset) or not hasattr(classes, "__iter__"):

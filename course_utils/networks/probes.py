@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from course_utils.explain import check_images, hooked
 
-from .classifier import Classifier, last_linear, with_head
+from .classifier import Classifier, check_classifier, last_linear, with_head
 from .outputs import as_names
 
 __all__ = ["fit_linear", "linear_probe", "pooled_features"]
@@ -33,9 +33,10 @@ def pooled_features(clf: Classifier, images: Tensor, batch: int = 4) -> Tensor:
     Raises:
         ValueError: bad images, no linear layer, or features of another shape.
     """
+    check_classifier(clf)
     check_images(images, unit_range=True)
     trunk = copy.deepcopy(clf).eval().to(memory_format=torch.channels_last)
-    layer = trunk.net.get_submodule(last_linear(trunk.net)) if clf.classes else trunk
+    layer = trunk.net.get_submodule(last_linear(trunk.net, len(clf.classes))) if clf.classes else trunk
     taken: list[Tensor] = []
     note = (lambda _, i, o: taken.append(i[0])) if clf.classes else (lambda _, i, o: taken.append(o))
     with torch.no_grad(), hooked([layer], note):
@@ -78,7 +79,10 @@ def fit_linear(
     if decay < 0 or (weights < 0).any() or not weights.sum() > 0:
         raise ValueError("decay and weights must not be negative, and some weight must be positive.")
     if labels.is_floating_point() or not 0 <= int(labels.min()) <= int(labels.max()) < n_classes:
-        raise ValueError(f"labels must be class numbers from 0 to {n_classes - 1}, one for each image.")
+        raise ValueError(
+            f"labels must be class numbers from 0 to {n_classes - 1}, one for each image; got {labels.dtype} from "
+            f"{labels.min()} to {labels.max()}."
+        )
     head = nn.Linear(features.shape[1], n_classes, device=features.device, dtype=features.dtype)
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
@@ -124,5 +128,9 @@ def linear_probe(
         TypeError, ValueError: bad images, labels or names, or a network without features.
     """
     names = as_names(classes)
+    if not isinstance(labels, Tensor):
+        raise TypeError(
+            f"labels must be a tensor (N,) of class numbers, got {type(labels).__name__}: `torch.tensor([0, 1, ...])`."
+        )
     known = pooled_features(clf, images)
     return with_head(clf, fit_linear(known, labels.to(known.device), len(names), decay=decay), names)

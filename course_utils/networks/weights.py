@@ -39,12 +39,17 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     others = [key for key, value in state.items() if not isinstance(value, Tensor)]
     if others:
         inside = [key for key in others if _is_state(state[key])]
-        remedy = (
-            f" Its weights are the entry {inside[0]!r}: "
-            f'`torch.load(path, map_location="cpu", weights_only=True)[{inside[0]!r}]`.'
-            if inside
-            else ""
-        )
+        remedy = ""
+        if inside:
+            remedy = (
+                f" Its weights are the entry {inside[0]!r}: "
+                f'`torch.load(path, map_location="cpu", weights_only=True)[{inside[0]!r}]`.'
+            )
+            first = {name.partition(".")[0] for name in state[inside[0]]}
+            if len(first) == 1:  # as Lightning and DataParallel store them
+                remedy += (
+                    f" All their names begin with '{first.pop()}.': take that off where the network has none."
+                )
         raise AssetError(
             f"{path} holds more than weights, such as a checkpoint of a training does: {others[0]!r} is of type "
             f"{type(state[others[0]]).__name__}, no tensor.{remedy}"
@@ -60,6 +65,12 @@ def _is_state(value: object) -> bool:
 
 def _why(error: Exception) -> str:
     """Return a sentence on a file that torch.load refuses."""
+    if isinstance(error, FileNotFoundError | IsADirectoryError):
+        return "There is no such file." if isinstance(error, FileNotFoundError) else "It is a folder."
+    if "safetensor" in type(error).__name__.lower():
+        return (
+            "It is a file of safetensors, or was one: `safetensors.torch.load_file(path)` reads whole ones."
+        )
     if "Unsupported global" in str(error) or "Unsupported class" in str(error):
         return (
             "It holds Python objects beside tensors (a whole model, or a checkpoint of a training), which could run "

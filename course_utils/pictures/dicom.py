@@ -72,18 +72,26 @@ def read_dicom(data: bytes, name: str, notes: list[str]) -> np.ndarray:
             return _gray(file, stored, name, notes)
     if stored.ndim == 3 and file.SamplesPerPixel == 3 and stored.dtype == np.uint8:
         return stored  # RGB: pydicom has converted YBR
+    single = stored.ndim == 2 or (stored.ndim == 3 and file.SamplesPerPixel == 3)
+    remedy = "Save it as PNG with 8 bits a color" if single else "Take a file of a single picture"
     raise PictureError(
         f"{name} holds pixels of shape {stored.shape}: one gray picture is wanted, (rows, columns), or one in RGB with "
-        f"8 bits. It has {8 * stored.dtype.itemsize} bits and {kind}. Take a file of a single picture."
+        f"8 bits. It has {8 * stored.dtype.itemsize} bits and {kind}. {remedy}."
     )
 
 
 @contextmanager
 def _told(name: str) -> Iterator[None]:
+    from pydicom.errors import InvalidDicomError
+
     try:
         yield
     except PictureError:
         raise
+    except InvalidDicomError as error:
+        raise PictureError(
+            f"{name} ends like a DICOM file, and does not begin like one. If it is a JPEG or PNG, give it that ending."
+        ) from error
     except Exception as error:  # pydicom, and what decodes compressed pixels, raise a dozen kinds
         raise PictureError(
             f"{name} cannot be read as a DICOM picture ({type(error).__name__}: {error})."

@@ -60,6 +60,7 @@ def read_picture(source: bytes | bytearray | memoryview | str | Path, name: str 
         name: what to call it; by default the file's name.
 
     Raises:
+        TypeError: neither path nor bytes.
         PictureError: missing, empty, no picture, cut off, over MOST_BYTES or over ``Image.MAX_IMAGE_PIXELS``, under
             32 pixels a side, or with numbers that are no colors; a DICOM file, and pydicom is not installed.
     """
@@ -99,6 +100,12 @@ def readable(name: str) -> str:
     return "".join("\ufffd" if unicodedata.category(letter) in ("Cc", "Cs") else letter for letter in name)
 
 
+def not_fetched(path: Path) -> str:
+    """Return a sentence, if what was to be the path of a file is an address."""
+    address = path.parts and path.parts[0] in ("http:", "https:", "ftp:", "file:")
+    return " Addresses are not fetched: save the picture, and name the file." if address else ""
+
+
 def _named(source: object, name: str) -> str:
     return readable(name or (Path(source).name if isinstance(source, str | Path) else "the picture"))
 
@@ -110,6 +117,11 @@ def _read(
 
     With ``side`` a JPEG may be decoded smaller, with a shorter side of at least as many pixels.
     """
+    if not isinstance(source, bytes | bytearray | memoryview | str | Path):
+        raise TypeError(
+            f"a picture is read from the path of a file or from its bytes, got {type(source).__name__}. Of an open "
+            "file take `file.read()`; an image that is in memory already goes to `classifier.preprocess`."
+        )
     path = Path(source) if isinstance(source, str | Path) else None
     data = bytes(source) if path is None else _content(path)
     if not data:
@@ -161,7 +173,7 @@ def _content(path: Path) -> bytes:
             )
         return path.read_bytes()
     except FileNotFoundError:
-        raise PictureError(f"there is no file {path}.") from None
+        raise PictureError(f"there is no file {path}.{not_fetched(path)}") from None
     except OSError as error:
         raise PictureError(f"{path} cannot be read ({error.strerror}).") from None
 

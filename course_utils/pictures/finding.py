@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .dicom import is_dicom
 from .errors import PictureError
-from .files import readable
+from .files import not_fetched, readable
 
 __all__ = ["find_pictures", "pictures_in"]
 
@@ -21,26 +21,27 @@ INDEX = "DICOMDIR"  # of a medium with DICOM files: has their form, and no pictu
 NAMED = 3  # files that a sentence names before it counts
 
 
-def find_pictures(places: Iterable[str | Path], left_out: list[str] | None = None) -> list[Path]:
+def find_pictures(places: str | Path | Iterable[str | Path], left_out: list[str] | None = None) -> list[Path]:
     """Return files as they are named, and of folders all pictures in them, by name, not those in folders below.
 
     A file in a folder counts if its name ends like a picture's, or if it begins like a JPEG, PNG, GIF, WebP or DICOM
     file: DICOM files often have no ending. Hidden ones do not. What is named twice comes once.
 
     Args:
-        places: files and folders.
+        places: files and folders, or one of them.
         left_out: gets a sentence for each folder in which something was left out.
 
     Raises:
         PictureError: nothing of that name, or a folder without pictures.
     """
     found: dict[Path, None] = {}
-    for place in map(Path, places):
+    for place in map(Path, [places] if isinstance(places, str | Path) else places):
         if place.is_dir():
             inside, others = pictures_in(place)
             if not inside:
+                below = " Name the folders below: of these nothing is taken." if " folder" in others else ""
                 raise PictureError(
-                    f"the folder {place} holds no picture{f', only {others}' if others else ''}."
+                    f"the folder {place} holds no picture{f', only {others}' if others else ''}.{below}"
                 )
             found.update(dict.fromkeys(inside))
             if others and left_out is not None:
@@ -48,7 +49,7 @@ def find_pictures(places: Iterable[str | Path], left_out: list[str] | None = Non
         elif place.exists():
             found[place] = None
         else:
-            raise PictureError(f"there is no file or folder {place}.")
+            raise PictureError(f"there is no file or folder {place}.{not_fetched(place)}")
     return list(found)
 
 

@@ -41,7 +41,17 @@ def other(tmp_path):
         (lambda _: attack(epsilon=float("nan")), ValueError, "0 or more"),
         (lambda _: attack(norm="l1"), ValueError, "one of linf, l2"),
         (lambda _: attack(steps=0), ValueError, "at least one step"),
-        (lambda _: attack(steps=2.5), TypeError, "integer"),
+        (lambda _: attack(steps=2.5), TypeError, "steps is a whole number, got 2.5"),
+        (
+            lambda _: attack(target=1, labels=2),
+            ValueError,
+            "a target to reach, or labels .* not both; got 1 and 2",
+        ),
+        (
+            lambda _: move(regions=REGIONS.numpy()),
+            TypeError,
+            r"bool tensor \(4, 8, 8\), got ndarray: `torch.as_tens",
+        ),
         (lambda _: attack(step_size=0), ValueError, "above 0"),
         (lambda _: attack(momentum=-1), ValueError, "momentum"),
         (lambda _: attack(stop_at=1.0), ValueError, "between 0 and 1"),

@@ -215,8 +215,27 @@ BAD_IMAGES = [
     (torch.zeros(3, 8, 8), ValueError, r"\(3, 8, 8\): the batch dimension is missing. Pass `images\[None\]`"),
     *[
         (torch.zeros(shape), ValueError, r"three numbers where \(N, C, H, W\) has four.*signals \(N, C, L\)")
-        for shape in [(16, 2, 1000), (1, 12, 5000), (480, 640, 3)]
+        for shape in [(16, 2, 1000), (1, 12, 5000), (2, 28, 28), (8, 28, 28)]
     ],
+    (
+        torch.zeros(8, 28, 28),
+        ValueError,
+        r"gray images \(N, H, W\) need one for the channel, `images\[:, None\]`",
+    ),
+    (torch.zeros(480, 640, 3), ValueError, r"channels last. Pass `images.permute\(2, 0, 1\)\[None\]`"),
+    (
+        np.zeros((8, 9, 3), np.uint8),
+        TypeError,
+        r"\(array.astype\('float32'\)\).permute\(2, 0, 1\)\[None\]`\.",
+    ),
+    (np.full((2, 8, 9, 3), 200), TypeError, r"astype\('float32'\)\).permute\(0, 3, 1, 2\) / 255`"),
+    (
+        [torch.zeros(3, 8, 8)] * 2,
+        TypeError,
+        r"got list. Put these 2 tensors together: `torch.stack\(images\)`",
+    ),
+    (IMAGES.int(), TypeError, r"got torch.int32. For bytes, 0 to 255, use `images.float\(\) / 255`"),
+    (IMAGES > 0.5, TypeError, r"got torch.bool. Use `images.float\(\)`"),
     (torch.zeros(8, 8), ValueError, r"must have shape \(N, C, H, W\).*got \(8, 8\)"),
     (torch.zeros(1, 1, 3, 8, 8), ValueError, r"got \(1, 1, 3, 8, 8\)"),
     (torch.zeros(0, 3, 8, 8), ValueError, r"at least one image, got \(0, 3, 8, 8\)"),
@@ -258,11 +277,69 @@ OF_A_CLASSIFIER = [
         ValueError,
         r"3 channels \(RGB\), got 1 .*`images.expand\(-1, 3, -1, -1\)`",
     ),
-    (lambda: classifier()(FOUR), ValueError, r"got 4 in shape \(2, 4, 8, 8\)"),
+    (lambda: classifier()(FOUR), ValueError, r"got 4 in shape \(2, 4, 8, 8\).*leave it out: `images\[:, :3\]`"),
+    (
+        lambda: classifier()(torch.rand(2, 8, 9, 3)),
+        ValueError,
+        r"got 8 in shape \(2, 8, 9, 3\). They have the channels last: use `images.permute\(0, 3, 1, 2\)`",
+    ),
+    (lambda: classifier()(IMAGES * 1.05 + 0.01), ValueError, r"to 1.0\d+. Interpolation overshoots .*clamp\(0, 1\)"),
 ]  # fmt: skip
 
 MODELS = [
-    (on(grad_cam, tiny_images, 0), TypeError, r"model must be a torch.nn.Module, got function"),
+    *[
+        (
+            lambda model=model: grad_cam(model(), IMAGES, 0),
+            TypeError,
+            f"model must be a torch.nn.Module, got {words}",
+        )
+        for model, words in [
+            (lambda: tiny_images, "function. Hand over the network itself"),
+            (lambda: TinyNet, r"the class TinyNet. Make a network of that class: `TinyNet\(...\)`"),
+            (lambda: TinyNet().state_dict(), "OrderedDict. These are weights: .*load_state_dict"),
+            (
+                lambda: torch.export.export(TinyNet().eval(), (IMAGES,)),
+                r"ExportedProgram. `program.module\(\)` is",
+            ),
+            (lambda: "net.pt", r"str\.$"),
+        ]
+    ],
+    *[
+        (
+            on(method, Returns(result), 0, layer="conv"),
+            ValueError,
+            "numbers of torch.int64 .*as an argmax leaves them",
+        )
+        for method in (grad_cam, grad_cam_pp)
+        for result in (lambda a: a.mean((2, 3)).argmax(1), lambda a: a.mean((2, 3)).argmax(1, keepdim=True))
+    ],
+    *[
+        (on(method, Returns(lambda a, last=last: last(a.mean((2, 3)))), 0), ValueError, words)
+        for method in (grad_cam, saliency)
+        for last, words in [
+            (nn.LogSoftmax(1), "returns logarithms of probabilities, its last step being a log_softmax"),
+            (nn.Softmax(1), "returns probabilities, its last step being a softmax"),
+        ]
+    ],
+    *[  # over the images of the batch: the gradient of their sum is zero
+        (on(method, Returns(lambda a: a.mean((2, 3)).softmax(0)), 0), ValueError, "last step being a softmax")
+        for method in (grad_cam, saliency)
+    ],
+    (
+        on(grad_cam, Returns(lambda a: a.mean((2, 3)).detach()), 0),
+        LayerError,
+        "were detached from it.*so no layer can serve; torch.utils.checkpoint does so with use_reentrant=True",
+    ),
+    (
+        on(grad_cam, Returns(lambda a: {"logits": a.mean((2, 3))}), 0, "conv9"),
+        LayerError,
+        r"no layer named 'conv9'. Its convolutions \(the last first\): 'unused', 'conv'",  # seen to serve is none
+    ),
+    (
+        lambda: grad_cam(nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.Flatten()), IMAGES[..., :2, :2], 0),
+        LayerError,
+        "map .* of more than one pixel, .* for images of 2 x 2: .*images that are not too small for it",
+    ),
     *[
         (
             on(grad_cam, Returns(result), 0, layer="conv"),
@@ -313,6 +390,14 @@ BAD_CLASSES = [
     ([torch.tensor(3.7)], TypeError, r"got tensor\(3.7"),
     ([[1, 2], [3, 4]], TypeError, r"got \[1, 2\] \(list\)"),
     ([None], TypeError, "got None"),
+    ({1, 2}, TypeError, "classes must be in an order, got set: use a list"),
+    ({"tabby": 1}, TypeError, "classes must be in an order, got dict"),
+    (
+        torch.eye(5, dtype=torch.long)[[1, 3]],
+        ValueError,
+        r"shape \(2, 5\) and holds 0 and 1 alone.*`classes.argmax",
+    ),
+    (np.eye(5, dtype=int)[[1, 1]] | 1, ValueError, "as one-hot labels do"),
     (torch.tensor([0.5]), TypeError, "class numbers .*got a tensor of torch.float32"),
     (np.array([0.5]), TypeError, "got a tensor of torch.float64"),
     (torch.tensor([True, False]), TypeError, "torch.bool"),
@@ -438,8 +523,23 @@ SIZES = [
         ValueError,
         r"size of the images is not known here: call heatmaps\(size\)",
     ),
+    *[
+        (lambda size=size: heatmaps(torch.ones(2, 2), size), ValueError, r"is a side or \(H, W\), got")
+        for size in ("224", (3, 8, 8))
+    ],
+    (lambda: explain(nn.ReLU(), torch.ones(2, 5)), TypeError, "a function that runs the model, got Tensor"),
 ]
 
+PAIRS = [
+    lambda z: torch.stack([z, torch.zeros_like(z)]).amax(0),
+    lambda z: torch.stack((torch.zeros_like(z), z), -1).max(-1).values,
+    lambda z: torch.cat([z[:, :, None], z.new_zeros(z[:, :, None].shape)], 2).amax(2),
+    lambda z: -torch.stack([-z, torch.zeros_like(z)]).amin(0),
+    lambda z: torch.stack([z, torch.zeros_like(z)]).sort(0).values[1],
+    lambda z: torch.stack([z, torch.zeros_like(z)]).topk(1, 0)[0],
+    lambda z: F.max_pool1d(torch.stack([z, torch.zeros_like(z)], -1).reshape(2, -1, 2), 2).reshape(z.shape),
+    lambda z: torch.stack([torch.zeros_like(z), z], -1).gather(-1, (z > 0).long()[..., None])[..., 0],
+]
 OTHER_ACTIVATIONS = [
     nn.SiLU(), nn.GELU(), nn.Hardswish(), nn.Mish(), nn.ELU(), nn.ELU(inplace=True), nn.SELU(), nn.CELU(),
     nn.LeakyReLU(), nn.PReLU(), nn.RReLU(), nn.Softplus(), nn.Tanh(), nn.Hardtanh(), nn.Softsign(),
@@ -451,9 +551,18 @@ RULES = [
         r"no rule 'Guided'.*gradient, deconvnet, guided",
     ),
     *[
-        (lambda rule=rule, module=module: within_rule(rule, module), ActivationError, "neither")
+        (lambda rule=rule, module=module: within_rule(rule, module), ActivationError, "does something else")
         for rule in ("deconvnet", "guided")
         for module in OTHER_ACTIVATIONS
+    ],
+    (lambda: within_rule("guided", nn.Threshold(0.1, 0)), ActivationError, "uses threshold"),
+    *[
+        (
+            lambda pair=pair: within_rule("guided", lambda z: pair(z - 0.5)),
+            ActivationError,
+            r"puts z and zeros side by side, and \w+ takes the larger of each pair.*Write it as torch.relu\(z\)",
+        )
+        for pair in PAIRS
     ],
 ]
 

@@ -96,3 +96,21 @@ def test_a_new_head_has_scores_of_its_own():
 def test_refusals(call, words):
     with pytest.raises(ValueError, match=words):
         call(Classifier(backbone(), []))
+
+
+def test_the_layer_that_is_replaced_puts_out_the_classes_wherever_it_was_made():
+    class MadeFirst(nn.Module):
+        """A head that is made before a gate of the same input."""
+
+        def __init__(self):
+            super().__init__()
+            self.fc, self.conv, self.gate = nn.Linear(4, 3), nn.Conv2d(3, 4, 3), nn.Linear(4, 4)
+
+        def forward(self, images):
+            f = self.conv(images).relu().mean((2, 3))
+            return self.fc(f * self.gate(f).sigmoid())
+
+    clf, head = Classifier(MadeFirst(), ["a", "b", "c"]), nn.Linear(4, 4)
+    changed = with_head(clf, head, ["d", "e", "f", "g"])
+    assert changed.net.fc is head
+    assert changed.net.gate.weight.equal(clf.net.gate.weight)

@@ -1,6 +1,8 @@
 """What the room refuses, and in which words."""
 
+import tempfile
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,11 +10,16 @@ import torch
 from PIL import Image
 from torch import nn
 
+from course_utils.assets import AssetError
 from course_utils.authoring import train_topic
 from course_utils.networks import (
     Classifier,
     fit,
+    fit_linear,
+    linear_probe,
     load_classifier,
+    load_weights,
+    named_classifier,
     scene_classifier,
     small_net,
     standardize,
@@ -20,9 +27,34 @@ from course_utils.networks import (
 )
 
 NAMES = [f"kind {i}" for i in range(10)]
+BARE = nn.ReLU()
+
+
+class Spoiled(nn.Module):
+    """Scores that are no numbers."""
+
+    def forward(self, images):
+        return images.mean((2, 3)) / 0 * 0
+
+
 TINY = Classifier(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), ["a", "b", "c"], size=8)
 TWICE = Classifier(nn.Identity(), ["tabby", "crane", "boxer", "crane"])  # the bird and the machine
 LETTERS = Classifier(nn.Identity(), ["Polish", "polish"])
+
+
+MODULE = "test_networks_refusals"
+
+
+def wrapped(net=None, **change):
+    """A classifier, with one argument changed to a bad one."""
+    return Classifier(**{"net": net or nn.Conv2d(3, 3, 1), "classes": NAMES, **change})
+
+
+def stored(value, tmp=None):
+    """What load_weights says of a file that holds this."""
+    with tempfile.TemporaryDirectory() as folder:
+        torch.save(value, Path(folder, "it.pt"))
+        return load_weights(Path(folder, "it.pt"))
 
 
 @cache
@@ -84,7 +116,41 @@ def fitted(**change):
         (
             lambda: Classifier(nn.Sequential(nn.Conv2d(3, 1, 1), nn.ReLU()), ["a"], target_layer="layer4"),
             ValueError,
-            r"target_layer is 'layer4', but the network has no module of that",
+            r"target_layer is 'layer4', but the network has no module of that name. Its convolutions .*: '0'",
+        ),
+        (lambda: load_classifier(50), ValueError, "no classifier 50. Known: efficientnet"),
+        (lambda: load_classifier("ResNet-50"), ValueError, "Did you mean 'resnet50'"),
+        *[
+            (lambda name=name: named_classifier(f"{name}:lite0"), ValueError, f"{name} is a file. .*`mine:lite0`")
+            for name in ("mine.py", "./mine.py", "code/mine")
+        ],
+        (lambda: named_classifier("C:\\mine.py:lite0"), ValueError, r"mine.py is a file. .*: `mine:lite0`"),
+        (lambda: named_classifier(f"{MODULE}:NAMES"), ValueError, "names no function"),
+        (lambda: named_classifier(f"{MODULE}:BARE"), TypeError, "must return a Classifier, not ReLU. Wrap a network"),
+        # what is put into a classifier
+        (lambda: wrapped(nn.ReLU), TypeError, r"got the class ReLU. Make a network of that class: `ReLU\(...\)`"),
+        (lambda: wrapped(TINY.state_dict() or {"w": 1}), TypeError, "These are weights: build the network"),
+        (lambda: wrapped(size="224"), TypeError, "size is a whole number of pixels, not '224'"),
+        (lambda: wrapped(size=0), ValueError, "size must be at least 1 pixel, not 0"),
+        (lambda: wrapped(std=0.0), ValueError, "divided by std, which must not be 0, and finite; got 0.5 and 0.0"),
+        (lambda: wrapped(std=[0.2, 0.0, 0.2]), ValueError, "must not be 0"),
+        (lambda: wrapped(mean=[123.7, 116.3, 103.5], std=[58.4, 57.1, 57.4]), ValueError, "123.7.* divide both by 255"),
+        (lambda: wrapped(mean="imagenet"), TypeError, "mean and std consist of numbers, got 'imagenet' and 0.5"),
+        (lambda: wrapped(std=None), TypeError, "mean and std consist of numbers, got 0.5 and None"),
+        (lambda: wrapped(classes={"a": 0, "b": 1}), ValueError, r"'a', 'b'. Turn it around: `{number: name for"),
+        (lambda: LETTERS.class_index("x"), ValueError, "no class 'x'. The classes are 'Polish', 'polish'"),
+        (
+            lambda: Classifier(Spoiled(), ["a", "b", "c"]).predict(torch.rand(2, 3, 4, 4)),
+            ValueError,
+            r"puts out NaN or infinite numbers for 2 of 2 image\(s\)",
+        ),
+        # weights
+        (lambda: load_weights(Path("gone.pt")), AssetError, r"FileNotFoundError\). There is no such file\."),
+        (lambda: load_weights(Path(__file__).parent), AssetError, "It is a folder|cannot be read"),
+        (
+            lambda: stored({"epoch": 3, "state_dict": {"model.fc.weight": torch.ones(1)}}),
+            AssetError,
+            r"the entry 'state_dict': .* All their names begin with 'model\.': take that off",
         ),
         (lambda: small_net("resnet", NAMES), ValueError, "no small network 'resnet', only vgg, alexnet"),
         (lambda: small_net("vgg", ["one"]), ValueError, "at least two names"),
@@ -105,6 +171,19 @@ def fitted(**change):
             ValueError,
             "takes 7 features, but the network has no layer `classifier` that takes as many",
         ),
+        *[
+            (lambda call=call: call(BARE), TypeError, "a Classifier is wanted here, got ReLU. Wrap a network: `Classi")
+            for call in (
+                lambda net: with_head(net, nn.Linear(3, 2), ["a", "b"]),
+                lambda net: linear_probe(net, torch.rand(2, 3, 8, 8), torch.tensor([0, 1]), ["a", "b"]),
+            )
+        ],
+        (
+            lambda: linear_probe(lite0(), torch.rand(2, 3, 8, 8), ["a", "b"], ["a", "b"]),
+            TypeError,
+            r"labels must be a tensor \(N,\) of class numbers, got list",
+        ),
+        (lambda: fit_linear(torch.rand(2, 3), torch.tensor([1, 2]), 2), ValueError, "got torch.int64 from 1 to 2"),
         # pictures
         (lambda: TINY.preprocess(deep(np.uint16)), ValueError, "mode 'I;16', more than 8 .*Scale its values to 0..25"),
         (lambda: TINY.preprocess(deep(np.int32)), ValueError, "mode 'I', more than 8 bits .*Scale its values to 0..25"),

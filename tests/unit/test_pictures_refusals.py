@@ -143,6 +143,24 @@ def damaged():
         (lambda: read_picture(HERE), PictureError, "folder"),
         (lambda: find_pictures([HERE / "gone"]), PictureError, "no file or folder"),
         (lambda: find_pictures([HERE]), PictureError, "holds no picture"),
+        *[(lambda one=one: find_pictures(one), PictureError, "unit holds no picture") for one in (HERE, str(HERE))],
+        (
+            lambda: find_pictures([HERE.parent]),
+            PictureError,
+            "holds no picture, only .* folders .*Name the folders below",
+        ),
+        *[
+            (lambda call=call: call("https://a.org/b.png"), PictureError, "Addresses are not fetched: save the picture")
+            for call in (read_picture, lambda address: find_pictures([address]))
+        ],
+        *[
+            (lambda it=it: read_picture(it), TypeError, f"path of a file or from its bytes, got {type(it).__name__}")
+            for it in (np.zeros((64, 64, 3), np.uint8), Image.new("RGB", (64, 64)), io.BytesIO(b"x"), 5, None)
+        ],
+        *[
+            (lambda it=it: read_picture(it, "film.dcm"), PictureError, "film.dcm ends like a DICOM file, and does not")
+            for it in (as_file(Image.new("RGB", (64, 64)), "JPEG"), b"no film" * 99)
+        ],
     ],
 )  # fmt: skip
 def test_it_is_refused_in_a_sentence(call, error, words):
