@@ -1,6 +1,6 @@
 """How sure is a figure, and what would a map that knows nothing of the class have scored?
 
-Notebooks 04 to 09 and 11 lean on it. The unit of evidence is the photograph: mosaics or crops of one photograph are no
+Notebooks 03 to 09 and 11 lean on it. The unit of evidence is the photograph: mosaics or crops of one photograph are no
 independent cases, so their values are averaged before an interval is drawn. What takes long is measured by a command,
 ``python -m course_utils measure NN``, and read from ``data/measurements/``.
 """
@@ -8,16 +8,22 @@ independent cases, so their values are averaged before an interval is drawn. Wha
 from .blind import BLIND, blind_maps, centre_blob
 from .intervals import Interval, interval
 from .measurements import NETWORKS, Measurement, Measurements, load_measurements, save_measurements
+from .rivals import FALL, fall_of_difference, label_and_rival, rival_maps, rival_study
 
 __all__ = [
     "BLIND",
+    "FALL",
     "NETWORKS",
     "Interval",
     "Measurement",
     "Measurements",
     "blind_maps",
     "centre_blob",
+    "fall_of_difference",
     "interval",
+    "label_and_rival",
     "load_measurements",
+    "rival_maps",
+    "rival_study",
     "save_measurements",
 ]
