@@ -7,7 +7,14 @@ independent cases, so their values are averaged before an interval is drawn. Wha
 
 from .blind import BLIND, blind_maps, centre_blob
 from .intervals import Interval, interval
-from .measurements import NETWORKS, Measurement, Measurements, load_measurements, save_measurements
+from .measurements import (
+    NETWORKS,
+    Measurement,
+    Measurements,
+    load_measurements,
+    network_name,
+    save_measurements,
+)
 from .rivals import FALL, fall_of_difference, label_and_rival, rival_maps, rival_study
 
 __all__ = [
@@ -23,6 +30,7 @@ __all__ = [
     "interval",
     "label_and_rival",
     "load_measurements",
+    "network_name",
     "rival_maps",
     "rival_study",
     "save_measurements",

@@ -18,9 +18,17 @@ from course_utils.networks import Classifier
 from course_utils.pictures import Photo, list_photos, load_photo
 
 from .blind import centre_blob
-from .measurements import Measurement
+from .measurements import Measurement, network_name
 
-__all__ = ["FALL", "RANDOM_DRAWS", "SHARE", "fall_of_difference", "label_and_rival", "rival_maps", "rival_study"]
+__all__ = [
+    "FALL",
+    "RANDOM_DRAWS",
+    "SHARE",
+    "fall_of_difference",
+    "label_and_rival",
+    "rival_maps",
+    "rival_study",
+]
 
 SHARE = 0.2
 """Of the cells: 10 of 7 x 7, 13 of 8 x 8, 16 of 9 x 9."""
@@ -57,7 +65,11 @@ def rival_maps(classifier: Classifier, image: Tensor, label: int, rival: int) ->
 
 
 def fall_of_difference(
-    classifier: Classifier, image: Tensor, classes: tuple[int, int], maps: dict[str, Tensor], share: float = SHARE
+    classifier: Classifier,
+    image: Tensor,
+    classes: tuple[int, int],
+    maps: dict[str, Tensor],
+    share: float = SHARE,
 ) -> dict[str, float]:
     """Return by how much y^a - y^b falls when the highest cells of each map are covered with the mean color.
 
@@ -76,7 +88,6 @@ def fall_of_difference(
 
 def rival_study(classifier: Classifier, progress: bool = False) -> Iterator[Measurement]:
     """Yield :data:`FALL` for each labeled photograph and each of :func:`rival_maps`; random cells as their mean."""
-    network = classifier.net.pretrained_cfg["architecture"].removeprefix("tf_")
     for name in tqdm(list_photos(labeled=True), disable=not progress):
         photo = load_photo(name)
         image = photo.tensor(classifier.size)
@@ -84,4 +95,6 @@ def rival_study(classifier: Classifier, progress: bool = False) -> Iterator[Meas
         falls = fall_of_difference(classifier, image, pair, rival_maps(classifier, image, *pair))
         drawn = [falls.pop(f"random {n}") for n in range(RANDOM_DRAWS)]
         falls["random cells"] = sum(drawn) / RANDOM_DRAWS
-        yield from (Measurement(network, name, FALL, kind, value) for kind, value in falls.items())
+        yield from (
+            Measurement(network_name(classifier), name, FALL, kind, value) for kind, value in falls.items()
+        )
