@@ -18,11 +18,11 @@ def studies() -> dict[str, tuple[str, Callable]]:
     """
     # Imported here: the other commands of this room need no PyTorch.
     from course_utils.evidence import rival_study
-    from course_utils.localization import photographs
+    from course_utils.localization import photo_study
 
     return {
         "03": ("03_cam_to_grad_cam", rival_study),
-        "07": ("07_localization", photographs.study),
+        "07": ("07_localization", photo_study),
     }
 
 

@@ -16,6 +16,7 @@ from .measures import (
     mask_iou,
     pointing_game,
 )
+from .photographs import photo_study
 
 __all__ = [
     "as_share",
@@ -26,6 +27,7 @@ __all__ = [
     "is_flat",
     "localization_error",
     "mask_iou",
+    "photo_study",
     "photographs",
     "pointing_game",
 ]

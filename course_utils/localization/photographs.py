@@ -35,13 +35,13 @@ __all__ = [
     "choose_on_half",
     "maps_of",
     "overlap",
+    "photo_study",
     "right_name",
-    "study",
 ]  # fmt: skip
 
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 MAPS = ("Grad-CAM", "gradient", "occlusion", "class-free sum", "centre blob", "another class")
-"""The maps that :func:`study` draws boxes from; CAM's are Grad-CAM's. The last three know nothing of the class."""
+"""What :func:`photo_study` draws boxes from (CAM's are Grad-CAM's); the last three know nothing of the class."""
 BOXES = ("whole picture", "middle half")
 """The boxes that look at nothing."""
 RANK = "rank of the name"
@@ -94,7 +94,7 @@ def best_iou(box: Box | None, instances: Sequence[Box]) -> float:
     return 0.0 if box is None else max(iou(box, instance) for instance in instances)
 
 
-def study(clf: Classifier, progress: bool = False) -> Iterator[Measurement]:
+def photo_study(clf: Classifier, progress: bool = False) -> Iterator[Measurement]:
     """Yield, for each labeled photograph: the name's rank, the best IoU of each map at each threshold and of the blind
     boxes; and for several instances the IoU of Grad-CAM's box at 15% with the box around all of them.
     """

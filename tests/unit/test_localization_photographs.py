@@ -47,7 +47,7 @@ def best_overlap(heat: np.ndarray, threshold: float, boxes: list) -> float:
 
 def test_the_study_against_loops(tiny, monkeypatch):
     monkeypatch.setattr(photographs, "list_photos", lambda labeled: NAMES)
-    table = Measurements(photographs.study(tiny))
+    table = Measurements(photographs.photo_study(tiny))
     photos = [load_photo(name).square(16) for name in NAMES]
     images = torch.cat([photo.tensor(16) for photo in photos])
     logits = tiny(images).detach()
