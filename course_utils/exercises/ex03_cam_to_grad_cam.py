@@ -130,7 +130,7 @@ def _pooled_gradients(rng: np.random.Generator) -> list[tuple]:
     inputs=_pooled_gradients,
     reference=_two_weights_reference,
     hints="""
-        Equation (4) defines alpha; the slides' last line, equation (8), gives w.
+        Equation (4) defines alpha; equation (8) gives w.
         Both reduce the last two axes: one by the mean, one by the sum.
         alpha = gradients.mean((1, 2)). What must w be so that w = Z alpha?
     """,
@@ -151,7 +151,7 @@ def _pooled_gradients(rng: np.random.Generator) -> list[tuple]:
     """,
 )
 def two_weights(gradients):
-    w = gradients.sum((1, 2))  # the slides' last line
+    w = gradients.sum((1, 2))  # equation (8)
     alpha = gradients.mean((1, 2))  # Grad-CAM's weights: w / Z
     return alpha, w
 
