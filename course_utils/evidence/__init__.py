@@ -8,16 +8,32 @@ independent cases, so their values are averaged before an interval is drawn. Wha
 from .blind import BLIND, blind_maps, centre_blob
 from .intervals import Interval, interval
 from .measurements import NETWORKS, Measurement, Measurements, load_measurements, save_measurements
+from .quarters import (
+    ENERGY,
+    MAXIMUM,
+    energy_in,
+    maximum_in,
+    quarter_mosaics,
+    quarters_study,
+    weighted_maps,
+)
 
 __all__ = [
     "BLIND",
+    "ENERGY",
+    "MAXIMUM",
     "NETWORKS",
     "Interval",
     "Measurement",
     "Measurements",
     "blind_maps",
     "centre_blob",
+    "energy_in",
     "interval",
     "load_measurements",
+    "maximum_in",
+    "quarter_mosaics",
+    "quarters_study",
     "save_measurements",
+    "weighted_maps",
 ]
