@@ -17,11 +17,12 @@ def studies() -> dict[str, tuple[str, Callable]]:
     yields :class:`course_utils.evidence.Measurement`.
     """
     # Imported here: the other commands of this room need no PyTorch.
-    from course_utils.evidence import rival_study
+    from course_utils.evidence import quarters_study, rival_study
     from course_utils.localization import photo_study
 
     return {
         "03": ("03_cam_to_grad_cam", rival_study),
+        "04": ("04_grad_cam", quarters_study),
         "07": ("07_localization", photo_study),
     }
 

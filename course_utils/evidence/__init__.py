@@ -7,31 +7,31 @@ independent cases, so their values are averaged before an interval is drawn. Wha
 
 from .blind import BLIND, blind_maps, centre_blob
 from .intervals import Interval, interval
-from .measurements import (
-    NETWORKS,
-    Measurement,
-    Measurements,
-    load_measurements,
-    network_name,
-    save_measurements,
-)
+from .measurements import NETWORKS, Measurement, Measurements, load_measurements, save_measurements
+from .quarters import ENERGY, MAXIMUM, energy_in, maximum_in, quarter_mosaics, quarters_study, weighted_maps
 from .rivals import FALL, fall_of_difference, label_and_rival, rival_maps, rival_study
 
 __all__ = [
     "BLIND",
+    "ENERGY",
     "FALL",
+    "MAXIMUM",
     "NETWORKS",
     "Interval",
     "Measurement",
     "Measurements",
     "blind_maps",
     "centre_blob",
+    "energy_in",
     "fall_of_difference",
     "interval",
     "label_and_rival",
     "load_measurements",
-    "network_name",
+    "maximum_in",
+    "quarter_mosaics",
+    "quarters_study",
     "rival_maps",
     "rival_study",
     "save_measurements",
+    "weighted_maps",
 ]

@@ -13,7 +13,6 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from course_utils.assets import data_file
-from course_utils.networks import Classifier
 
 from .intervals import Interval, interval
 
@@ -22,18 +21,11 @@ __all__ = [
     "Measurement",
     "Measurements",
     "load_measurements",
-    "network_name",
     "save_measurements",
 ]
 
 NETWORKS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 """The networks on which a headline claim is measured."""
-
-
-def network_name(classifier: Classifier) -> str:
-    """Return what a network is called in a table: "efficientnet_lite0"; its class's name if timm did not make it."""
-    made = getattr(classifier.net, "pretrained_cfg", {})
-    return made.get("architecture", type(classifier.net).__name__).removeprefix("tf_")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from course_utils.networks import Classifier
 from course_utils.pictures import Photo, list_photos, load_photo
 
 from .blind import centre_blob
-from .measurements import Measurement, network_name
+from .measurements import Measurement
 
 __all__ = [
     "FALL",
@@ -95,6 +95,4 @@ def rival_study(classifier: Classifier, progress: bool = False) -> Iterator[Meas
         falls = fall_of_difference(classifier, image, pair, rival_maps(classifier, image, *pair))
         drawn = [falls.pop(f"random {n}") for n in range(RANDOM_DRAWS)]
         falls["random cells"] = sum(drawn) / RANDOM_DRAWS
-        yield from (
-            Measurement(network_name(classifier), name, FALL, kind, value) for kind, value in falls.items()
-        )
+        yield from (Measurement(classifier.name, name, FALL, kind, value) for kind, value in falls.items())

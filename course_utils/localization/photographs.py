@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from course_utils.evidence import Measurement, blind_maps, network_name
+from course_utils.evidence import Measurement, blind_maps
 from course_utils.explain import cam, enlarged, occlusion, saliency
 from course_utils.networks import Classifier
 from course_utils.pictures import Box, Photo, list_photos, load_photo
@@ -112,7 +112,7 @@ def photo_study(clf: Classifier, progress: bool = False) -> Iterator[Measurement
         squares = occlusion(clf, image, [number]).relu()
         of_one["occlusion"] = enlarged(squares, image.shape[2:])[0, 0]
         values = [(RANK, "the network", float(rank)), *_overlaps(photo, of_one)]
-        yield from (Measurement(network_name(clf), name, *value) for value in values)
+        yield from (Measurement(clf.name, name, *value) for value in values)
 
 
 def _overlaps(photo: Photo, maps: Mapping[str, Tensor]) -> Iterator[tuple[str, str, float]]:

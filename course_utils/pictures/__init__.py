@@ -14,6 +14,7 @@ from .finding import find_pictures, pictures_in
 from .pasting import Composite, PastedObject, composites
 from .photos import (
     Box,
+    Mosaic,
     Photo,
     balanced_mosaics,
     box_around,
@@ -32,6 +33,7 @@ __all__ = [
     "SHAPES",
     "Box",
     "Composite",
+    "Mosaic",
     "PastedObject",
     "Photo",
     "Picture",
