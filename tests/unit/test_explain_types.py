@@ -92,7 +92,7 @@ ARRAY = IMAGES.numpy()
 def test_what_the_message_recommends_for_an_array_works(array):
     with pytest.raises(TypeError, match="got ndarray") as told:
         grad_cam(network(), array)
-    remedy = str(told.value).split("for an array, `")[1].removesuffix("`.")
+    remedy = str(told.value).split("For this array, use `")[1].removesuffix("`.")
     images = eval(remedy, {"torch": torch, "array": array})
     check_images(images, unit_range=True)
     share = 255 if array.dtype == np.uint8 else 1
