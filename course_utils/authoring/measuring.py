@@ -39,9 +39,7 @@ def measure_topic(
 
     known = studies()
     if topic not in known:
-        raise ValueError(
-            f"there is nothing to measure for {topic!r}, only for {', '.join(known)}."
-        )
+        raise ValueError(f"there is nothing to measure for {topic!r}, only for {', '.join(known)}.")
     name, study = known[topic]
     threads, rows = torch.get_num_threads(), []
     torch.set_num_threads(1)

@@ -119,6 +119,9 @@ class Classifier(nn.Module):
         output: for a network that returns something else, a function from that to (N, n_classes), such as
             ``lambda out: out["logits"]``.
 
+    Attributes:
+        name: that :func:`load_classifier` knows it by, "" for other networks; for tables of several networks.
+
     Raises:
         TypeError, ValueError: names, mean, std, target_layer, scores or output that cannot be.
     """
@@ -137,6 +140,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.net = net
         self.classes = as_names(classes)
+        self.name = ""  # load_classifier gives one
         self.size = size
         if target_layer and target_layer not in dict(net.named_modules()):
             raise ValueError(f"target_layer is {target_layer!r}, but the network has no module of that name.")
@@ -407,6 +411,7 @@ def load_classifier(
         architecture.size,
     )
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    classifier.name = name
     return classifier.eval().to(device)
 
 

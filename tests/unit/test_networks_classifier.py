@@ -41,7 +41,6 @@ def lite0():
 @pytest.fixture(scope="module", params=LITES)
 def lite(request):
     clf = load_classifier(request.param, device=CPU)
-    clf.name = request.param
     return clf
 
 
