@@ -19,7 +19,7 @@ from .watermarks import stamp, watermark
 
 __all__ = ["FOLLOWED", "STAMPS", "watermark_study"]
 
-FOLLOWED = ("carton", "monitor", "candle", "broom", "safe", "shopping basket")
+FOLLOWED = ("carton", "monitor", "candle")
 """Classes whose rise is written down: carton is the one that Li et al. 2023 name."""
 STAMPS: dict[str, dict] = {
     "shortcut": {},
@@ -43,7 +43,7 @@ def watermark_study(classifier: Classifier, progress: bool = True) -> Iterator[M
     For each photograph the rise of each class in ``FOLLOWED``, y^c(stamped) - y^c(clean), and whether the first answer
     changes (1 or 0); for all together, how many of the other classes rise more than carton on average.
     """
-    names, size = list_photos(), classifier.input_size[0]
+    names, size = list_photos(), classifier.size
     images = torch.cat([load_photo(name).tensor(size) for name in names])
     clean = batched_logits(classifier, images)
     followed = {name: classifier.class_index(name) for name in FOLLOWED}
