@@ -17,9 +17,9 @@ def studies() -> dict[str, tuple[str, Callable]]:
     yields :class:`course_utils.evidence.Measurement`.
     """
     # Imported here: the other commands of this room need no PyTorch.
-    from course_utils.backgrounds import watermark_study
+    from course_utils.backgrounds import measure_watermarks
 
-    return {"11": ("11_dataset_bias", watermark_study)}
+    return {"11": ("11_dataset_bias", measure_watermarks)}
 
 
 def measure_topic(

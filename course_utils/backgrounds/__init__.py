@@ -12,7 +12,7 @@ from .study import (
     train_head,
     training_features,
 )
-from .watermark_study import FOLLOWED, STAMPS, watermark_study
+from .watermark_study import FOLLOWED, STAMPS, measure_watermarks
 from .watermarks import CHANGES, SCRIPTS, stamp, watermark
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "group_accuracy",
     "head_maps",
     "labels_of",
+    "measure_watermarks",
     "pictures",
     "scene",
     "stamp",
@@ -38,5 +39,4 @@ __all__ = [
     "train_head",
     "training_features",
     "watermark",
-    "watermark_study",
 ]

@@ -17,7 +17,7 @@ from course_utils.pictures import list_photos, load_photo
 
 from .watermarks import stamp, watermark
 
-__all__ = ["FOLLOWED", "STAMPS", "watermark_study"]
+__all__ = ["FOLLOWED", "STAMPS", "measure_watermarks"]
 
 FOLLOWED = ("carton", "monitor", "candle")
 """Classes whose rise is written down: carton is the one that Li et al. 2023 name."""
@@ -37,7 +37,7 @@ STAMPS: dict[str, dict] = {
 ALL = "all photographs"
 
 
-def watermark_study(classifier: Classifier, progress: bool = True) -> Iterator[Measurement]:
+def measure_watermarks(classifier: Classifier, progress: bool = True) -> Iterator[Measurement]:
     """Lay each of ``STAMPS`` over all photographs, and yield what it does to the logits.
 
     For each photograph the rise of each class in ``FOLLOWED``, y^c(stamped) - y^c(clean), and whether the first answer

@@ -30,8 +30,8 @@ SCRIPTS = {
 }
 """What can be laid over a picture: its name, and what it is. The first five stand in the file, in this order."""
 CHANGES = ("as written", "mirrored", "upside down", "shuffled")
-"""What can be done to the writing first. "shuffled": its columns of pixels in a random order, so that each row keeps its
-ink, and no stroke is left."""
+"""What can be done to the writing first. "shuffled": its columns of pixels in a random order, so that each row keeps
+its ink, and no stroke is left."""
 FILE = "watermarks.png"
 ROWS = 5
 LETTERS = 72  # pixels in the file that a character's side takes
