@@ -17,9 +17,13 @@ def studies() -> dict[str, tuple[str, Callable]]:
     yields :class:`course_utils.evidence.Measurement`.
     """
     # Imported here: the other commands of this room need no PyTorch.
+    from course_utils.attacks import measure_transfer
     from course_utils.backgrounds import measure_watermarks
 
-    return {"11": ("11_dataset_bias", measure_watermarks)}
+    return {
+        "10": ("10_transfer", measure_transfer),
+        "11": ("11_dataset_bias", measure_watermarks),
+    }
 
 
 def measure_topic(
