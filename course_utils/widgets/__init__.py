@@ -15,6 +15,7 @@ from .output_size import output_size_explorer
 from .playground import playground_explorer
 from .segmentation import segmentation_explorer
 from .toy_cam import toy_cam_explorer
+from .watermarks import watermark_explorer
 from .xray_stamp import stamp_explorer
 
 __all__ = [
@@ -45,4 +46,5 @@ __all__ = [
     "threshold_explorer",
     "toy_cam_explorer",
     "typed",
+    "watermark_explorer",
 ]

@@ -206,6 +206,9 @@ TABLE = {
         lambda: widgets.attack_explorer(easily_moved(), tiny_images(1), "bee", "dog"), refused=("target",)
     ),
     "backgrounds": Case(lambda: widgets.background_explorer(background_maps())),
+    "watermarks": Case(
+        lambda: widgets.watermark_explorer(knows_imagenet()), only={"photo": ["palace", "cat"]}
+    ),
     "xray_stamp": Case(lambda: widgets.stamp_explorer(readers(), films())),
     "caption": Case(lambda: widgets.caption_explorer(captioner(), described())),
     # "The answer given" is one of the answers.
