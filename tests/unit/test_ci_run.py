@@ -11,19 +11,19 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = "pip install -r requirements.txt -e '.[test]' && pytest"
 
-# "python3 -m venv FOLDER" makes an environment with a pip and a pytest that say how they were called.
+# "python3 -m venv FOLDER" makes an environment whose pip, pytest and python say how they were called.
 PYTHON = """#!/bin/sh
 if [ "$1" = -c ]; then exit $OLD; fi
 if [ "$1" = --version ]; then echo Python 3.9.1; exit; fi
 mkdir -p "$3/bin"
-for name in pip pytest; do cp "$STUBS/tool" "$3/bin/$name"; done
+for name in pip pytest python; do cp "$STUBS/tool" "$3/bin/$name"; done
 exit $NO_VENV
 """
 TOOL = """#!/bin/sh
 name=$(basename "$0")
 echo "$name($*) in $(pwd), CI=$CI, PYTHONPATH=$PYTHONPATH, input: $(cat)"
-if [ "$name" = pip ]; then exit $PIP; fi
-exit $PYTEST
+if [ -n "$ATEN_CPU_CAPABILITY" ]; then echo "on an old processor"; exit $OLD_PROCESSOR_STATUS; fi
+case "$name" in pip) exit $PIP;; pytest) exit $PYTEST;; python) exit $MACHINES;; esac
 """
 # Programs that .ci/run and the stubs call; no other is on their PATH, least of all the real apt-get.
 PROGRAMS = [
@@ -64,12 +64,16 @@ def run(tmp_path):
     for file in stubs.iterdir():
         file.chmod(file.stat().st_mode | stat.S_IEXEC)
 
-    def call(pip=0, pytest=0, old=0, no_venv=0, there=("chromium", "npm"), user=0, apt_brings=""):
+    def call(
+        pip=0, pytest=0, machines=0, old_processor=0,
+        old=0, no_venv=0, there=("chromium", "npm"), user=0, apt_brings="",
+    ):  # fmt: skip
         for name in there:
             (stubs / name).touch(0o755)
         environ = {
             **os.environ,
             **{"PIP": str(pip), "PYTEST": str(pytest), "OLD": str(old), "NO_VENV": str(no_venv)},
+            **{"MACHINES": str(machines), "OLD_PROCESSOR_STATUS": str(old_processor)},
             **{"STUBS": str(stubs), "TMPDIR": str(scratch), "PYTHONPATH": "/leaks"},
             **{"USER_ID": str(user), "APT_BRINGS": apt_brings},
             "PATH": f"{stubs}{os.pathsep}{programs}",
@@ -94,12 +98,23 @@ def test_success(run):
     assert tested == f"pytest() in {ROOT}, CI=true, PYTHONPATH=, input: "
     assert "installing took 0 s" in rest[0] or "installing took 1 s" in rest[0]
     assert "ended with status 0" in rest[1]
+    machines, _, unit, processor, _ = rest[2:]
+    assert machines.startswith(
+        "python(-m course_utils notebooks --machines --only SSE 4.1 --only weights times"
+    )
+    assert unit.startswith("pytest(tests/unit)") and processor == "on an old processor"
 
 
-def test_the_status_is_that_of_pytest(run):
-    done = run(pytest=5)
+@pytest.mark.parametrize("command", ["pytest", "machines", "old_processor"])
+def test_the_status_is_that_of_the_first_command_that_fails(run, command):
+    done = run(**{command: 5})
     assert done.returncode == 5
-    assert "ended with status 5" in done.stdout
+    assert done.stdout.splitlines()[-1].endswith("ended with status 5.")
+
+
+def test_after_tests_that_failed_nothing_further_is_run(run):
+    assert "course_utils" not in run(pytest=1).stdout
+    assert "processor" not in run(machines=1).stdout
 
 
 def test_chromium_and_npm_are_installed_where_missing(run):
