@@ -17,7 +17,13 @@ def studies() -> dict[str, tuple[str, Callable]]:
     yields :class:`course_utils.evidence.Measurement`.
     """
     # Imported here: the other commands of this room need no PyTorch.
-    return {}
+    from course_utils.evidence import averaged_study, sanity_study
+
+    def averaged_and_sanity(classifier: object, progress: bool) -> Iterator:
+        yield from sanity_study(classifier, progress)
+        yield from averaged_study(classifier, progress)
+
+    return {"05": ("05_guided_backprop", averaged_and_sanity)}
 
 
 def measure_topic(
@@ -39,9 +45,7 @@ def measure_topic(
 
     known = studies()
     if topic not in known:
-        raise ValueError(
-            f"there is nothing to measure for {topic!r}, only for {', '.join(known)}."
-        )
+        raise ValueError(f"there is nothing to measure for {topic!r}, only for {', '.join(known)}.")
     name, study = known[topic]
     threads, rows = torch.get_num_threads(), []
     torch.set_num_threads(1)

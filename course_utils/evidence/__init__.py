@@ -8,16 +8,23 @@ independent cases, so their values are averaged before an interval is drawn. Wha
 from .blind import BLIND, blind_maps, centre_blob
 from .intervals import Interval, interval
 from .measurements import NETWORKS, Measurement, Measurements, load_measurements, save_measurements
+from .sanity import SHUFFLED, averaged_study, rank_correlation, sanity_maps, sanity_study, shuffle_weights
 
 __all__ = [
     "BLIND",
     "NETWORKS",
+    "SHUFFLED",
     "Interval",
     "Measurement",
     "Measurements",
+    "averaged_study",
     "blind_maps",
     "centre_blob",
     "interval",
     "load_measurements",
+    "rank_correlation",
+    "sanity_maps",
+    "sanity_study",
     "save_measurements",
+    "shuffle_weights",
 ]
