@@ -269,7 +269,9 @@ def lecture_notes(page: Page) -> list[str]:
     faults = [] if len(notes) >= 3 else [f"{len(notes)} cells are notes for lecturers; there must be three."]
     for index, cell in notes:
         if not NOTE.fullmatch(cell.source.strip()):
-            faults.append(f"{page.where(index)} must be one line, <details><summary>For lecturers</summary>...")
+            faults.append(
+                f"{page.where(index)} must be one line, <details><summary>For lecturers</summary>..."
+            )
         if not re.search(r"\b\d+ minutes?\b", cell.source):
             faults.append(f"{page.where(index)} does not say how many minutes it takes.")
     return faults
