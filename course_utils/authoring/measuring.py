@@ -17,13 +17,9 @@ def studies() -> dict[str, tuple[str, Callable]]:
     yields :class:`course_utils.evidence.Measurement`.
     """
     # Imported here: the other commands of this room need no PyTorch.
-    from course_utils.evidence import averaged_study, sanity_study
+    from course_utils.evidence import guided_study
 
-    def averaged_and_sanity(classifier: object, progress: bool) -> Iterator:
-        yield from sanity_study(classifier, progress)
-        yield from averaged_study(classifier, progress)
-
-    return {"05": ("05_guided_backprop", averaged_and_sanity)}
+    return {"05": ("05_guided_backprop", guided_study)}
 
 
 def measure_topic(

@@ -8,7 +8,15 @@ independent cases, so their values are averaged before an interval is drawn. Wha
 from .blind import BLIND, blind_maps, centre_blob
 from .intervals import Interval, interval
 from .measurements import NETWORKS, Measurement, Measurements, load_measurements, save_measurements
-from .sanity import SHUFFLED, averaged_study, rank_correlation, sanity_maps, sanity_study, shuffle_weights
+from .sanity import (
+    SHUFFLED,
+    averaged_study,
+    guided_study,
+    rank_correlation,
+    sanity_maps,
+    sanity_study,
+    shuffle_weights,
+)
 
 __all__ = [
     "BLIND",
@@ -20,6 +28,7 @@ __all__ = [
     "averaged_study",
     "blind_maps",
     "centre_blob",
+    "guided_study",
     "interval",
     "load_measurements",
     "rank_correlation",
