@@ -52,7 +52,7 @@ LONG_CODE = 5  # lines; a figure behind longer code gets a page of its own
 MARKS = re.compile(r"(?m)^# NBVAL_\w+\n")
 NOTEBOOK_LINK = re.compile(r"(\]\((?:\./)?\d\d_\w+)\.ipynb(?=[)#])")
 REMOTE_PICTURE = re.compile(r"\[!\[[^\]]*\]\(https?://[^)]*\)\]\([^)]*\)\n*")  # a badge
-FOLDED = re.compile(r"<details\b.*?</details>", re.DOTALL)
+FOLDED = re.compile(r"<details\b[^>]*>(?:\s*<summary>.*?</summary>)?(.*?)</details>", re.DOTALL)
 STILLS = re.compile(r"\w+\.stills\(")
 PICTURE = re.compile(r"<img\b")
 
@@ -86,7 +86,9 @@ def deck_cells(cells: list[NotebookNode]) -> list[NotebookNode]:
         slideshow = cell.metadata.setdefault("slideshow", NotebookNode(slide_type="-"))
         divide = {"markdown": _pages_of_text, "code": _pages_of_code}.get(cell.cell_type)
         if cell.cell_type == "markdown":
-            text = FOLDED.sub("", REMOTE_PICTURE.sub("", cell.source)).strip()
+            # A lecturer's note is folded away from readers; the window with the notes shows it.
+            folded = r"\1" if slideshow.get("slide_type") == "notes" else ""
+            text = FOLDED.sub(folded, REMOTE_PICTURE.sub("", cell.source)).strip()
             cell.source = NOTEBOOK_LINK.sub(r"\1.slides.html", text)
             if not text:
                 slideshow.slide_type = "skip"

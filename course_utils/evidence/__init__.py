@@ -10,6 +10,15 @@ from .intervals import Interval, interval
 from .measurements import NETWORKS, Measurement, Measurements, load_measurements, save_measurements
 from .quarters import ENERGY, MAXIMUM, energy_in, maximum_in, quarter_mosaics, quarters_study, weighted_maps
 from .rivals import FALL, fall_of_difference, label_and_rival, rival_maps, rival_study
+from .sanity import (
+    SHUFFLED,
+    averaged_study,
+    guided_study,
+    rank_correlation,
+    sanity_maps,
+    sanity_study,
+    shuffle_weights,
+)
 
 __all__ = [
     "BLIND",
@@ -17,21 +26,28 @@ __all__ = [
     "FALL",
     "MAXIMUM",
     "NETWORKS",
+    "SHUFFLED",
     "Interval",
     "Measurement",
     "Measurements",
+    "averaged_study",
     "blind_maps",
     "centre_blob",
     "energy_in",
     "fall_of_difference",
+    "guided_study",
     "interval",
     "label_and_rival",
     "load_measurements",
     "maximum_in",
     "quarter_mosaics",
     "quarters_study",
+    "rank_correlation",
     "rival_maps",
     "rival_study",
+    "sanity_maps",
+    "sanity_study",
     "save_measurements",
+    "shuffle_weights",
     "weighted_maps",
 ]

@@ -4,7 +4,8 @@ Most are functions of (model, images, classes), and leave the model as it was; `
 
 - ``cam``, ``grad_cam``, ``grad_cam_pp``, ``explain``: maps (N, K, h, w), coarse, from the activations of one layer;
   ``cam`` returns a tensor, the other three an ``Explanation``;
-- ``saliency``, ``deconvnet``, ``guided_backprop``, ``guided_grad_cam``: gradients (N, K, C, H, W), pixel by pixel;
+- ``saliency``, ``deconvnet``, ``guided_backprop``, ``guided_grad_cam``, ``integrated_gradients``, ``smooth_grad``:
+  gradients (N, K, C, H, W), pixel by pixel;
 - ``excitation_backprop``: excitation backprop, and the c-MWP of Grad-CAM's Table 1 (notebook 07);
 - ``occlusion``, ``cover``, ``deletion_curve``, ``insertion_curve``: the score when places are covered.
 
@@ -30,8 +31,10 @@ from .gradients import (
     deconvnet,
     guided_backprop,
     guided_grad_cam,
+    integrated_gradients,
     relu_rule,
     saliency,
+    smooth_grad,
 )
 from .hooks import BackwardHook, ForwardHook, Intercepted, LayerError, evaluation_mode, graph_from, hooked
 from .inputs import Classes, check_images, check_model, class_matrix, image_gradient, prepare, run
@@ -44,7 +47,7 @@ __all__ = [
     "LayerError", "Output", "activations_used", "as_map", "batched_logits", "cam", "candidates", "check_images",
     "check_logits", "check_model", "class_matrix", "cover", "deconvnet", "deletion_curve", "enlarged",
     "evaluation_mode", "excitation_backprop", "explain", "find_layer", "grad_cam", "grad_cam_pp", "graph_from",
-    "guided_backprop", "guided_grad_cam", "heatmaps", "hooked", "image_gradient", "insertion_curve", "logits_of",
-    "map_size", "occlusion", "prepare", "probabilities", "relu_rule", "row_sums_to_one", "run", "saliency",
-    "score_kind", "stand_in", "top_share_mask",
+    "guided_backprop", "guided_grad_cam", "heatmaps", "hooked", "image_gradient", "insertion_curve",
+    "integrated_gradients", "logits_of", "map_size", "occlusion", "prepare", "probabilities", "relu_rule",
+    "row_sums_to_one", "run", "saliency", "score_kind", "smooth_grad", "stand_in", "top_share_mask",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Explanations at the resolution of the image: gradient, deconvnet, guided backprop, Guided Grad-CAM.
+"""Explanations at the resolution of the image: gradient, deconvnet, guided backprop, Guided Grad-CAM, averages of them.
 
 All run the score's gradient back to the image, (N, K, C, H, W), signed; they differ in what each ReLU hands back. The
 score y^c of class c is that before softmax. At one ReLU, y = max(z, 0), with g the gradient that arrives from above:
@@ -26,6 +26,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from course_utils.arguments import whole_number
+
 from .hooks import Intercepted, check_derivatives, evaluation_mode, hooked, nodes_between, on_the_way
 from .inputs import Classes, class_matrix, image_gradient, prepare
 from .layers import Layer
@@ -33,7 +35,8 @@ from .maps import grad_cam
 from .scores import Output, logits_of
 
 __all__ = [
-    "ActivationError", "activations_used", "deconvnet", "guided_backprop", "guided_grad_cam", "relu_rule", "saliency",
+    "ActivationError", "activations_used", "deconvnet", "guided_backprop", "guided_grad_cam", "integrated_gradients",
+    "relu_rule", "saliency", "smooth_grad",
 ]  # fmt: skip
 
 RULES = ("gradient", "deconvnet", "guided")
@@ -442,6 +445,59 @@ def guided_grad_cam(
     explanation = grad_cam(model, images, classes, layer, output)
     guided = guided_backprop(model, images, explanation.classes, output)
     return guided * explanation.heatmaps()[:, :, None]
+
+
+def integrated_gradients(
+    model: nn.Module, images: Tensor, classes: Classes = None, steps: int = 32, output: Output = None
+) -> Tensor:
+    """Integrated Gradients (arXiv 1703.01365) from black: x times the mean gradient on the way from 0 to x.
+
+        IG = x * (1/m) sum_k dy^c / dx at (k + 1/2) x / m,   k = 0 .. m - 1
+
+    Summed over colors and pixels it is y^c(x) - y^c(0) up to the error of the sum of ``steps`` = m terms
+    (completeness). Arguments, result and errors as for :func:`saliency`, and ValueError: steps is not positive. Class
+    None is the one predicted for x.
+    """
+    steps = whole_number(steps, "steps", least=1)
+    model, images = prepare(model, images)
+    chosen = _classes_of(model, images, classes, output)
+    at = ((k + 0.5) / steps for k in range(steps))
+    return images[:, None] * sum(saliency(model, a * images, chosen, output) for a in at) / steps
+
+
+def smooth_grad(
+    model: nn.Module,
+    images: Tensor,
+    classes: Classes = None,
+    samples: int = 32,
+    noise: float = 0.15,
+    seed: int = 0,
+    output: Output = None,
+) -> Tensor:
+    """SmoothGrad (arXiv 1706.03825): the mean of dy^c / dx over ``samples`` noisy copies of the image.
+
+    The noise is normal, its deviation ``noise`` times the image's range; the copies are cut off at the image's lowest
+    and highest value, since a Classifier takes no others. Other arguments, result and errors as for :func:`saliency`,
+    and ValueError: samples is not positive, or noise is negative. Class None is the one predicted for x.
+    """
+    samples, seed = whole_number(samples, "samples", least=1), whole_number(seed, "seed", least=0)
+    if not 0 <= noise < math.inf:
+        raise ValueError(f"noise is a share of the image's range, such as 0.15, got {noise}.")
+    model, images = prepare(model, images)
+    chosen = _classes_of(model, images, classes, output)
+    draw = torch.Generator().manual_seed(seed)
+    low, high = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
+    total = torch.zeros(())
+    for _ in range(samples):
+        noisy = images + noise * (high - low) * torch.randn(images.shape, generator=draw).to(images)
+        total = total.to(images) + saliency(model, noisy.clamp(low, high), chosen, output)
+    return total / samples
+
+
+def _classes_of(model: nn.Module, images: Tensor, classes: Classes, output: Output) -> Tensor:
+    """Return the classes (N, K) for the images themselves: a step on the way could predict another."""
+    with evaluation_mode(model), torch.no_grad():
+        return class_matrix(model, classes, logits_of(model, images.clone(), output))
 
 
 def _with_rule(rule: str, model: nn.Module, images: Tensor, classes: Classes, output: Output) -> Tensor:

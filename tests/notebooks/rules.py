@@ -25,6 +25,8 @@ WITHOUT_QUIZ = ("14",)  # it has a capstone instead
 EXPLORER = re.compile(r"\b(?:Explorer|\w+_explorer)\(")
 FORBIDDEN = re.compile(r"issue #|(?<![\w.])/(?:work|tmp)\b")
 CREDIT = re.compile(r" Photographs?: .+\.$")
+# One line for lecturers, folded away from readers; or, as it was, a quotation.
+NOTE = re.compile(r"> \*For lecturers\.\* .+|<details><summary>For lecturers</summary>.+</details>")
 IMPORT_LIST = re.compile(r"(?<= import )\([^)]*\)")  # names one below the other
 MESSAGE = re.compile(r', \(\n\s*f?"[^\n]*"\n\s*\)')  # of an assertion, on a line of its own
 
@@ -266,8 +268,10 @@ def lecture_notes(page: Page) -> list[str]:
     ]
     faults = [] if len(notes) >= 3 else [f"{len(notes)} cells are notes for lecturers; there must be three."]
     for index, cell in notes:
-        if not re.fullmatch(r"> \*For lecturers\.\* .+", cell.source.strip()):
-            faults.append(f'{page.where(index)} must be one line that begins with "> *For lecturers.* ".')
+        if not NOTE.fullmatch(cell.source.strip()):
+            faults.append(
+                f"{page.where(index)} must be one line, <details><summary>For lecturers</summary>..."
+            )
         if not re.search(r"\b\d+ minutes?\b", cell.source):
             faults.append(f"{page.where(index)} does not say how many minutes it takes.")
     return faults

@@ -156,6 +156,11 @@ def test_solutions_that_are_folded_away_are_left_out():
     assert second.metadata.slideshow.slide_type == "skip"
 
 
+def test_a_note_that_is_folded_away_from_readers_reaches_the_lecturer():
+    note = text("<details><summary>For lecturers</summary>Ask. (3 minutes.)</details>", "notes")
+    assert [cell.source for cell in slides.deck_cells([note])] == ["Ask. (3 minutes.)"]
+
+
 def test_formulas_reach_mathjax_as_written(tmp_path):
     source = (
         r"# Why?" + "\n\n" + r"$$\alpha_k^c = \frac{1}{Z} \sum_{i,j} a_{ij} \tag{4}$$ and $a_1 * b_2 * c$"

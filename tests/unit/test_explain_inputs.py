@@ -30,16 +30,19 @@ from course_utils.explain import (
     guided_grad_cam,
     inputs,
     insertion_curve,
+    integrated_gradients,
     layers,
     prepare,
     run,
     saliency,
     scores,
+    smooth_grad,
 )
 from course_utils.networks import Classifier
 
 METHODS = (
     grad_cam, grad_cam_pp, cam, saliency, deconvnet, guided_backprop, guided_grad_cam, excitation_backprop,
+    integrated_gradients, smooth_grad,
 )  # fmt: skip
 NAMES = ["tabby", "tiger cat", "crane", "crane", "boxer"]
 

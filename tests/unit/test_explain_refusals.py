@@ -27,8 +27,10 @@ from course_utils.explain import (
     grad_cam_pp,
     guided_backprop,
     heatmaps,
+    integrated_gradients,
     relu_rule,
     saliency,
+    smooth_grad,
     stand_in,
     top_share_mask,
 )
@@ -137,7 +139,7 @@ class Detached(TinyNet):
 IMAGES = tiny_images()
 NAMES = ["tabby", "tiger cat", "crane", "crane", "boxer"]
 MLP = nn.Sequential(nn.Flatten(), nn.Linear(192, 5))
-GRADIENTS = (saliency, deconvnet, guided_backprop)
+GRADIENTS = (saliency, deconvnet, guided_backprop, integrated_gradients, smooth_grad)
 
 
 def classifier():

@@ -21,7 +21,9 @@ from course_utils.explain import (
     guided_backprop,
     guided_grad_cam,
     inputs,
+    integrated_gradients,
     saliency,
+    smooth_grad,
 )
 from course_utils.networks import Classifier, load_classifier
 
@@ -295,6 +297,8 @@ ALL_METHODS = {
     "saliency": lambda net, images: saliency(net, images, [0, 1]),
     "guided_backprop": lambda net, images: guided_backprop(net, images, [0, 1]),
     "guided_grad_cam": lambda net, images: guided_grad_cam(net, images, [0, 1]),
+    "integrated_gradients": lambda net, images: integrated_gradients(net, images, [0, 1], 2),
+    "smooth_grad": lambda net, images: smooth_grad(net, images, [0, 1], 2),
     "excitation_backprop": lambda net, images: excitation_backprop(net, images, [0, 1]),
 }
 each_of_all = pytest.mark.parametrize("method", ALL_METHODS.values(), ids=ALL_METHODS)

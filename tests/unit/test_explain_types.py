@@ -20,7 +20,9 @@ from course_utils.explain import (
     grad_cam,
     guided_backprop,
     guided_grad_cam,
+    integrated_gradients,
     saliency,
+    smooth_grad,
 )  # fmt: skip
 from course_utils.networks import Classifier, with_head
 from course_utils.pictures import Picture, load_photo
@@ -29,6 +31,7 @@ from course_utils.playground import Explainer, typed_class
 IMAGES = torch.rand(2, 3, 24, 24, generator=torch.Generator().manual_seed(0))
 METHODS = [
     cam, grad_cam, saliency, guided_backprop, guided_grad_cam, excitation_backprop, fgsm,
+    integrated_gradients, smooth_grad,
     lambda net, x: deletion_curve(net, x, torch.arange(16.0).view(4, 4)).values,
 ]  # fmt: skip
 
