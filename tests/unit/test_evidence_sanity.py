@@ -35,8 +35,9 @@ PHOTOS = ["cat", "coffee", "rocket", "camera"]
 
 def classifier():
     net = TinyNet(n_classes=1000)
-    net.default_cfg = {"architecture": "tf_tiny"}
-    return Classifier(net, imagenet_classes(), target_layer="features.5", size=24)
+    made = Classifier(net, imagenet_classes(), target_layer="features.5", size=24)
+    made.name = "tiny"
+    return made
 
 
 def test_shuffling_moves_the_weights_of_each_layer_inside_it_and_nothing_else():
