@@ -17,7 +17,9 @@ def studies() -> dict[str, tuple[str, Callable]]:
     yields :class:`course_utils.evidence.Measurement`.
     """
     # Imported here: the other commands of this room need no PyTorch.
-    return {}
+    from course_utils.evidence import study_covers
+
+    return {"06": ("06_counterfactuals", study_covers)}
 
 
 def measure_topic(
@@ -39,9 +41,7 @@ def measure_topic(
 
     known = studies()
     if topic not in known:
-        raise ValueError(
-            f"there is nothing to measure for {topic!r}, only for {', '.join(known)}."
-        )
+        raise ValueError(f"there is nothing to measure for {topic!r}, only for {', '.join(known)}.")
     name, study = known[topic]
     threads, rows = torch.get_num_threads(), []
     torch.set_num_threads(1)

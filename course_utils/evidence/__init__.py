@@ -6,6 +6,7 @@ independent cases, so their values are averaged before an interval is drawn. Wha
 """
 
 from .blind import BLIND, blind_maps, centre_blob
+from .covers import mosaic_orders, study_covers
 from .intervals import Interval, interval
 from .measurements import NETWORKS, Measurement, Measurements, load_measurements, save_measurements
 
@@ -19,5 +20,7 @@ __all__ = [
     "centre_blob",
     "interval",
     "load_measurements",
+    "mosaic_orders",
     "save_measurements",
+    "study_covers",
 ]
