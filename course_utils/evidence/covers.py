@@ -2,7 +2,14 @@
 
 Each labeled photograph is covered where a map is highest, alone and inside of mosaics, and the logit of its class is
 followed; single squares are covered for a rank correlation; deletion and insertion take every number of cells. Numbers
-of cells are given for a map of 49: of a finer map, the same share is covered.
+of cells are given for a map of 49: of a finer map, the same share is covered. The measures, in few letters each, since
+the table has thousands of lines:
+
+- "10 cells: mean", "10 cells: blur": change of the logit when a map's ten highest cells are covered with that fill;
+- "rank correlation: mean": of a map with occlusion by the mean color;
+- "lead: 5 cells": change of y^c - y^rival, the rival being the class that is highest of the others;
+- "deletion area", "insertion area": areas under the curves of probabilities;
+- "mosaics: 5 cells": change of the logit of one of four photographs in a mosaic, the mean of four mosaics.
 """
 
 from __future__ import annotations
@@ -65,6 +72,7 @@ def _alone(classifier: Classifier, names: list[str]) -> Table:
     rival = whole.scatter(1, own, -torch.inf).argmax(1, keepdim=True)  # the highest of all others
     both = grad_cam(classifier, images, torch.cat([own, rival], 1)).maps
     maps = {"Grad-CAM": both[:, 0], **blind_maps(classifier, images, own)}
+    del maps["another picture"]  # another class is as blind, and covers take time
     chance = torch.rand(DRAWS, *both[:, 0].shape, generator=torch.Generator().manual_seed(0))
     found: Table = {}
 
@@ -82,26 +90,26 @@ def _alone(classifier: Classifier, names: list[str]) -> Table:
         fill: occlusion(classifier, images, own, both.shape[-1], fill)[:, 0] for fill in ("mean", "blur")
     }
     for fill, squares in falls.items():
-        measure = f"rank correlation with occlusion, {fill} fill"
+        measure = f"rank correlation: {fill}"
         found |= {(measure, name): _rank_correlations(ranking, squares) for name, ranking in maps.items()}
 
-    del maps["another picture"]  # rank correlations cost nothing, covers do
     for count, fill in COVERS:
-        orders = {**maps, "Grad-CAM, lowest": -both[:, 0], "occlusion": falls[fill], "random cells": chance}
-        measure = f"change of the logit, {count} of 49 cells, {fill} fill"
+        orders = {**maps, "lowest cells": -both[:, 0], "occlusion": falls[fill], "random cells": chance}
+        measure = f"{count} cells: {fill}"
         found |= {(measure, name): changes(order, count, fill) for name, order in orders.items()}
 
     rather, total = both[:, 0] - both[:, 1], maps["class-free sum"]
     orders = {
         "difference": rather,
-        "difference, lowest": -rather,
+        "difference reversed": -rather,
         "class-free sum": total,
         "random cells": chance,
     }
-    measure = "change of the lead, 5 of 49 cells, mean fill"
+    measure = "lead: 5 cells"
     found |= {(measure, name): changes(order, 5, "mean", lead=True) for name, order in orders.items()}
 
     orders = {**maps, "random cells": chance[0]}
+    del orders["another class"]
     rankings, classes = torch.stack(list(orders.values()), 1), own.expand(-1, len(orders))
     for measure, curve in (("deletion area", deletion_curve), ("insertion area", insertion_curve)):
         areas = curve(classifier, images, rankings, classes).area.T
@@ -111,7 +119,7 @@ def _alone(classifier: Classifier, names: list[str]) -> Table:
 
 def _in_mosaics(classifier: Classifier, names: list[str]) -> Table:
     """Each photograph stands in four mosaics, once in each place; its four changes are averaged."""
-    measure = "change of the logit in mosaics, 5 of 49 cells, mean fill"
+    measure = "mosaics: 5 cells"
     found: dict[str, dict[str, list[float]]] = {}
     draw = torch.Generator().manual_seed(0)
     for picture in balanced_mosaics(names, size=classifier.size):
@@ -133,8 +141,7 @@ def mosaic_orders(
 ) -> dict[str, Tensor]:
     """Return orders of a mosaic's cells to cover them by, highest first, each (h, w).
 
-    "own photograph" are the cells that lie wholly on the photograph of the class, "other photographs" those that do not
-    touch it.
+    "own" are the cells that lie wholly on the photograph of the class, "others" those that do not touch it.
 
     Args:
         quarter: mask (H, W), True where that photograph is.
@@ -157,14 +164,14 @@ def mosaic_orders(
     own, others = share == 1, share == 0
     return {
         "Grad-CAM": raw,
-        "own photograph, Grad-CAM": on(own, raw),
-        "own photograph, class-free sum": on(own, total),
-        "own photograph, nearest its center": on(own, -far),
-        "own photograph, random cells": on(own, chance),
+        "own: Grad-CAM": on(own, raw),
+        "own: class-free sum": on(own, total),
+        "own: nearest center": on(own, -far),
+        "own: random cells": on(own, chance),
         "random cells": chance,
         "counterfactual": -raw,
-        "other photographs, class-free sum": on(others, total),
-        "other photographs, random cells": on(others, chance),
+        "others: class-free sum": on(others, total),
+        "others: random cells": on(others, chance),
     }
 
 
