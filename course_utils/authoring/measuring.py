@@ -19,13 +19,14 @@ def studies() -> dict[str, tuple[str, Callable]]:
     # Imported here: the other commands of this room need no PyTorch.
     from course_utils.attacks import measure_transfer
     from course_utils.backgrounds import measure_watermarks
-    from course_utils.evidence import guided_study, quarters_study, rival_study
+    from course_utils.evidence import guided_study, quarters_study, rival_study, study_covers
     from course_utils.localization import photo_study
 
     return {
         "03": ("03_cam_to_grad_cam", rival_study),
         "04": ("04_grad_cam", quarters_study),
         "05": ("05_guided_backprop", guided_study),
+        "06": ("06_counterfactuals", study_covers),
         "07": ("07_localization", photo_study),
         "10": ("10_transfer", measure_transfer),
         "11": ("11_dataset_bias", measure_watermarks),

@@ -6,6 +6,7 @@ independent cases, so their values are averaged before an interval is drawn. Wha
 """
 
 from .blind import BLIND, blind_maps, centre_blob
+from .covers import mosaic_orders, study_covers
 from .intervals import Interval, interval
 from .measurements import NETWORKS, Measurement, Measurements, load_measurements, save_measurements
 from .quarters import ENERGY, MAXIMUM, energy_in, maximum_in, quarter_mosaics, quarters_study, weighted_maps
@@ -40,6 +41,7 @@ __all__ = [
     "label_and_rival",
     "load_measurements",
     "maximum_in",
+    "mosaic_orders",
     "quarter_mosaics",
     "quarters_study",
     "rank_correlation",
@@ -49,5 +51,6 @@ __all__ = [
     "sanity_study",
     "save_measurements",
     "shuffle_weights",
+    "study_covers",
     "weighted_maps",
 ]

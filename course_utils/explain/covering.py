@@ -29,7 +29,7 @@ __all__ = [
 ]  # fmt: skip
 
 FILLS = ("mean", "gray", "blur")
-SCORES = ("probability", "logit")
+FOLLOWED = ("probability", "logit")
 BATCH = 4  # images at once: larger batches leave the cache of a core and are no faster
 
 # Fong & Vedaldi blur images of 224 pixels with a standard deviation of 10.
@@ -193,7 +193,12 @@ def batched_logits(model: nn.Module, images: Tensor, output: Output = None) -> T
 
 
 def occlusion(
-    model: nn.Module, images: Tensor, classes: Classes = None, cells: int = 7, fill: str = "mean"
+    model: nn.Module,
+    images: Tensor,
+    classes: Classes = None,
+    cells: int = 7,
+    fill: str = "mean",
+    output: Output = None,
 ) -> Tensor:
     """Cover one square at a time, and see by how much a class's score falls (Zeiler & Fergus, arXiv 1311.2901).
 
@@ -203,7 +208,7 @@ def occlusion(
     network's answer to a change, of which the fill is a part.
 
     Args:
-        model, images, classes: as for :func:`course_utils.explain.grad_cam`.
+        model, images, classes, output: as for :func:`course_utils.explain.grad_cam`.
         cells: squares a side, each covered alone: cells^2 + 1 forward passes for an image.
         fill: see :func:`stand_in`.
 
@@ -215,14 +220,16 @@ def occlusion(
     """
     model, images = prepare(model, images)
     cells = whole_number(cells, "cells", least=1, most=min(images.shape[2:]))
-    whole = batched_logits(model, images)
+    whole = batched_logits(model, images, output)
     chosen = class_matrix(model, classes, whole)
-    squares = torch.eye(cells**2, dtype=torch.bool).view(-1, cells, cells)
-    falls = []
-    for image, logits, own in zip(images.split(1), whole, chosen, strict=True):
-        covered = batched_logits(model, cover(image, squares, fill))  # (cells^2, classes)
-        falls.append((logits - covered)[:, own].T.unflatten(1, (cells, cells)))
-    return torch.stack(falls)
+    falls = torch.empty(*chosen.shape, cells, cells, dtype=whole.dtype, device=whole.device)
+    for row in range(cells):  # not all squares at once: many small ones would take much memory
+        squares = torch.zeros(cells, cells, cells, dtype=torch.bool)
+        squares[:, row] = torch.eye(cells, dtype=torch.bool)
+        for image, logits, own, fall in zip(images.split(1), whole, chosen, falls, strict=True):
+            covered = batched_logits(model, cover(image, squares, fill), output)  # (cells, classes)
+            fall[:, row] = (logits - covered)[:, own].T
+    return falls
 
 
 @dataclass(frozen=True, eq=False)
@@ -312,7 +319,7 @@ def _curve(
     ``places`` is each cell's place in the ranking, ``counts`` how many cells are covered (or shown) after each step:
     those with place < count. The two ends of the curve are the image itself (``whole``) and the fill (``nothing``).
     """
-    if score not in SCORES:
+    if score not in FOLLOWED:
         raise ValueError(f'score must be "probability" or "logit", got {score!r}.')
     model, images = prepare(model, images)
     if score == "probability" and not states_kind(model):  # a graph tells whether it ends in a sigmoid

@@ -32,6 +32,7 @@ from course_utils.explain import (
     insertion_curve,
     integrated_gradients,
     layers,
+    occlusion,
     prepare,
     run,
     saliency,
@@ -415,6 +416,7 @@ def test_every_method_takes_its_logits_through_output(pack, output):
             method.__name__
         )
     assert torch.equal(batched_logits(model, images, output), batched_logits(net, images))
+    assert torch.equal(occlusion(model, images, [2, 0], 2, output=output), occlusion(net, images, [2, 0], 2))
     for curve in (deletion_curve, insertion_curve):
         found = curve(model, images, torch.ones(2, 2), [2, 0], steps=2, output=output)
         assert torch.equal(found.values, curve(net, images, torch.ones(2, 2), [2, 0], steps=2).values)
