@@ -10,12 +10,12 @@ from .covers import mosaic_orders, study_covers
 from .intervals import Interval, interval
 from .measurements import NETWORKS, Measurement, Measurements, load_measurements, save_measurements
 from .quarters import ENERGY, MAXIMUM, energy_in, maximum_in, quarter_mosaics, quarters_study, weighted_maps
+from .ranks import rank_correlation
 from .rivals import FALL, fall_of_difference, label_and_rival, rival_maps, rival_study
 from .sanity import (
     SHUFFLED,
     averaged_study,
     guided_study,
-    rank_correlation,
     sanity_maps,
     sanity_study,
     shuffle_weights,

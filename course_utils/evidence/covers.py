@@ -35,6 +35,7 @@ from course_utils.pictures import balanced_mosaics, list_photos, load_photo
 
 from .blind import blind_maps
 from .measurements import Measurement
+from .ranks import rank_correlation
 
 __all__ = ["mosaic_orders", "study_covers"]
 
@@ -176,8 +177,5 @@ def mosaic_orders(
 
 
 def _rank_correlations(first: Tensor, second: Tensor) -> list[float]:
-    """Spearman's rank correlation of each map (N, h, w) with its partner, equal values sharing a rank; NaN if flat."""
-    from scipy.stats import spearmanr  # here, since importing it takes nearly a second
-
-    pairs = zip(first.flatten(1).numpy(), second.flatten(1).numpy(), strict=True)
-    return [float(spearmanr(a, b)[0]) if np.ptp(a) and np.ptp(b) else float("nan") for a, b in pairs]
+    """The rank correlation of each map (N, h, w) with its partner."""
+    return [rank_correlation(a, b) for a, b in zip(first, second, strict=True)]

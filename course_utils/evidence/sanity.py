@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import copy
 import math
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import torch
-from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
@@ -28,12 +26,12 @@ from course_utils.networks import Classifier
 from course_utils.pictures import balanced_mosaics, list_photos, load_photo
 
 from .measurements import NETWORKS, Measurement
+from .ranks import rank_correlation
 
 __all__ = [
     "SHUFFLED",
     "averaged_study",
     "guided_study",
-    "rank_correlation",
     "sanity_maps",
     "sanity_study",
     "shuffle_weights",
@@ -65,15 +63,6 @@ def shuffle_weights(module: nn.Module, seed: int = 0) -> int:
                 weight.copy_(weight.flatten()[order].view_as(weight))
             count += weight.numel()
     return count
-
-
-def rank_correlation(a: Tensor, b: Tensor) -> float:
-    """Spearman's rank correlation of two maps of one shape; ties share a rank; NaN where a map is flat."""
-    if a.shape != b.shape:
-        raise ValueError(f"maps of shape {tuple(a.shape)} and {tuple(b.shape)} have no cells in common.")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", stats.ConstantInputWarning)
-        return float(stats.spearmanr(a.flatten().numpy(), b.flatten().numpy()).statistic)
 
 
 def sanity_maps(
