@@ -21,7 +21,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_output
 
-from .notebooks import CHECKED, find_notebooks, kernel_client, normalize, read_notebook
+from .notebooks import CHECKED, find_notebooks, kernel_client, normalize, read_notebook, started
 from .sandbox import confine
 
 __all__ = ["ARITHMETICS", "Arithmetic", "Run", "compare_machines", "run_notebook", "spread"]
@@ -132,7 +132,7 @@ def run_notebook(path: Path, arithmetic: Arithmetic, twice: bool = False) -> lis
     confine(environment, arithmetic.threads)
     client = kernel_client(notebook, path.parent, PATIENCE, allow_errors=True)
     try:
-        with client.setup_kernel(env=environment):
+        with started(client, environment):
             for index, cell in enumerate(notebook.cells):
                 client.execute_cell(cell, index)
     except (CellTimeoutError, DeadKernelError) as error:

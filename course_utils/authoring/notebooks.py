@@ -14,6 +14,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -239,6 +240,23 @@ def kernel_client(
     return client
 
 
+def started(client: NotebookClient, environment: Mapping[str, str]) -> ExitStack:
+    """Start the client's kernel, to be used in a ``with`` statement, which ends it.
+
+    Ports are looked up before the kernel takes them: of two kernels that start at once, one may find its port taken
+    and die. So there is a second try.
+
+    Raises:
+        RuntimeError: the kernel died twice.
+    """
+    stack = ExitStack()
+    try:
+        stack.enter_context(client.setup_kernel(env=environment))
+    except RuntimeError:
+        stack.enter_context(client.setup_kernel(env=environment))
+    return stack
+
+
 def execute(notebook: NotebookNode, folder: Path, threads: int = 2) -> Report:
     """Run all cells from top to bottom in a fresh kernel that reaches no network, and store their outputs.
 
@@ -260,7 +278,7 @@ def execute(notebook: NotebookNode, folder: Path, threads: int = 2) -> Report:
     environment = dict(os.environ) | {STORING: "1"}
     confine(environment, threads)
     client = kernel_client(notebook, folder, force_raise_errors=True)
-    with client.setup_kernel(env=environment):
+    with started(client, environment):
         start = time.perf_counter()
         for index, cell in enumerate(notebook.cells):
             client.execute_cell(cell, index)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from nbclient import NotebookClient
 from nbformat import write
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
@@ -141,3 +142,19 @@ def test_what_does_not_exist_is_named(arguments, words, capsys):
 def test_every_arithmetic_differs_from_the_others():
     kinds = [(dict(a.environment), a.threads, a.prelude) for a in machines.ARITHMETICS]
     assert all(kinds.count(kind) == 1 for kind in kinds) and torch.backends.mkldnn.enabled
+
+
+def test_a_kernel_that_dies_at_the_start_gets_a_second_try(tmp_path, monkeypatch):
+    path = tmp_path / "one.ipynb"
+    write(new_notebook(cells=[new_code_cell("print(1)")]), path)
+    start, tries = NotebookClient.start_new_kernel, []
+
+    def dies_once(client, **options):
+        tries.append(1)
+        if len(tries) == 1:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        return start(client, **options)
+
+    monkeypatch.setattr(NotebookClient, "start_new_kernel", dies_once)
+    assert [run.errors for run in machines.run_notebook(path, machines.ARITHMETICS[0])] == [{}]
+    assert len(tries) == 2
