@@ -176,6 +176,9 @@ def _draw_masks(rng):
         _around(_parts_by_flooding(mask)[0])
             You took the first component in reading order. Count the pixels of each: np.bincount(labels.ravel()),
             without the background.
+        _around(max([*_parts_by_flooding(mask), [tuple(place) for place in np.argwhere(~mask)]], key=len))
+            You counted the background as a component: its number is 0, and it is mostly the largest. Leave it out:
+            np.bincount(labels.ravel())[1:].
         tuple(largest_box(mask)[side] for side in (1, 0, 3, 2))
             Rows and columns are exchanged: x counts columns, y counts rows, and a box begins with x.
         (lambda x0, y0, x1, y1: (x0, y0, x1 - x0, y1 - y0))(*largest_box(mask))
