@@ -87,6 +87,10 @@ TIMES = ("", " (cell run again)", " (all run again)")
 """Which run of a cell it was, as words after the arithmetic's name: the first, at once again, after the last cell."""
 
 
+# What an arithmetic sets, and does not inherit from whoever starts the run.
+_SETTINGS = {key for arithmetic in ARITHMETICS for key in arithmetic.environment}
+
+
 @dataclass(frozen=True)
 class Run:
     """One notebook under one arithmetic, one time.
@@ -128,7 +132,8 @@ def run_notebook(path: Path, arithmetic: Arithmetic, twice: bool = False) -> lis
     prelude = [new_code_cell(arithmetic.prelude)] if arithmetic.prelude else []
     row = [cell for both in zip(first, again, strict=True) for cell in both] + after if twice else first
     notebook.cells = prelude + row
-    environment = dict(os.environ) | dict(arithmetic.environment)
+    inherited = {key: value for key, value in os.environ.items() if key not in _SETTINGS}
+    environment = inherited | dict(arithmetic.environment)
     confine(environment, arithmetic.threads)
     client = kernel_client(notebook, path.parent, PATIENCE, allow_errors=True)
     try:
