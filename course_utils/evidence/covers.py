@@ -92,7 +92,9 @@ def _alone(classifier: Classifier, names: list[str]) -> Table:
     }
     for fill, squares in falls.items():
         measure = f"rank correlation: {fill}"
-        found |= {(measure, name): _rank_correlations(ranking, squares) for name, ranking in maps.items()}
+        found |= {
+            (measure, name): list(map(rank_correlation, ranking, squares)) for name, ranking in maps.items()
+        }
 
     for count, fill in COVERS:
         orders = {**maps, "lowest cells": -both[:, 0], "occlusion": falls[fill], "random cells": chance}
@@ -174,8 +176,3 @@ def mosaic_orders(
         "others: class-free sum": on(others, total),
         "others: random cells": on(others, chance),
     }
-
-
-def _rank_correlations(first: Tensor, second: Tensor) -> list[float]:
-    """The rank correlation of each map (N, h, w) with its partner."""
-    return [rank_correlation(a, b) for a, b in zip(first, second, strict=True)]

@@ -6,7 +6,7 @@ lies in the quarter of the class (chance: 1/4), and whether its maximum lies the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from course_utils.pictures import Mosaic, balanced_mosaics, list_photos
 
 from .blind import blind_maps
 from .measurements import Measurement
+from .parts import in_parts
 
 __all__ = [
     "ENERGY",
@@ -164,13 +165,6 @@ def _gradient_images(classifier: Classifier, images: Tensor, classes: Tensor) ->
     return {name: values.abs().sum(2) for name, values in sizes.items()}
 
 
-def _in_parts(
-    method: Callable[..., dict], images: Tensor, classes: Tensor, *more: object
-) -> dict[object, Tensor]:
-    parts = [method(*pair, *more) for pair in zip(images.split(PART), classes.split(PART), strict=True)]
-    return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
-
-
 def _blind(classifier: Classifier, images: Tensor, classes: Tensor) -> dict[str, Tensor]:
     """:func:`blind_maps` for each image and class, (N, K, h, w), "another" being one drawn from all of them.
 
@@ -216,8 +210,8 @@ def quarters_study(
             rows.append(Measurement(classifier.name, str(photo), measure, name, float(found)))
 
     steps = {
-        "weights": lambda: _in_parts(lambda x, c: weighted_maps(classifier, x, c), images, classes),
-        "gradients": lambda: _in_parts(lambda x, c: _gradient_images(classifier, x, c), images, classes),
+        "weights": lambda: in_parts(weighted_maps, classifier, images, classes, PART),
+        "gradients": lambda: in_parts(_gradient_images, classifier, images, classes, PART),
         "occlusion": lambda: {"occlusion": occlusion(classifier, images, classes)},
         "blind": lambda: _blind(classifier, images, classes),
     }
@@ -228,7 +222,7 @@ def quarters_study(
             add(MAXIMUM, name, maximum_in(heat, regions))
         if progress:
             print(f"{classifier.name}: {step}", flush=True)
-    earlier = _in_parts(lambda x, c: _layer_maps(classifier, x, c, list(layers)), images, classes)
+    earlier = in_parts(_layer_maps, classifier, images, classes, PART, list(layers))
     for (method, layer), maps in earlier.items():
         add(f"energy, {layer}", method, energy_in(enlarged(maps.relu(), size), regions))
     return rows

@@ -26,6 +26,8 @@ from course_utils.networks import Classifier
 from course_utils.pictures import balanced_mosaics, list_photos, load_photo
 
 from .measurements import NETWORKS, Measurement
+from .parts import in_parts
+from .quarters import ENERGY, energy_in
 from .ranks import rank_correlation
 
 __all__ = [
@@ -46,6 +48,7 @@ SHUFFLED = {
 SIGNS: dict[str, Callable[[Tensor], Tensor]] = {"signed": torch.positive, "absolute": torch.abs}
 """Two ways to read a map before it is compared."""
 SEEDS = (0, 1, 2)
+PART = 9  # photographs at a time
 SAMPLES = 16  # steps of Integrated Gradients, noisy copies of SmoothGrad
 
 
@@ -119,7 +122,7 @@ def sanity_study(
     chosen = [load_photo(name) for name in photos or list_photos(labeled=True)]
     images = torch.cat([photo.tensor(classifier.size) for photo in chosen])
     classes = torch.tensor([[classifier.class_index(photo.labels[0])] for photo in chosen])
-    before = _in_parts(classifier, images, classes)
+    before = in_parts(sanity_maps, classifier, images, classes, PART)
     names, network = [photo.name for photo in chosen], classifier.name
 
     def rows(step: str, after: Iterable[dict]) -> Iterator[Measurement]:
@@ -139,16 +142,9 @@ def sanity_study(
                 damaged = copy.deepcopy(classifier)
                 for part in parts:
                     shuffle_weights(damaged.net.get_submodule(part), seed)
-                after.append(_in_parts(damaged, images, classes))
+                after.append(in_parts(sanity_maps, damaged, images, classes, PART))
                 bar.update()
             yield from rows(step, after)
-
-
-def _in_parts(classifier: Classifier, images: Tensor, classes: Tensor, part: int = 9) -> dict:
-    """:func:`sanity_maps`, a few images at a time: gradients take memory."""
-    pairs = zip(images.split(part), classes.split(part), strict=True)
-    parts = [sanity_maps(classifier, *pair) for pair in pairs]
-    return {key: torch.cat([maps[key] for maps in parts]) for key in parts[0]}
 
 
 def averaged_study(
@@ -159,7 +155,7 @@ def averaged_study(
 ) -> Iterator[Measurement]:
     """Measure the share of energy in the right quarter of mosaics for gradients, plain and averaged.
 
-    Measure: ``"energy in the right quarter"``, of absolute values, summed over colors and pixels; chance is 1/4. Each
+    Measure: :data:`ENERGY`, of absolute values, summed over colors and pixels; chance is 1/4. Each
     photograph is asked for in one mosaic, each quarter about equally often.
 
     Args:
@@ -179,9 +175,8 @@ def averaged_study(
             "SmoothGrad": smooth_grad(classifier, image, c, samples),
         }
         for method, values in found.items():
-            energy = values[0, 0].abs().sum(0)
-            share = float((energy * inside).sum() / energy.sum())
-            yield Measurement(network, name, "energy in the right quarter", method, share)
+            share = float(energy_in(values[0, 0].abs().sum(0), inside))
+            yield Measurement(network, name, ENERGY, method, share)
 
 
 def guided_study(classifier: Classifier, progress: bool = False) -> Iterator[Measurement]:

@@ -19,7 +19,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from course_utils.evidence import Measurement, blind_maps
-from course_utils.explain import cam, enlarged, occlusion, saliency
+from course_utils.explain import batched_logits, cam, enlarged, occlusion, saliency
 from course_utils.networks import Classifier
 from course_utils.pictures import Box, Photo, list_photos, load_photo
 
@@ -101,8 +101,7 @@ def photo_study(clf: Classifier, progress: bool = False) -> Iterator[Measurement
     names = list_photos(labeled=True)
     photos = [load_photo(name).square(clf.size) for name in names]
     images = torch.cat([photo.tensor(clf.size) for photo in photos])
-    with torch.no_grad():
-        logits = torch.cat([clf(image) for image in images.split(1)])
+    logits = batched_logits(clf, images)
     found = [right_name(clf, row, photo.labels) for row, photo in zip(logits, photos, strict=True)]
     classes = [number for number, _ in found]
     maps = maps_of(clf, images, classes)

@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import nn
 
-from course_utils.evidence import rank_correlation
+from course_utils.evidence import rank_correlation, shuffle_weights
 from course_utils.methods import METHODS
 from course_utils.networks import Classifier
 from course_utils.pictures import Picture
@@ -62,10 +62,7 @@ def with_shuffled_head(classifier: Classifier, seed: int = 0) -> Classifier:
     linears = [part for part in other.modules() if isinstance(part, nn.Linear)]
     if not linears:
         raise ValueError("the network has no linear layer to shuffle.")
-    weight = linears[-1].weight
-    order = torch.randperm(weight.numel(), generator=torch.Generator().manual_seed(seed))
-    with torch.no_grad():
-        weight.copy_(weight.flatten()[order.to(weight.device)].view_as(weight))
+    shuffle_weights(linears[-1], seed)
     return other
 
 
