@@ -49,6 +49,12 @@ def main(arguments: list[str] | None = None) -> int:
         help="with --machines: this one (repeatable)",
     )
     notebooks.set_defaults(run=_notebooks)
+    tracks = commands.add_parser(
+        "tracks",
+        help="mark what is core and what deeper, as the headings say, fold the latter, and write down the minutes",
+    )
+    tracks.add_argument("names", nargs="*", metavar="NAME", help='such as "03"; default: all of notebooks/')
+    tracks.set_defaults(run=_tracks)
     publishing = commands.add_parser(
         "publish", help="make OWNER/REPO the course's address, in badges and set-up cells"
     )
@@ -82,14 +88,24 @@ def main(arguments: list[str] | None = None) -> int:
 def _notebooks(options: argparse.Namespace) -> int:
     if options.threads < 1:
         raise ValueError(f"--threads must be at least 1, not {options.threads}.")
-    from course_utils.authoring import compare_machines, refresh_notebooks
+    from course_utils.authoring import compare_machines, refresh_notebooks, write_tracks
 
     if options.only and not options.machines:
         raise ValueError("--only goes with --machines.")
     if options.machines or options.twice:
         only = options.only if options.machines else ["1 thread"]
         return compare_machines(ROOT, options.names, only, options.twice)
-    return refresh_notebooks(ROOT, options.names, threads=options.threads)
+    status = refresh_notebooks(ROOT, options.names, threads=options.threads)
+    write_tracks(ROOT, options.names)
+    return status
+
+
+def _tracks(options: argparse.Namespace) -> int:
+    from course_utils.authoring import write_tracks
+
+    for line in write_tracks(ROOT, options.names):
+        print(line)
+    return 0
 
 
 def _publish(options: argparse.Namespace) -> int:

@@ -18,19 +18,41 @@ from .notebooks import (
 )
 from .publishing import publish
 from .slides import build_decks
+from .tracks import (
+    CORE,
+    DEEPER,
+    HIDDEN,
+    Minutes,
+    cell_tracks,
+    header_line,
+    mark,
+    minutes,
+    questions,
+    write_tracks,
+)
 from .training import train_topic
 
 __all__ = [
     "CHECKED",
+    "CORE",
     "DATA_URI",
+    "DEEPER",
     "HEADER_SECONDS",
+    "HIDDEN",
     "MAX_IMAGE",
     "MAX_NOTEBOOK",
+    "Minutes",
     "build_decks",
+    "cell_tracks",
     "compare_machines",
+    "header_line",
     "image_sizes",
+    "mark",
     "measure_topic",
+    "minutes",
     "publish",
+    "questions",
     "refresh_notebooks",
     "train_topic",
+    "write_tracks",
 ]
