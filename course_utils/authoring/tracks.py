@@ -237,8 +237,8 @@ def write_tracks(root: Path, names: Iterable[str] = ()) -> list[str]:
             _write_row(table, path.name, row(taken))
         lines.append(
             f"{path.stem:24} core {taken.core:5.1f} min ({taken.core_words} words, {taken.core_lines} lines), "
-            f"exercises {taken.core_exercises:.0f}; all {taken.all:5.1f} ({taken.all_words}, {taken.all_lines}), exercises "
-            f"{taken.all_exercises:.0f}; lecture {taken.lecture:.0f}"
+            f"exercises {taken.core_exercises:.0f}; all {taken.all:5.1f} ({taken.all_words}, {taken.all_lines}), "
+            f"exercises {taken.all_exercises:.0f}; lecture {taken.lecture:.0f}"
         )
     return lines
 
