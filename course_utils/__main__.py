@@ -67,6 +67,12 @@ def main(arguments: list[str] | None = None) -> int:
     decks.add_argument(
         "--to", type=Path, default=Path("build/slides"), metavar="FOLDER", help="default: build/slides"
     )
+    decks.add_argument(
+        "--plan",
+        metavar="PLAN",
+        help="instead: one deck of sections of several notebooks, as data/plans/PLAN.toml, or a file of yours, says",
+    )
+    decks.add_argument("--deeper", action="store_true", help="with the deeper sections, too")
     decks.set_defaults(run=_slides)
     training = commands.add_parser(
         "train", help="train a notebook's small networks anew and write them to data/weights"
@@ -119,11 +125,16 @@ def _publish(options: argparse.Namespace) -> int:
 def _slides(options: argparse.Namespace) -> int:
     if options.to.exists() and not options.to.is_dir():
         raise ValueError(f"--to names a folder, but {options.to} is a file.")
+    if options.plan and (options.names or options.deeper):
+        raise ValueError("--plan stands alone: the plan says which sections of which notebooks are shown.")
     from course_utils.assets import AssetError
-    from course_utils.authoring import build_decks
+    from course_utils.authoring import build_decks, build_plan
 
     try:
-        decks = build_decks(ROOT, options.names, options.to)
+        if options.plan:
+            decks = [build_plan(ROOT, options.plan, options.to)]
+        else:
+            decks = build_decks(ROOT, options.names, options.to, options.deeper)
     except AssetError as error:
         print(f"No deck was built: {error}", file=sys.stderr)
         return 1

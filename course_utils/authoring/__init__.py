@@ -17,7 +17,7 @@ from .notebooks import (
     refresh_notebooks,
 )
 from .publishing import publish
-from .slides import build_decks
+from .slides import build_decks, build_plan
 from .tracks import (
     CORE,
     DEEPER,
@@ -43,6 +43,7 @@ __all__ = [
     "MAX_NOTEBOOK",
     "Minutes",
     "build_decks",
+    "build_plan",
     "cell_tracks",
     "compare_machines",
     "header_line",

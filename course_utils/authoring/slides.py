@@ -1,34 +1,34 @@
 """Notebooks as lectures: one HTML file a notebook that needs no network, nor any other file.
 
-nbconvert's slides exporter arranges the cells by their slide types; the page around them is the course's own
-(``slide_deck/``). reveal.js, which turns pages, and MathJax, which sets formulas, are fetched once from the npm
-registry, verified, kept in the cache folder, and written into each deck. What a cell is in the lecture stands in
-its metadata, ``slideshow.slide_type``:
-
-- slide: starts a section (arrow right); subslide: the next page of that section (arrow down);
-- fragment: appears at the next key press; "-": goes with the cell before it;
-- notes: for the lecturer, in the window that the key S opens; skip: not in the deck.
+``pages`` makes pages of the cells, and ``plans`` chooses cells of several notebooks; nbconvert's slides exporter turns
+them into sections, and the page around them is the course's own (``slide_deck/``). reveal.js, which turns pages, and
+MathJax, which sets formulas, are fetched once from the npm registry, verified, kept in the cache folder, and written
+into each deck. Of a cell's metadata, ``slideshow.slide_type``, two kinds count: notes, a question to the room for the
+window that the key S opens; and skip, not in a deck.
 """
 
 from __future__ import annotations
 
-import ast
-import re
+import json
 import tarfile
-from collections.abc import Iterable
-from copy import deepcopy
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
 from nbconvert import SlidesExporter
 from nbformat import NotebookNode
+from nbformat.v4 import new_notebook
 from pygments.formatters import HtmlFormatter
 
 from course_utils.assets import download
 
 from .notebooks import find_notebooks
+from .pages import pages_of, polls_of
+from .plans import Part, read_plan
+from .tracks import CORE, cell_tracks
 
-__all__ = ["build_deck", "build_decks", "deck_cells", "library_files"]
+__all__ = ["Part", "build_deck", "build_decks", "build_plan", "library_files", "notebook_parts"]
 
 TEMPLATE = Path(__file__).resolve().parent / "slide_deck"
 REGISTRY = "https://registry.npmjs.org"
@@ -48,13 +48,6 @@ LIBRARIES = {
         {"mathjax_js": "package/es5/tex-svg.js"},
     ),
 }
-LONG_CODE = 5  # lines; a figure behind longer code gets a page of its own
-MARKS = re.compile(r"(?m)^# NBVAL_\w+\n")
-NOTEBOOK_LINK = re.compile(r"(\]\((?:\./)?\d\d_\w+)\.ipynb(?=[)#])")
-REMOTE_PICTURE = re.compile(r"\[!\[[^\]]*\]\(https?://[^)]*\)\]\([^)]*\)\n*")  # a badge
-FOLDED = re.compile(r"<details\b[^>]*>(?:\s*<summary>.*?</summary>)?(.*?)</details>", re.DOTALL)
-STILLS = re.compile(r"\w+\.stills\(")
-PICTURE = re.compile(r"<img\b")
 
 
 def library_files() -> dict[str, str]:
@@ -72,91 +65,35 @@ def library_files() -> dict[str, str]:
     return texts
 
 
-def deck_cells(cells: list[NotebookNode]) -> list[NotebookNode]:
-    """Return the cells as a deck shows them; those given stay as they are.
-
-    Left out are badges (pictures on the network), solutions that are folded away, marks for the tests, captions in
-    the code, and scripts. Links between notebooks lead from deck to deck. What is too much for one page in nearly
-    every case is divided: a text before each further heading of the second level (but for "Next"), and long code
-    from its figure.
-    """
-    shown = []
-    for original in cells:
-        cell = deepcopy(original)
-        slideshow = cell.metadata.setdefault("slideshow", NotebookNode(slide_type="-"))
-        divide = {"markdown": _pages_of_text, "code": _pages_of_code}.get(cell.cell_type)
-        if cell.cell_type == "markdown":
-            # A lecturer's note is folded away from readers; the window with the notes shows it.
-            folded = r"\1" if slideshow.get("slide_type") == "notes" else ""
-            text = FOLDED.sub(folded, REMOTE_PICTURE.sub("", cell.source)).strip()
-            cell.source = NOTEBOOK_LINK.sub(r"\1.slides.html", text)
-            if not text:
-                slideshow.slide_type = "skip"
-        elif cell.cell_type == "code":
-            cell.source = _without_captions(MARKS.sub("", cell.source))
-            cell.outputs = [o for o in cell.outputs if "application/javascript" not in o.get("data", {})]
-        hidden = slideshow.get("slide_type") in ("skip", "notes")
-        shown += [cell] if hidden or divide is None else divide(cell)
-    return shown
+def notebook_parts(root: Path, path: Path, deeper: bool = False) -> list[Part]:
+    """Return the one part that a notebook's own lecture has: its core, or all of it, and its quiz as polls."""
+    notebook = nbformat.read(path, as_version=4)
+    tracks = cell_tracks(notebook.cells)
+    cells = [cell for cell, track in zip(notebook.cells, tracks, strict=True) if deeper or track == CORE]
+    pages = pages_of(cells)
+    quiz = root / "data" / "quizzes" / f"{path.stem}.json"
+    if quiz.exists():
+        pages += polls_of(json.loads(quiz.read_text(encoding="utf-8")))
+    return [Part(path.stem, pages, None)]
 
 
-def _next_page(cell: NotebookNode, name: str, **content: object) -> NotebookNode:
-    page = deepcopy(cell)
-    page.update(content)
-    page.id = f"{cell.id[: 63 - len(name)]}-{name}"  # an id has at most 64 characters
-    page.metadata.slideshow.slide_type = "subslide"
-    return page
-
-
-def _pages_of_text(cell: NotebookNode) -> list[NotebookNode]:
-    if "```" in cell.source:  # in which "## " is a comment
-        return [cell]
-    cell.source, *rest = re.split(r"(?<=\n)(?=## (?!Next\b))", cell.source)
-    return [cell, *(_next_page(cell, str(n), source=text) for n, text in enumerate(rest, 2))]
-
-
-def _without_captions(code: str) -> str:
-    """Return code with the words in ``show(figure, "words")`` left out: they give the answer away."""
-    lines = code.splitlines(keepends=True)
-    for node in sorted(ast.walk(ast.parse(code)), key=lambda node: -getattr(node, "lineno", 0)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "show" and len(node.args) == 2:
-            last = lines[node.end_lineno - 1].encode()[node.end_col_offset :].decode()
-            first = lines[node.lineno - 1].encode()[: node.col_offset].decode()
-            figure = ast.get_source_segment(code, node.args[0])
-            lines[node.lineno - 1 : node.end_lineno] = [f'{first}show({figure}, "...")', last]
-    return "".join(lines)
-
-
-def _pages_of_code(cell: NotebookNode) -> list[NotebookNode]:
-    if STILLS.match(cell.source):  # the call says nothing that the pictures do not
-        cell.metadata.transient = NotebookNode(remove_source=True)
-        return [cell]
-    lines = sum(bool(line.strip()) for line in cell.source.split("\n"))
-    pictured = any(PICTURE.search(output.get("data", {}).get("text/html", "")) for output in cell.outputs)
-    if lines <= LONG_CODE or not pictured:
-        return [cell]
-    figure = _next_page(cell, "figure")
-    figure.metadata.transient = NotebookNode(remove_source=True)
-    cell.outputs = []
-    return [cell, figure]
-
-
-def build_deck(path: Path, libraries: dict[str, str]) -> str:
-    """Return a notebook's deck as one HTML page.
+def build_deck(title: str, parts: Sequence[Part], libraries: dict[str, str]) -> str:
+    """Return a deck as one HTML page.
 
     Args:
-        path: a stored notebook, executed: a deck shows the stored outputs.
+        title: of the window.
+        parts: one after the other; the notes tell the minutes that have passed and those of the part.
         libraries: what `library_files` returns.
 
     Raises:
-        ValueError: no cell of the notebook is to be shown.
+        ValueError: there is no page to show.
     """
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells = deck_cells(notebook.cells)
-    title = next((c.source for c in notebook.cells if c.cell_type == "markdown"), path.stem)
+    notebook = new_notebook(cells=list(_cells(parts)))
+    if not notebook.cells:
+        raise ValueError(f'"{title}" has no page to show: none of its cells is core and not skipped.')
     deck = {
         **libraries,
-        "title": title.strip().split("\n")[0].lstrip("# "),
+        "title": title,
         "deck_css": (TEMPLATE / "deck.css").read_text(encoding="utf-8"),
         "deck_js": (TEMPLATE / "deck.js").read_text(encoding="utf-8"),
         "code_css": HtmlFormatter(style="default").get_style_defs(".highlight"),
@@ -177,7 +114,24 @@ def build_deck(path: Path, libraries: dict[str, str]) -> str:
     return html
 
 
-def build_decks(root: Path, names: Iterable[str], folder: Path) -> list[Path]:
+def _cells(parts: Sequence[Part]) -> Iterator[NotebookNode]:
+    """Yield the cells of all pages, with the clock at the head of each page's notes."""
+    total = sum(sum(part.page_minutes) for part in parts)
+    clock, number = 0.0, 0
+    for part in parts:
+        for page, minutes in zip(part.pages, part.page_minutes, strict=True):
+            now = f"**{_clock(clock)} of {_clock(total)}** · {part.name} · {page.section}"
+            shown = replace(page, notes=[now, *page.notes], starts=page.starts or number == 0)
+            yield from shown.cells(f"p{number}-{page.cell}")
+            clock += minutes
+            number += 1
+
+
+def _clock(minutes: float) -> str:
+    return f"{int(minutes)}:{int(60 * minutes) % 60:02}"
+
+
+def build_decks(root: Path, names: Iterable[str], folder: Path, deeper: bool = False) -> list[Path]:
     """Write the decks of all notebooks of the course in ``root``, or of those named, and return their paths.
 
     Raises:
@@ -188,7 +142,23 @@ def build_decks(root: Path, names: Iterable[str], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for path in notebooks:
+        parts = notebook_parts(root, path, deeper)
+        title = parts[0].pages[0].section if parts[0].pages else path.stem
         deck = folder / f"{path.stem}.slides.html"
-        deck.write_text(build_deck(path, libraries), encoding="utf-8")
+        deck.write_text(build_deck(title, parts, libraries), encoding="utf-8")
         written.append(deck)
     return written
+
+
+def build_plan(root: Path, name: str, folder: Path) -> Path:
+    """Write the one deck of a plan, a file of data/plans or any other, and return its path.
+
+    Raises:
+        ValueError: there is no such plan, or it does not fit the notebooks. AssetError: see `library_files`.
+    """
+    plan = read_plan(root, name)
+    libraries = library_files()
+    folder.mkdir(parents=True, exist_ok=True)
+    deck = folder / f"{plan.name}.slides.html"
+    deck.write_text(build_deck(plan.title, plan.parts, libraries), encoding="utf-8")
+    return deck

@@ -18,6 +18,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from .notebooks import find_notebooks, read_notebook, store_notebook
+from .pages import pages_of
 
 __all__ = [
     "CORE",
@@ -94,24 +95,23 @@ def minutes(notebook: NotebookNode, questions: int = 0) -> Minutes:
 
     130 words and 12 lines of code a minute. Not counted: the set-up cell, which is the same everywhere; questions for
     lecturers to ask; sources; blank lines; in the core, code that is folded. An exercise takes as long as its heading
-    says, its text included, and a question of the quiz one minute. A lecture takes a minute for each page of the
-    core's deck, and what the questions to the room take.
+    says, its text included, and a question of the quiz one minute. A lecture takes what the pages of the core's
+    deck take.
 
     Args:
         notebook: its headings and tags are read, its outputs are not.
         questions: of its quiz.
     """
     words, lines, exercises = ({CORE: 0, DEEPER: 0} for _ in range(3))
-    folded = pages = asked = 0
+    folded = 0
     exercise = False
+    core = []
     for cell, track in zip(notebook.cells, cell_tracks(notebook.cells), strict=True):
+        core += [cell] if track == CORE else []
         kind = cell.metadata.get("slideshow", {}).get("slide_type")
         tags = cell.metadata.get("tags", [])
-        if track == CORE:
-            pages += kind in ("slide", "subslide")
         if kind == "notes":
-            said = re.search(r"\b(\d+) minutes?\b", cell.source)
-            asked += int(said[1]) if said and track == CORE else 0
+            continue
         elif cell.cell_type == "markdown":
             begins = HEADING.search(cell.source)
             taken = [int(number) for number in EXERCISE.findall(cell.source)]
@@ -129,7 +129,7 @@ def minutes(notebook: NotebookNode, questions: int = 0) -> Minutes:
         core_exercises=exercises[CORE] + quiz,
         all=read[CORE] + read[DEEPER],
         all_exercises=exercises[CORE] + exercises[DEEPER] + quiz,
-        lecture=PAGE * pages + asked,
+        lecture=sum(page.minutes for page in pages_of(core)),
         core_words=words[CORE],
         core_lines=lines[CORE] - folded,
         all_words=words[CORE] + words[DEEPER],

@@ -4,12 +4,12 @@ import re
 import shutil
 import subprocess
 
-import nbformat
 import pytest
 from lab import NOTEBOOKS, ROOT, left_out
 
 from course_utils.assets import cache_folder
-from course_utils.authoring import build_decks, slides
+from course_utils.authoring import build_decks, build_plan, slides
+from course_utils.authoring.plans import find_plans, read_plan
 
 WIDTH, HEIGHT = 1280, 720
 SMALLEST = 0.7  # of the intended size: text of 18 pixels on a page of 720
@@ -33,6 +33,9 @@ WALK = """async () => {
                 .filter(cell => !cell.closest('aside')).map(cell => cell.id.slice(8)),
             scale: Number(page.dataset.scale),
             out: out.slice(0, 3).map(part => `${part.tagName} ${part.textContent.slice(0, 40)}`),
+            low: [...page.querySelectorAll('.content img')].filter(image => image.src.startsWith('data:'))
+                .map(image => [image.getBoundingClientRect().width, image.getBoundingClientRect().height])
+                .filter(([width, height]) => height < FIGURE.smallest && width < 0.85 * innerWidth),
             unseen: [...page.querySelectorAll('img')].filter(image => !image.naturalWidth).length,
             fragments: page.querySelectorAll('.fragment:not(.visible)').length,
         });
@@ -69,11 +72,15 @@ def fetch_libraries(scratch):
         shutil.move(scratch / archive, cache_folder() / archive)
 
 
+NAMES = [path.stem for path in NOTEBOOKS] + find_plans(ROOT)
+
+
 @pytest.fixture(scope="module")
 def decks(tmp_path_factory):
-    """The decks of all notebooks, by the notebooks' names."""
+    """The decks of all notebooks and plans, by their names."""
     fetch_libraries(tmp_path_factory.mktemp("npm"))
-    written = build_decks(ROOT, [], tmp_path_factory.mktemp("slides"))
+    folder = tmp_path_factory.mktemp("slides")
+    written = build_decks(ROOT, [], folder) + [build_plan(ROOT, name, folder) for name in find_plans(ROOT)]
     return {deck.name.split(".")[0]: deck for deck in written}
 
 
@@ -96,27 +103,24 @@ def deck_page(browser, decks):
     context.close()
 
 
-@pytest.mark.parametrize("name", [path.stem for path in NOTEBOOKS])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_deck_shows_everything_and_cuts_nothing_off(deck_page, name):
     open_it, left, errors = deck_page
     page = open_it(name)
     shown = page.evaluate(WALK)
-    small = [
-        f"the page that begins with cell {seen['cells'][0]} would be shown at {seen['scale']:.0%} of its size: "
-        f"make one of its cells {seen['cells'][1:]} a subslide, or shorten it"
-        for seen in shown
-        if seen["scale"] < SMALLEST
-    ]
-    assert not small, "\n".join(small)
+    small = [(seen["cells"], seen["scale"]) for seen in shown if seen["scale"] < SMALLEST]
+    assert not small, small
     assert not [seen for seen in shown if seen["out"] or seen["unseen"] or seen["fragments"]]
-    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
-    types = [(cell.id, cell.metadata.slideshow.slide_type) for cell in slides.deck_cells(notebook.cells)]
-    # In order, all but what is skipped or a note; and a page begins where the metadata says so, only there.
-    expected = [cell for cell, kind in types if kind not in ("skip", "notes")]
-    assert [cell for seen in shown for cell in seen["cells"]] == expected
-    begun = [cell for cell, kind in types if kind in ("slide", "subslide")]
-    assert [seen["cells"][0] for seen in shown] == sorted({expected[0], *begun}, key=expected.index)
-    assert page.locator("mjx-container").count() > 0 and page.locator("mjx-merror").count() == 0
+    assert not [(seen["cells"], seen["low"]) for seen in shown if seen["low"]]
+    if name in find_plans(ROOT):
+        parts = read_plan(ROOT, name).parts
+    else:
+        parts = slides.notebook_parts(ROOT, ROOT / "notebooks" / f"{name}.ipynb")
+    expected = [[cell.id for cell in one.cells("p")][:-1] for part in parts for one in part.pages]
+    assert [[re.sub(r"^p\d+-.*-", "", cell) for cell in seen["cells"]] for seen in shown] == [
+        [re.sub(r"^p-", "", cell) for cell in cells] for cells in expected
+    ]
+    assert page.locator("mjx-merror").count() == 0
     assert "$" not in page.locator(".slides .jp-MarkdownOutput").first.inner_text()
     assert not errors
     assert not [url for url in left if not url.startswith(("file:", "data:"))]

@@ -1,7 +1,8 @@
-"""Decks as text: what is shown, where, and what is left out; the files they carry; the command."""
+"""Decks as text: sections, notes and their clock, what is left out; the files that they carry; the command."""
 
 import hashlib
 import io
+import json
 import re
 import tarfile
 from pathlib import Path
@@ -14,9 +15,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from course_utils import __main__ as command
 from course_utils.assets import AssetError
 from course_utils.authoring import build_decks, slides
+from course_utils.authoring.pages import pages_of
 
 LIBRARY = {name: f"/* {name} */" for _, members in slides.LIBRARIES.values() for name in members}
-FIGURE = '<figure><img src="data:image/png;base64,AA" alt="A cat"><figcaption>A cat</figcaption></figure>'
 BADGE = "[![Open in Colab](https://colab.research.google.com/a.svg)](https://colab.research.google.com/x)"
 
 
@@ -34,114 +35,75 @@ def code(source, kind="-", name="code", outputs=()):
     return typed(new_code_cell(source, outputs=list(outputs)), kind, name)
 
 
-def html_output(data):
-    return new_output("display_data", {"text/html": data, "text/plain": "<IPython.core.display.HTML>"})
-
-
 def deck(folder, *cells):
     path = folder / "00_small.ipynb"
     nbformat.write(new_notebook(cells=list(cells)), path)
-    return BeautifulSoup(slides.build_deck(path, LIBRARY), "html.parser")
+    return BeautifulSoup(
+        slides.build_deck("One?", slides.notebook_parts(folder, path), LIBRARY), "html.parser"
+    )
 
 
 def pages(soup):
-    """What each page shows, as lists of cell ids; what comes with a key press is marked."""
+    """What each page shows, as lists of words without their notes."""
     found = []
     for page in soup.select(".slides > section > section"):
-        cells = [cell for cell in page.select('[id^="cell-id="]') if not cell.find_parent("aside")]
-        found.append([cell["id"][8:] + "*" * bool(cell.find_parent(class_="fragment")) for cell in cells])
+        for aside in page.select("aside"):
+            aside.extract()
+        found.append(" ".join(page.get_text(" ").split()))
     return found
 
 
-def test_slides_subslides_fragments_and_notes_stand_where_they_are_marked(tmp_path):
+def test_a_section_begins_with_each_heading_and_notes_stand_apart(tmp_path):
     soup = deck(
         tmp_path,
-        text("# One?", "slide", "a"),
+        text("# One?\n\nThis is what the first of all pages says.", "slide", "a"),
         text("hidden words", "skip", "b"),
-        code("x = 1", "fragment", "c"),
-        text("> *For lecturers.* Ask. (3 minutes.)", "notes", "d"),
-        text("with c", "-", "e"),
-        text("below", "subslide", "f"),
-        text("## Two", "slide", "g"),
+        text("## Two\n\nAnd this is what the second one says.", "subslide", "c"),
+        text("> Ask. (3 minutes.)", "notes", "d"),
+        code("x = 1", "fragment", "e"),
     )
-    assert pages(soup) == [["a", "c*", "e*"], ["f"], ["g"]]
-    assert [
-        len(section.find_all("section", recursive=False)) for section in soup.select(".slides > section")
-    ] == [
-        2,
-        1,
-    ]
-    (notes,) = soup.select("aside.notes")
-    assert "Ask. (3 minutes.)" in notes.text
+    sections = soup.select(".slides > section")
+    assert [len(section.find_all("section", recursive=False)) for section in sections] == [1, 2]
+    notes = [aside.get_text(" ") for aside in soup.select("aside.notes")]
+    assert "Ask: Ask. (3 minutes.)" in " ".join(notes[1].split()) and "second one says" in notes[1]
     assert "hidden words" not in soup.text
     assert soup.title.text == "One?"
+    assert pages(soup) == [
+        "One? This is what the first of all pages says.",
+        "Two And this is what the second one says.",
+        "Two x = 1",
+    ]
+
+
+def test_the_notes_tell_the_time(tmp_path):
+    cells = [text("# One?"), text("## Two"), text("> Ask. (3 minutes.)", "notes"), text("## Three")]
+    notes = [" ".join(aside.get_text(" ").split()) for aside in deck(tmp_path, *cells).select("aside.notes")]
+    assert [note.split(" · ")[0] for note in notes] == ["0:00 of 4:30", "0:30 of 4:30", "4:00 of 4:30"]
 
 
 def test_a_deck_carries_all_it_needs(tmp_path):
-    soup = deck(
-        tmp_path, text(f"# Why?\n\n{BADGE}\n\nBecause of [01](01_next.ipynb) and [2](./02_b.ipynb#x).")
-    )
+    soup = deck(tmp_path, text(f"# Why?\n\n{BADGE}\n\nBecause of [01](01_next.ipynb) and what comes then."))
     assert not soup.find_all("link") and not soup.find_all(src=True)
     written = "".join(part.text for part in soup.find_all(["style", "script"]))
     assert all(content in written for content in LIBRARY.values())
-    assert "colab" not in soup.select_one(".slides").decode()
-    links = [link["href"] for link in soup.select(".slides a[href]")]
-    assert links == ["01_next.slides.html", "./02_b.slides.html#x"]
+    assert "colab" not in soup.select_one(".slides").decode() and not soup.select(".slides a[href]")
 
 
-def test_a_script_cannot_end_its_element_early(tmp_path):
-    path = tmp_path / "00_small.ipynb"
-    nbformat.write(new_notebook(cells=[text("# Why?")]), path)
-    page = slides.build_deck(path, {**LIBRARY, "reveal_js": 'var s = "</script>";'})
+def test_a_script_cannot_end_its_element_early():
+    parts = [slides.Part("a", pages_of([text("# Why?")]), None)]
+    page = slides.build_deck("Why?", parts, {**LIBRARY, "reveal_js": 'var s = "</script>";'})
     assert 'var s = "<\\/script>";' in page
 
 
-def test_long_code_and_its_figure_stand_on_two_pages(tmp_path):
-    lines = "\n".join(f"x{i} = {i}" for i in range(6))
-    soup = deck(
-        tmp_path,
-        text("# Why?", name="a"),
-        code(lines, "fragment", "b", [html_output(FIGURE)]),
-        text("read", "-", "c"),
-        code("draw()", "-", "d", [html_output(FIGURE)]),
-        code(lines, "skip", "e", [html_output(FIGURE)]),
-    )
-    assert pages(soup) == [["a", "b*"], ["b-figure", "c", "d"]]
-    assert len(soup.find_all("img")) == 2
-    before, after = (soup.find(id=f"cell-id={name}") for name in ("b", "b-figure"))
-    assert "x5" in before.text and not before.find("img")
-    assert "x5" not in after.text and after.find("img")
-
-
-def test_a_text_is_divided_at_its_headings():
-    cells = slides.deck_cells([text("## Recap\n\nA.\n\n## Sources\n\nB.\n\n## Next\n\nC.", "slide", "a")])
-    assert [cell.source.split("\n")[0] for cell in cells] == ["## Recap", "## Sources"]
-    assert "## Next" in cells[1].source
-    assert [cell.metadata.slideshow.slide_type for cell in cells] == ["slide", "subslide"]
-    assert len({cell.id for cell in cells}) == 2
-    fenced = text("```\n## no heading\n\n## nor this\n```")
-    assert len(slides.deck_cells([fenced])) == 1
-
-
-@pytest.mark.parametrize(
-    ("source", "shown"),
-    [
-        ("# NBVAL_CHECK_OUTPUT\nprint(1)", "print(1)"),
-        ('show(figure, "The answer.")', 'show(figure, "...")'),
-        ('show(\n    draw(1, 2),\n    "The "\n    f"answer {x}.",\n)\ny', 'show(draw(1, 2), "...")\ny'),
-        ('if x:\n    show(f("é"), "The answer.")  # why', 'if x:\n    show(f("é"), "...")  # why'),
-        ('file.show(figure, "words")', 'file.show(figure, "words")'),
-    ],
-)  # fmt: skip
-def test_code_is_shown_without_marks_and_captions(source, shown):
-    original = code(source)
-    (cell,) = slides.deck_cells([original])
-    assert cell.source == shown and original.source == source
-
-
-def test_pictures_of_an_explorer_stand_without_the_call(tmp_path):
-    soup = deck(tmp_path, text("# Why?"), code("explorer.stills([{}])", "-", "b", [html_output(FIGURE)]))
-    assert "stills" not in soup.text and soup.find("img")
+def test_deeper_sections_and_the_quiz_of_a_notebook(tmp_path):
+    (tmp_path / "data" / "quizzes").mkdir(parents=True)
+    answers = [{"answer": "yes", "correct": True, "feedback": "so it is"}, {"answer": "no", "feedback": "?"}]
+    asked = [{"question": "Is it?", "type": "multiple_choice", "answers": answers}]
+    (tmp_path / "data" / "quizzes" / "00_small.json").write_text(json.dumps(asked))
+    cells = [text("# Why?"), text("## 1. More (deeper)\n\nAnd this is more than the core says.")]
+    assert pages(deck(tmp_path, *cells)) == ["Why?", "Quiz Is it? A yes B no A"]
+    (part,) = slides.notebook_parts(tmp_path, tmp_path / "00_small.ipynb", deeper=True)
+    assert part.pages[1].section == "1. More"
 
 
 def test_scripts_among_the_outputs_are_left_out(tmp_path):
@@ -149,24 +111,18 @@ def test_scripts_among_the_outputs_are_left_out(tmp_path):
     assert "quiz()" not in deck(tmp_path, text("# Why?"), code("x", outputs=[script])).decode()
 
 
-def test_solutions_that_are_folded_away_are_left_out():
-    folded = "<details><summary>Solution</summary>\n\n42\n\n</details>"
-    first, second = slides.deck_cells([text(f"Which?\n\n{folded}"), text(folded, "-")])
-    assert first.source == "Which?" and first.metadata.slideshow.slide_type == "slide"
-    assert second.metadata.slideshow.slide_type == "skip"
-
-
-def test_a_note_that_is_folded_away_from_readers_reaches_the_lecturer():
-    note = text("<details><summary>For lecturers</summary>Ask. (3 minutes.)</details>", "notes")
-    assert [cell.source for cell in slides.deck_cells([note])] == ["Ask. (3 minutes.)"]
-
-
 def test_formulas_reach_mathjax_as_written(tmp_path):
-    source = (
-        r"# Why?" + "\n\n" + r"$$\alpha_k^c = \frac{1}{Z} \sum_{i,j} a_{ij} \tag{4}$$ and $a_1 * b_2 * c$"
-    )
+    formula = r"$$\alpha_k^c = \frac{1}{Z} \sum_{i,j} a_{ij} \tag{4}$$"
+    source = f"# Why?\n\n{formula}\n\n**Predict:** is $a_1 * b_2 * c$ so?"
     shown = deck(tmp_path, text(source)).select_one(".slides").text
-    assert r"\alpha_k^c = \frac{1}{Z} \sum_{i,j} a_{ij} \tag{4}" in shown and "$a_1 * b_2 * c$" in shown
+    assert formula.strip("$") in shown and "$a_1 * b_2 * c$" in shown
+
+
+def test_a_notebook_without_pages_is_named(tmp_path):
+    path = tmp_path / "00_small.ipynb"
+    nbformat.write(new_notebook(cells=[text("# Why?", "skip")]), path)
+    with pytest.raises(ValueError, match='"00" has no page to show'):
+        slides.build_deck("00", slides.notebook_parts(tmp_path, path), LIBRARY)
 
 
 # --- the files that each deck carries
