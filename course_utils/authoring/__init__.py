@@ -13,11 +13,13 @@ from .notebooks import (
     HEADER_SECONDS,
     MAX_IMAGE,
     MAX_NOTEBOOK,
+    find_notebooks,
     image_sizes,
+    read_notebook,
     refresh_notebooks,
 )
 from .publishing import publish
-from .slides import build_decks
+from .slides import REMOTE_PICTURE, build_decks
 from .training import train_topic
 
 __all__ = [
@@ -26,11 +28,14 @@ __all__ = [
     "HEADER_SECONDS",
     "MAX_IMAGE",
     "MAX_NOTEBOOK",
+    "REMOTE_PICTURE",
     "build_decks",
     "compare_machines",
+    "find_notebooks",
     "image_sizes",
     "measure_topic",
     "publish",
+    "read_notebook",
     "refresh_notebooks",
     "train_topic",
 ]
