@@ -70,7 +70,7 @@ def _is_for_learners(cell: NotebookNode, core: bool) -> bool:
 def _without_answers(cell: NotebookNode, among: set[str]) -> None:
     """Take out of a text what is folded away as an answer, offers of hints, the badge, and links that lead nowhere."""
     text = REMOTE_PICTURE.sub("", _FOLDED.sub("", cell.source))
-    text = _NAMED.sub("", _OFFERED.sub("", text))
+    text = re.sub(r"[ \t]+$", "", _NAMED.sub("", _OFFERED.sub("", text)), flags=re.MULTILINE)
     cell.source = _LINK.sub(lambda link: link[0] if link[2] in among else link[1], text).rstrip()
 
 
