@@ -90,10 +90,10 @@ class Collected:
 
     def mistakes(self) -> list[tuple[str, Task, str, list[str]]]:
         """Notebook, exercise, mistake, and who made it; within an exercise the most frequent first."""
-        found = []
+        found, learners = [], self.learners
         for notebook, task in self.tasks:
             who = defaultdict(list)
-            for learner in self.learners:
+            for learner in learners:
                 standing = self.standing(learner, notebook, task)
                 if standing.state == WRONG:
                     who[standing.mistake].append(learner)

@@ -23,9 +23,8 @@ _ENDING = re.compile(r"(?:\.(?:ipynb|json|txt))+$", re.IGNORECASE)
 # Folders that say which week or which notebook, not whose.
 _NOBODY = re.compile(
     r"(?:(?:week|assignment|homework|hw|lab|module|unit|session|lesson|exercise|notebook|submission|course|content|data"
-    r"|zip|download|upload|student|learner"
     r"|woche|aufgabe|semaine|devoir|semana|tarea)s?(?:[ _-]?(?:main|master|utils))?[ _-]*\d*|\d{1,2}|drive|mydrive"
-    r"|colab notebooks)",
+    r"|colab notebooks|zips|downloads|uploads|students|learners)",
     re.IGNORECASE,
 )
 _DIRECTIONS = dict.fromkeys(

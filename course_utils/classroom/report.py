@@ -10,8 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 from matplotlib import pyplot as plt
-from matplotlib.patches import Patch
+from matplotlib.colors import to_rgb
+from matplotlib.lines import Line2D
 
 from course_utils.exercises import CORRECT, MARKS, MISSING, NOT_ATTEMPTED, UNCLEAR, WRONG
 from course_utils.show import PALETTE, panels, plain, written
@@ -30,6 +32,8 @@ COLORS = {
     MISSING: "white",
     NO_FILE: "white",
 }
+MARKERS = {CORRECT: ".", WRONG: "x", UNCLEAR: "$?$"}  # beside the colors, for whoever does not see them
+LONGEST_NAME = 30  # letters of a name in the picture
 MOST_NAMED = 3  # files of one kind that are named one by one
 TALLEST = 600  # inches of a picture; matplotlib draws at most 655 at 100 dots an inch
 
@@ -51,9 +55,9 @@ def _as_csv(header: list[str], rows: Iterable[list[str]]) -> str:
 def results_csv(result: Collected) -> str:
     """Return a table with a row for each learner and exercise, and below them one for each file that was not read."""
     header = ["learner", "notebook", "exercise", "title", "state", "mistake", "message", "remark", "file"]
-    rows = []
+    rows, tasks = [], result.tasks
     for learner in result.learners:
-        for notebook, task in result.tasks:
+        for notebook, task in tasks:
             found = result.standing(learner, notebook, task)
             submission = result.submissions.get((learner, notebook))
             said = [found.state, found.mistake, found.message, found.remark]
@@ -75,14 +79,15 @@ def mistakes_csv(result: Collected) -> str:
 
 def table_lines(result: Collected) -> list[str]:
     """Return the class as lines for a terminal: a row for each learner, a sign for each exercise; then the mistakes."""
-    notebooks = list(dict.fromkeys(notebook for notebook, _ in result.tasks))
-    tasks = {name: [task for notebook, task in result.tasks if notebook == name] for name in notebooks}
-    digits = len(str(len(result.learners)))
-    width = max((_width(learner) for learner in result.learners), default=0)
+    learners, pairs = result.learners, result.tasks
+    notebooks = list(dict.fromkeys(notebook for notebook, _ in pairs))
+    tasks = {name: [task for notebook, task in pairs if notebook == name] for name in notebooks}
+    digits = len(str(len(learners)))
+    width = max((_width(learner) for learner in learners), default=0)
     columns = [max(len(tasks[name]), 2) for name in notebooks]
     head = "  ".join(name[:2].ljust(column) for name, column in zip(notebooks, columns, strict=True))
     lines = [f"{' ' * (digits + 2 + width)}  {head}"]
-    for number, learner in enumerate(result.learners, 1):
+    for number, learner in enumerate(learners, 1):
         cells = [
             "".join(SIGNS[result.standing(learner, name, task).state] for task in tasks[name]).ljust(column)
             for name, column in zip(notebooks, columns, strict=True)
@@ -98,8 +103,8 @@ def table_lines(result: Collected) -> list[str]:
         lines.append(f"{len(names):4} x  {mistake}")
     unclear = [
         f"  {learner}, {notebook}, {task.name}: {found.remark}"
-        for learner in result.learners
-        for notebook, task in result.tasks
+        for learner in learners
+        for notebook, task in pairs
         if (found := result.standing(learner, notebook, task)).state in (UNCLEAR, MISSING)
     ]
     return [*lines, *(["", "To be looked at:"] if unclear else []), *unclear]
@@ -139,51 +144,40 @@ def draw_class(result: Collected, path: Path) -> list[str]:
         Sentences about what could not be drawn as it is.
     """
     learners, tasks = result.learners, result.tasks
-    height = min(2.6 + 0.26 * len(learners), TALLEST)
-    figure, (ax,) = panels(1, width=3.5 + max(0.26 * len(tasks), 5), height=height)
-    names = [f"{number}  {plain(name)}" for number, name in enumerate(learners, 1)]
+    states = [[result.standing(learner, *of).state for of in tasks] for learner in learners]
+    height = min(2.8 + 0.26 * len(learners), TALLEST)
+    figure, (ax,) = panels(1, width=3.5 + max(0.26 * len(tasks), 4), height=height)
+    ax.imshow(np.array([[to_rgb(COLORS[state]) for state in row] for row in states]), aspect="auto")
+    for state, marker in MARKERS.items():
+        places = [(x, y) for y, row in enumerate(states) for x, found in enumerate(row) if found == state]
+        xs, ys = [x for x, _ in places], [y for _, y in places]
+        ax.plot(xs, ys, ls="", marker=marker, color="black", markersize=5, mew=1.2)
+    ax.set_yticks(range(len(learners)), [str(number) for number, _ in enumerate(learners, 1)])
+    ax.set_xticks(range(len(tasks)), [f"{notebook[:2]} {task.name}" for notebook, task in tasks], rotation=90)
+    ax.tick_params(length=0, labelsize=9)
+    ax.spines[:].set_visible(False)
+    for column in range(len(tasks)):
+        stuck = sum(row[column] == WRONG for row in states)
+        ax.text(column, -0.7, str(stuck or ""), ha="center", fontsize=9)
+        if column and tasks[column][0] != tasks[column - 1][0]:
+            ax.axvline(column - 0.5, color="black", linewidth=0.8)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for row, learner in enumerate(learners):
-            for column, (notebook, task) in enumerate(tasks):
-                state = result.standing(learner, notebook, task).state
-                ax.add_patch(plt.Rectangle((column, row), 1, 1, facecolor=COLORS[state], edgecolor="white"))
-                if state != NO_FILE:
-                    ax.text(column + 0.5, row + 0.52, SIGNS[state], ha="center", va="center", fontsize=9)
-        ax.set(xlim=(0, len(tasks)), ylim=(len(learners), 0))
-        ax.set_yticks([row + 0.5 for row in range(len(learners))], names)
-        stuck = [sum(result.standing(who, *of).state == WRONG for who in learners) for of in tasks]
-        ax.set_xticks(
-            [column + 0.5 for column in range(len(tasks))],
-            [f"{notebook[:2]} {task.name}" for notebook, task in tasks],
-            rotation=90,
-        )
-        top = ax.secondary_xaxis("top")
-        top.set_xticks([column + 0.5 for column in range(len(tasks))], [str(n or "") for n in stuck])
-        top.set_xlabel(f"how many are stuck ({WRONG}), by exercise")
-        for text in ax.get_yticklabels():
-            written(text)
-        for axis in (ax, top):
-            axis.tick_params(length=0, labelsize=9)
-            axis.spines[:].set_visible(False)
-        for column in range(1, len(tasks)):
-            if tasks[column][0] != tasks[column - 1][0]:
-                ax.axvline(column, color="black", linewidth=0.8)
-        shown = {
-            CORRECT: CORRECT,
-            WRONG: WRONG,
-            NOT_ATTEMPTED: NOT_ATTEMPTED,
-            UNCLEAR: UNCLEAR,
-            NO_FILE: NO_FILE,
-        }
-        handles = [Patch(facecolor=COLORS[s], edgecolor="#595959", label=f"{SIGNS[s]} {s}") for s in shown]
+            name = learner if len(learner) <= LONGEST_NAME else f"{learner[:LONGEST_NAME]}..."
+            written(ax.text(-1.8, row, plain(name), ha="right", va="center", fontsize=9))
+        ax.text(-0.8, -0.7, "how many are stuck", ha="right", fontsize=9, style="italic")
+        handles = [
+            Line2D([], [], ls="", marker="s", ms=11, mfc=COLORS[s], mec="#595959", label=f"{SIGNS[s]} {s}")
+            for s in (CORRECT, WRONG, NOT_ATTEMPTED, UNCLEAR, NO_FILE)
+        ]
         figure.legend(
             handles=handles, loc="outside lower left", ncols=len(handles), fontsize=9, frameon=False
         )
         figure.savefig(path)
     plt.close(figure)
-    if any("boxes" in str(warning.message) or "missing" in str(warning.message) for warning in caught):
+    if any(word in str(warning.message) for warning in caught for word in ("boxes", "missing from")):
         return [
-            "The picture draws some letters of names as boxes, for no font here has them; the numbers help."
+            "Some letters of names are drawn as boxes, for no font here has them: see the numbers of the rows."
         ]
     return []

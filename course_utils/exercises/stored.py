@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from course_utils.assets import ROOT, AssetError
@@ -88,12 +88,12 @@ class StoredCell:
     source: str
     outputs: tuple[dict, ...] = ()
 
-    @property
+    @cached_property
     def code(self) -> str:
         """Its lines of code, without those that are comments."""
         return "\n".join(line for line in self.source.splitlines() if not line.lstrip().startswith("#"))
 
-    @property
+    @cached_property
     def bare(self) -> str:
         """Its code without comments and spaces."""
         return "".join(re.sub(r"\s#.*", "", self.code).split())
