@@ -56,7 +56,9 @@ def _counted(rows: list[tuple[Task, Standing]]) -> str:
 
 
 def _words(found: Standing) -> str:
-    said = found.remark if found.state not in MARKS else "" if found.state == CORRECT else found.message
+    if found.state not in MARKS:
+        return f": {found.state}, {found.remark}"
+    said = "" if found.state == CORRECT else found.message
     return f": {found.state}{'. ' * bool(said)}{said}"
 
 
