@@ -210,8 +210,10 @@ def _collect(options: argparse.Namespace) -> int:
 
 
 def _say(line: str, stream: TextIO | None = None) -> None:
-    """Print a line; letters that the terminal does not have become question marks."""
-    stream = stream or sys.stdout
+    """Print a line that others wrote parts of: no control characters, and ? for letters that the terminal lacks."""
+    from course_utils.pictures import readable
+
+    stream, line = stream or sys.stdout, readable(line)
     encoding = stream.encoding or "utf-8"
     print(line.encode(encoding, "replace").decode(encoding), file=stream)
 

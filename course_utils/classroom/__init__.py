@@ -2,7 +2,8 @@
 
 ``handouts`` makes copies without hints, solutions and the stored outputs of answers. What learners hand in, ``files``
 finds in folders and zips, ``learners`` tells whose it is, ``collecting`` puts together, and ``report`` writes down as
-tables and a picture. Nothing that a learner's kernel imports imports this room. Commands: ``python -m course_utils handout`` and ``python -m course_utils collect``.
+tables and a picture. Commands: ``python -m course_utils handout`` and ``python -m course_utils collect``. Nothing that
+a learner's kernel imports imports this room.
 """
 
 from .collecting import Collected, collect

@@ -33,6 +33,7 @@ COLORS = {
     NO_FILE: "white",
 }
 MARKERS = {CORRECT: ".", WRONG: "x", UNCLEAR: "$?$"}  # beside the colors, for whoever does not see them
+LONGEST_LINE = 300  # letters of a mistake on the terminal
 LONGEST_NAME = 30  # letters of a name in the picture
 MOST_NAMED = 3  # files of one kind that are named one by one
 TALLEST = 600  # inches of a picture; matplotlib draws at most 655 at 100 dots an inch
@@ -100,7 +101,7 @@ def table_lines(result: Collected) -> list[str]:
         if (notebook, task) != last:
             lines += ["", f"{notebook}, {task.title} ({task.name})"]
             last = notebook, task
-        lines.append(f"{len(names):4} x  {mistake}")
+        lines.append(f"{len(names):4} x  {mistake[:LONGEST_LINE]}")
     unclear = [
         f"  {learner}, {notebook}, {task.name}: {found.remark}"
         for learner in learners

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .engine import Exercise
-from .feedback import CORRECT, MARKS, NOT_ATTEMPTED
+from .feedback import CORRECT, MARKS, NOT_ATTEMPTED, WRONG
 from .stored import (
     MISSING,
     MOST_BYTES,
@@ -58,8 +58,7 @@ def _counted(rows: list[tuple[Task, Standing]]) -> str:
 def _words(found: Standing) -> str:
     if found.state not in MARKS:
         return f": {found.state}, {found.remark}"
-    said = "" if found.state == CORRECT else found.message
-    return f": {found.state}{'. ' * bool(said)}{said}"
+    return f": {found.state}{f'. {found.message}' if found.state == WRONG else ''}"
 
 
 def progress(folder: str | Path | None = None) -> Progress:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from course_utils.assets import ROOT, AssetError
 
-from .feedback import NOT_ATTEMPTED, WRONG, cell_mark, kind_of_mistake, read_feedback
+from .feedback import CORRECT, NOT_ATTEMPTED, WRONG, cell_mark, kind_of_mistake, read_feedback
 
 __all__ = [
     "MISSING",
@@ -31,9 +31,11 @@ __all__ = [
 ]
 
 UNCLEAR, MISSING = "unclear", "not in the file"
+_BEST = (NOT_ATTEMPTED, UNCLEAR, WRONG, CORRECT)
 MOST_BYTES = 20_000_000  # of a notebook's file; those of the course have less than a twentieth
 
-_CHECK = re.compile(r"\b\w+\.(\w+)\.check\((\w+)\)")
+_CHECK = re.compile(r"\.(\w+)\.check\((\w+),?\)")  # in code without spaces
+_LONGEST = 1000  # letters of a message that are kept
 _IMPORTED = re.compile(r"\bex(\d\d_\w+)")
 _REPLACED = re.compile(r"\.check\s*=(?!=)|\bFeedback\(|\bsetattr\(\s*exercises\b")
 
@@ -163,7 +165,7 @@ def _tasks(cells: list[StoredCell]) -> tuple[Task, ...]:
             headings = re.findall(r"^#+\s+(.+?)\s*$", cell.source, re.MULTILINE)
             title = re.sub(r"\s*\([★☆].*\)$", "", headings[-1]) if headings else title
         elif cell.kind == "code":
-            tasks += [Task(name, title, answer, cell.bare) for name, answer in _CHECK.findall(cell.code)]
+            tasks += [Task(name, title, answer, cell.bare) for name, answer in _CHECK.findall(cell.bare)]
     return tuple(tasks)
 
 
@@ -185,8 +187,7 @@ def notebook_of(cells: list[StoredCell], file_name: str) -> str:
 
 
 def _cells_of(cells: list[StoredCell], task: Task) -> list[StoredCell]:
-    asks = re.compile(rf"\.{task.name}\.check\(")
-    return [cell for cell in cells if cell.kind == "code" and asks.search(cell.code)]
+    return [cell for cell in cells if cell.kind == "code" and f".{task.name}.check(" in cell.bare]
 
 
 def _stubs_of(cells: list[StoredCell], task: Task) -> list[StoredCell]:
@@ -210,7 +211,11 @@ def _standing(cells: list[StoredCell], task: Task, replaced: bool) -> Standing:
         if _stubs_of(cells, task):
             return Standing(UNCLEAR, remark="the check cell was edited: it has no check any more.")
         return Standing(MISSING, remark="the exercise's cell is not in the file.")
-    cell = own[-1]
+    found = [_of_cell(cell, task, replaced) for cell in reversed(own)]
+    return max(found, key=lambda standing: _BEST.index(standing.state))  # of copies the one that got furthest
+
+
+def _of_cell(cell: StoredCell, task: Task, replaced: bool) -> Standing:
     edited = _edited(cell, task)
     if edited:
         return Standing(UNCLEAR, remark=f"the check cell was edited: {edited}.")
@@ -223,13 +228,16 @@ def _standing(cells: list[StoredCell], task: Task, replaced: bool) -> Standing:
 
 
 def _edited(cell: StoredCell, task: Task) -> str:
-    """What was done to the check in a learner's cell, or ""."""
-    if (task.name, task.answer) not in _CHECK.findall(cell.code):
+    """What was done to the check in a learner's cell, or ""; of a cell the last line's answer is shown alone."""
+    if (task.name, task.answer) not in _CHECK.findall(cell.bare):
         return f"its check should read exercises.{task.name}.check({task.answer})"
+    asked = rf"(?:\w+\.{task.name}\.(?:hint|solution)\(\))*"
+    if not re.search(rf"\.{task.name}\.check\({task.answer},?\){asked}$", cell.bare):
+        return "its check is not its last line"
+    prefix = re.search(rf"(\w+)\s*\.\s*{task.name}\s*\.\s*check\b", cell.code)
     ways = r"(?!\s*\.\s*(?:check|hint|solution|example)\b)"
-    if re.search(rf"\b(?:exercises|ex\d\d_\w+)\s*\.\s*{task.name}\b{ways}", cell.code):
-        return "it hands in the course's own answer"
-    return ""
+    own = rf"\b(?:{prefix[1] if prefix else 'exercises'}|ex\d\d_\w+)\s*\.\s*{task.name}\b{ways}"
+    return "it hands in the course's own answer" if re.search(own, cell.code) else ""
 
 
 def _stored(cell: StoredCell, untouched: bool) -> Standing:
@@ -238,7 +246,8 @@ def _stored(cell: StoredCell, untouched: bool) -> Standing:
         if output.get("output_type") == "error":
             if untouched:
                 return Standing(NOT_ATTEMPTED, remark="the cell stopped with an error.")
-            return Standing(WRONG, f"The cell stopped with {_text(output.get('ename')) or 'an error'}.")
+            name = re.match(r"\w+", _text(output.get("ename")))
+            return Standing(WRONG, f"The cell stopped with {name[0][:_LONGEST] if name else 'an error'}.")
         data = output.get("data")
         if output.get("output_type") in ("execute_result", "display_data") and isinstance(data, dict):
             said = read_feedback(_text(data.get("text/plain")), _text(data.get("text/html")))
@@ -263,7 +272,7 @@ def _stored(cell: StoredCell, untouched: bool) -> Standing:
     unmarked = not said.cell and said.state != NOT_ATTEMPTED
     remark = "the output has no mark of its cell: from an older copy of the course, or written by hand."
     return Standing(
-        said.state, "" if said.state == NOT_ATTEMPTED else said.message, remark if unmarked else ""
+        said.state, "" if said.state == NOT_ATTEMPTED else said.message[:_LONGEST], remark if unmarked else ""
     )
 
 

@@ -22,7 +22,7 @@ from course_utils.classroom import (
     results_csv,
     table_lines,
 )
-from course_utils.exercises import CORRECT, NOT_ATTEMPTED, UNCLEAR, WRONG, Feedback, course_tasks
+from course_utils.exercises import CORRECT, NOT_ATTEMPTED, UNCLEAR, WRONG, Feedback, course_tasks, feedback
 
 NOTEBOOKS = ("00_start_here", "01_cnn_output_size", "03_cam_to_grad_cam", "04_grad_cam")
 NAMES = [
@@ -337,6 +337,20 @@ EDITED = {
         stored_before_it_was_answered,
         "the check cell was edited after its check: the stored output says not attempted.",
     ),
+    "a line below": (
+        edit(lambda code: code.replace(".check(weights)", ".check(weights)\nFake()")),
+        "the check cell was edited: its check is not its last line.",
+    ),
+    "two checks": (
+        edit(
+            lambda code: code.replace(".check(weights)", ".check(weights)\nexercises.heatmap.check(weights)")
+        ),
+        "the check cell was edited: its check is not its last line.",
+    ),
+    "the course's answer, under another name": (
+        edit(lambda code: code.replace("exercises", "ex").replace(MEAN, "ex.weights(gradient)")),
+        "the check cell was edited: it hands in the course's own answer.",
+    ),
     "replaced": (replaced, "the check was edited: a cell of the notebook puts another in its place."),
 }
 
@@ -362,6 +376,39 @@ def test_layout_and_ends_of_lines_are_no_edit(tmp_path):
     document, cell = solved()
     cell["source"] = cell["source"].replace("\n", "\r\n") + "\n\n"
     assert standing(document, tmp_path=tmp_path).state == CORRECT
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "exercises.weights.check( weights )",
+        "exercises.weights.check(\n    weights,\n)",
+        "ex.weights.check(weights)",
+    ],
+)
+def test_the_check_may_be_written_in_other_ways(check, tmp_path):
+    document = copy_of("04_grad_cam")
+    cell = cell_of(document, "weights")
+    cell["source"] = (
+        "".join(cell["source"]).replace("exercises.weights.check(weights)", check).replace("...", MEAN, 1)
+    )
+    cell["outputs"] = [result(Feedback(CORRECT, "It is.", cell=feedback.cell_mark(cell["source"])))]
+    assert standing(document, tmp_path=tmp_path).state == CORRECT
+
+
+def test_of_a_cell_and_its_copy_the_one_counts_that_got_further(tmp_path):
+    document, cell = solved()
+    document["cells"].append(cell | {"id": "copy", "outputs": []})
+    assert standing(document, tmp_path=tmp_path).state == CORRECT
+
+
+def test_what_a_forged_message_holds_harms_no_terminal(tmp_path, capsys):
+    document = copy_of("04_grad_cam")
+    answer(document, "weights", MEAN, Feedback(WRONG, "\x1b[2J" + "long " * 100_000))
+    write(document, tmp_path / "in" / "Ada" / "04_grad_cam.ipynb")
+    assert command.main(["collect", str(tmp_path / "in"), "--out", str(tmp_path / "class.csv")]) == 0
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown and len(shown) < 2000
 
 
 def test_a_removed_exercise_is_named_and_one_that_nobody_has_is_no_column(tmp_path):

@@ -137,7 +137,10 @@ def test_a_zip_bomb_is_read_up_to_the_limits(tmp_path, monkeypatch):
     with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("04_grad_cam.ipynb", bomb)
     zipped(tmp_path / "Bo.zip", [("x.ipynb", bomb), ("inner.zip", inner.getvalue())])
+    asked, read = [], zipfile.ZipExtFile.read
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", lambda file, n=-1: asked.append(n) or read(file, n))
     found = faults(class_of_one(tmp_path))
+    assert asked and all(0 < n <= files.LARGEST_INNER_ZIP + 1 for n in asked)
     assert len(found) == 2 and all("has over 20 MB" in why for why in found.values())
     monkeypatch.setattr(files, "MOST_IN_A_ZIP", 1000)
     monkeypatch.setattr(
