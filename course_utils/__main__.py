@@ -1,4 +1,4 @@
-"""``python -m course_utils explain`` explains pictures; the other commands are for authors and lecturers.
+"""``python -m course_utils explain`` explains pictures; the other commands are for lecturers and authors.
 
 Each command loads what it needs when it runs, so that a typing error is answered at once.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from course_utils.assets import ROOT
 from course_utils.explain_command import add_explain
@@ -17,7 +18,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Read the command line and return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m course_utils",
-        description="explain: maps of your own pictures. The others are tools for authors of the course.",
+        description="explain: maps of your own pictures. handout, collect and slides are for lecturers, the others for "
+        "authors of the course.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_explain(commands)
@@ -74,6 +76,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     decks.add_argument("--deeper", action="store_true", help="with the deeper sections, too")
     decks.set_defaults(run=_slides)
+    _add_handout(commands)
+    _add_collect(commands)
     training = commands.add_parser(
         "train", help="train a notebook's small networks anew and write them to data/weights"
     )
@@ -89,6 +93,51 @@ def main(arguments: list[str] | None = None) -> int:
         return options.run(options)
     except ValueError as error:
         parser.error(str(error))
+
+
+def _add_handout(commands: argparse._SubParsersAction) -> None:
+    handout = commands.add_parser(
+        "handout",
+        help="make notebooks to hand out: without hints, solutions and the stored outputs of answers",
+        description="Make notebooks to hand out. They run and check as the course's do; hints and solutions, and the "
+        "stored outputs of exercises and quizzes, are left out.",
+    )
+    handout.add_argument("names", nargs="*", metavar="NAME", help='such as "04"; default: all of notebooks/')
+    handout.add_argument("--core", action="store_true", help="leave out the cells tagged deeper")
+    handout.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write them into")
+    handout.add_argument("--overwrite", action="store_true", help="replace files that are there already")
+    handout.set_defaults(run=_handout)
+
+
+COLLECT_NOTES = """\
+A notebook is told by what it imports, a learner by the path of the file: what Moodle, Classroom, Canvas and Colab
+write into it, or a folder with the learner's name. Nothing that was handed in is run: results are read from the
+outputs that are stored below the exercises. So they are as honest as the file. Told are edited checks, cells changed
+after their check, and the course's own answer handed in; not told is an output that somebody wrote into the file with
+care. Next to class.csv, class-mistakes.csv counts the mistakes, and class.png shows who is stuck where.
+
+exit status:
+  0    all files were read
+  1    some were not, and are named on standard error; the others were
+  2    the arguments do not fit: no such folder, nothing in it, a table that is there already
+"""
+
+
+def _add_collect(commands: argparse._SubParsersAction) -> None:
+    collecting = commands.add_parser(
+        "collect",
+        help="read what learners handed in, without running it: who is stuck where, and by which mistake",
+        epilog=COLLECT_NOTES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    collecting.add_argument("folder", type=Path, metavar="FOLDER", help="a folder, a zip, or one notebook")
+    collecting.add_argument(
+        "--out", type=Path, required=True, metavar="CSV", help="table to write: class.csv"
+    )
+    collecting.add_argument(
+        "--overwrite", action="store_true", help="replace tables and picture of that name"
+    )
+    collecting.set_defaults(run=_collect)
 
 
 def _notebooks(options: argparse.Namespace) -> int:
@@ -141,6 +190,59 @@ def _slides(options: argparse.Namespace) -> int:
     for deck in decks:
         print(f"{deck}: {deck.stat().st_size / 1e6:.1f} MB")
     return 0
+
+
+def _handout(options: argparse.Namespace) -> int:
+    from course_utils.classroom import write_handouts
+
+    for path in write_handouts(ROOT, options.names, options.out, options.core, options.overwrite):
+        print(path)
+    return 0
+
+
+def _collect(options: argparse.Namespace) -> int:
+    table = options.out
+    if table.suffix.lower() != ".csv" or table.is_dir():
+        raise ValueError(f"--out {table} must be a file that ends in .csv.")
+    if not table.parent.is_dir():
+        raise ValueError(f"--out {table} cannot be written: there is no folder {table.parent}.")
+    mistakes, picture = table.with_name(f"{table.stem}-mistakes.csv"), table.with_suffix(".png")
+    there = [str(path) for path in (table, mistakes, picture) if path.exists()]
+    if there and not options.overwrite:
+        raise ValueError(f"{', '.join(there)} is there already: name another --out, or add --overwrite.")
+    from course_utils.classroom import (
+        collect,
+        draw_class,
+        fault_lines,
+        mistakes_csv,
+        results_csv,
+        table_lines,
+    )
+
+    result = collect(options.folder, (table, mistakes, picture))
+    for line in fault_lines(result.faults):
+        _say(line, sys.stderr)
+    if not result.submissions:
+        _say(
+            f"No notebook of this course could be read in {options.folder}; nothing was written.", sys.stderr
+        )
+        return 1
+    table.write_text(results_csv(result), encoding="utf-8-sig")  # the mark tells Excel that it is UTF-8
+    mistakes.write_text(mistakes_csv(result), encoding="utf-8-sig")
+    remarks = draw_class(result, picture)
+    for line in [*table_lines(result), "", *result.notes, *remarks]:
+        _say(line)
+    _say(f"written: {table}, {mistakes}, {picture}")
+    return int(bool(result.faults))
+
+
+def _say(line: str, stream: TextIO | None = None) -> None:
+    """Print a line that others wrote parts of: no control characters, and ? for letters that the terminal lacks."""
+    from course_utils.pictures import readable
+
+    stream, line = stream or sys.stdout, readable(line)
+    encoding = stream.encoding or "utf-8"
+    print(line.encode(encoding, "replace").decode(encoding), file=stream)
 
 
 def _train(options: argparse.Namespace) -> int:

@@ -13,9 +13,12 @@ from .notebooks import (
     HEADER_SECONDS,
     MAX_IMAGE,
     MAX_NOTEBOOK,
+    find_notebooks,
     image_sizes,
+    read_notebook,
     refresh_notebooks,
 )
+from .pages import REMOTE_PICTURE
 from .publishing import publish
 from .slides import build_decks, build_plan
 from .tracks import (
@@ -41,11 +44,13 @@ __all__ = [
     "HIDDEN",
     "MAX_IMAGE",
     "MAX_NOTEBOOK",
+    "REMOTE_PICTURE",
     "Minutes",
     "build_decks",
     "build_plan",
     "cell_tracks",
     "compare_machines",
+    "find_notebooks",
     "header_line",
     "image_sizes",
     "mark",
@@ -53,6 +58,7 @@ __all__ = [
     "minutes",
     "publish",
     "questions",
+    "read_notebook",
     "refresh_notebooks",
     "train_topic",
     "write_tracks",

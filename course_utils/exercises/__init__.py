@@ -1,7 +1,9 @@
 """Exercises with checks, hints and solutions, and the quizzes. One module a notebook, of the same name.
 
 ``from course_utils.exercises import ex04_grad_cam as exercises``, then ``exercises.weights.check(answer)``. How an
-exercise is written down as a table is said in ``table``; ``engine`` checks an answer, ``compare`` compares results.
+exercise is written down as a table is said in ``table``; ``engine`` checks an answer, ``compare`` compares results,
+``feedback`` is what a check says and how a notebook keeps it, ``stored`` reads it back from a notebook's file, and
+``exercises.progress()`` shows a learner what is left.
 ``hook_trials`` tries out the hooks of notebook 02; ``square_searches`` is what notebook 06's last exercise searches in.
 
 To add an exercise:
@@ -14,17 +16,42 @@ To add an exercise:
 3. ``python -m course_utils notebooks NN`` executes it; tests/notebooks/test_exercises.py says what is missing.
 """
 
-from .engine import CORRECT, NOT_ATTEMPTED, WRONG, Exercise, Feedback, Misconception, exercise, value_exercise
+from .engine import HANDOUT, Exercise, Misconception, exercise, value_exercise
+from .feedback import CORRECT, MARKS, NOT_ATTEMPTED, WRONG, Feedback
+from .progress import progress
 from .quizzes import quiz
+from .stored import (
+    MISSING,
+    MOST_BYTES,
+    UNCLEAR,
+    Standing,
+    Task,
+    course_tasks,
+    notebook_of,
+    read_cells,
+    read_standings,
+)
 
 __all__ = [
     "CORRECT",
+    "HANDOUT",
+    "MARKS",
+    "MISSING",
+    "MOST_BYTES",
     "NOT_ATTEMPTED",
+    "UNCLEAR",
     "WRONG",
     "Exercise",
     "Feedback",
     "Misconception",
+    "Standing",
+    "Task",
+    "course_tasks",
     "exercise",
+    "notebook_of",
+    "progress",
     "quiz",
+    "read_cells",
+    "read_standings",
     "value_exercise",
 ]

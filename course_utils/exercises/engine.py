@@ -10,11 +10,11 @@ from __future__ import annotations
 import ast
 import contextlib
 import copy
-import html
 import inspect
+import os
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,46 +22,16 @@ import numpy as np
 import torch
 
 from .compare import as_code, in_short, mismatch, same
+from .feedback import CORRECT, NOT_ATTEMPTED, WRONG, Feedback, running_cell
 from .limits import TookTooLong, time_limit
 from .table import as_function, read_hints, read_mistakes
 
-__all__ = ["Exercise", "Feedback", "Misconception", "NotAsAsked", "exercise", "value_exercise"]
+__all__ = ["HANDOUT", "Exercise", "Misconception", "NotAsAsked", "exercise", "value_exercise"]
 
-NOT_ATTEMPTED, WRONG, CORRECT = "not attempted", "not yet", "correct"
+HANDOUT = "COURSE_HANDOUT"
+"""Environment variable that is set in a hand-out: its learners get no hints and solutions."""
 _LONGEST = 10  # seconds for one input; the slowest right answers take a tenth of a second
 _SHOWN = 600  # characters of an input that a message shows in full
-_MARKS = {NOT_ATTEMPTED: ("○", "#595959"), WRONG: ("✗", "#A33F00"), CORRECT: ("✓", "#00664B")}
-
-
-@dataclass(frozen=True)
-class Feedback:
-    """What a check, a hint or a solution answers: shown as a box in a notebook, as text elsewhere.
-
-    Attributes:
-        state: "not attempted", "not yet" or "correct" for a check; "hint 1 of 3", "solution" else.
-        message: sentences for the learner.
-        code: source code shown below the message, if any.
-    """
-
-    state: str
-    message: str
-    code: str = ""
-
-    def __repr__(self) -> str:
-        mark = _MARKS.get(self.state, ("·", ""))[0]
-        return f"{mark} {self.state}: {self.message}" + (f"\n\n{self.code}" if self.code else "")
-
-    def _repr_html_(self) -> str:
-        mark, color = _MARKS.get(self.state, ("·", "#0072B2"))
-        code = (
-            f"<pre style='margin: 0.5em 0 0 0; white-space: pre-wrap'>{html.escape(self.code)}</pre>"
-            if self.code
-            else ""
-        )
-        return (
-            f"<div role='status' style='border-left: 4px solid {color}; padding: 0.3em 0.8em'>"
-            f"<b>{mark} {html.escape(self.state)}.</b> {html.escape(self.message)}{code}</div>"
-        )
 
 
 @dataclass(frozen=True)
@@ -129,6 +99,7 @@ class Exercise:
         self.tolerance = tolerance
         self.explain_value = explain_value
         self.called = called
+        self.last: Feedback | None = None  # of the last check
         self._hints_given = 0
 
     def __repr__(self) -> str:
@@ -145,6 +116,10 @@ class Exercise:
 
     def check(self, answer: object) -> Feedback:
         """Compare an answer with the reference and say what is wrong, if something is."""
+        self.last = replace(self._checked(answer), cell=running_cell())
+        return self.last
+
+    def _checked(self, answer: object) -> Feedback:
         if _is_untouched(answer):
             return Feedback(NOT_ATTEMPTED, "Replace the ... by your answer, then run this cell again.")
         if self._expects_function and not callable(answer):
@@ -168,18 +143,29 @@ class Exercise:
         return arguments if len(arguments) > 1 else arguments[0]
 
     def hint(self) -> Feedback:
-        """Give the next hint; after the last one they begin anew."""
+        """Give the next hint; after the last one they begin anew. A hand-out has none."""
+        if os.environ.get(HANDOUT):
+            return self._below("no hint", "This is a hand-out, without hints: ask whoever handed it out.")
         if not self.hints:
-            return Feedback("no hint", "This exercise has no hints: read the section above once more.")
+            return self._below("no hint", "This exercise has no hints: read the section above once more.")
         position = self._hints_given % len(self.hints)
         self._hints_given += 1
-        return Feedback(f"hint {position + 1} of {len(self.hints)}", self.hints[position])
+        return self._below(f"hint {position + 1} of {len(self.hints)}", self.hints[position])
 
     def solution(self) -> Feedback:
-        """Show the model answer."""
+        """Show the model answer; not in a hand-out."""
+        if os.environ.get(HANDOUT):
+            return self._below(
+                "no solution", "This is a hand-out, without solutions: ask whoever handed it out."
+            )
         if callable(self.model_answer):
-            return Feedback("solution", "One way to write it:", _shown(self.model_answer, self.called))
-        return Feedback("solution", f"{self.model_answer}. {self.explain_value}".strip())
+            return self._below("solution", "One way to write it:", _shown(self.model_answer, self.called))
+        return self._below("solution", f"{self.model_answer}. {self.explain_value}".strip())
+
+    def _below(self, state: str, message: str, code: str = "") -> Feedback:
+        """Below the answer of a check in the same cell, of which a notebook shows the last line's result only."""
+        checked = self.last if self.last and self.last.cell and self.last.cell == running_cell() else None
+        return Feedback(state, message, code, above=checked)
 
     @property
     def _expects_function(self) -> bool:

@@ -6,6 +6,7 @@ import math
 
 from .engine import exercise, value_exercise
 from .inputs import tensor_of
+from .progress import progress as progress
 
 chance = value_exercise(
     "The share of an even map that lies in a box of 112 x 56 pixels of 224 x 224.",

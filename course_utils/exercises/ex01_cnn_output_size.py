@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .engine import exercise
+from .progress import progress as progress
 
 __all__ = ["clipped_window", "output_size", "receptive_field", "same_padding"]
 

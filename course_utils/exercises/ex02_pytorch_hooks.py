@@ -9,6 +9,7 @@ import torch
 
 from . import hook_trials as trials
 from .engine import exercise
+from .progress import progress as progress
 
 __all__ = ["gradient_at", "silence", "store_output", "stored_outputs"]
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from .engine import exercise, value_exercise
 from .inputs import tensor_of
+from .progress import progress as progress
 
 __all__ = ["class_map", "map_for_pooling", "missing_constant", "share_of_strongest", "two_weights"]
 

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from .engine import exercise
 from .inputs import tensor_of
+from .progress import progress as progress
 
 
 def _guided_rule_by_loop(z, g):

@@ -9,6 +9,7 @@ from torch import Tensor
 from . import square_searches as searches
 from .engine import exercise
 from .inputs import tensor_of
+from .progress import progress as progress
 
 __all__ = ["area_under", "counterfactual", "fewest_squares", "rather_than"]
 

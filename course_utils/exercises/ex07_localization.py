@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .engine import exercise
+from .progress import progress as progress
 
 
 def _pixels(box):

@@ -8,6 +8,7 @@ import torch
 from .compare import same
 from .engine import NotAsAsked, exercise
 from .inputs import tensor_of
+from .progress import progress as progress
 
 
 def _iou_by_sets(found, truth):

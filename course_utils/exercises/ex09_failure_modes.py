@@ -12,6 +12,7 @@ from course_utils.failures import CONTEXT, NEIGHBOR, NOWHERE, OTHER, STRANGER
 
 from .engine import exercise
 from .inputs import tensor_of
+from .progress import progress as progress
 
 __all__ = ["calibration_error", "contrast", "sorter"]
 

@@ -10,6 +10,7 @@ from course_utils.attacks import project  # noqa: F401 - mistakes use it, in the
 
 from .engine import exercise
 from .inputs import tensor_of
+from .progress import progress as progress
 
 __all__ = ["l2_projection", "pgd_step", "smallest_epsilon", "transfer_rate"]
 

@@ -8,6 +8,7 @@ import torch
 
 from .engine import exercise
 from .inputs import tensor_of
+from .progress import progress as progress
 
 __all__ = ["energy_and_area", "flip_rate", "group_table", "group_weights"]
 

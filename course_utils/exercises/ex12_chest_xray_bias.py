@@ -6,6 +6,7 @@ import torch
 
 from .engine import exercise
 from .inputs import tensor_of
+from .progress import progress as progress
 
 
 def _flips_by_loop(clean, stamped):

@@ -8,6 +8,7 @@ import torch
 
 from .engine import exercise
 from .inputs import tensor_of
+from .progress import progress as progress
 
 
 def _caption_score_by_loop(logits, words):

@@ -11,6 +11,7 @@ from course_utils.localization.evaluation import to_original
 
 from .engine import exercise
 from .inputs import tensor_of
+from .progress import progress as progress
 
 __all__ = ["box_in_picture", "how_unusual", "normalized"]
 

@@ -95,6 +95,11 @@ def test_notebook_and_module_have_the_same_exercises(module, pytestconfig):
 
 
 @pytest.mark.parametrize("module", MODULES)
+def test_progress_can_be_asked_by_the_name_that_notebooks_use(module):
+    assert importlib.import_module(f"course_utils.exercises.{module}").progress is exercises.progress
+
+
+@pytest.mark.parametrize("module", MODULES)
 def test_a_solution_begins_as_its_stub_does(module, pytestconfig):
     """The same name and parameters, so that it can be put in the stub's place; no underscore, no exercise around it."""
     code = "\n".join(

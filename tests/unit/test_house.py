@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"
+NOT_FOR_LEARNERS = ("course_utils.authoring", "course_utils.classroom")
 ROOMS = {path.parent for path in (ROOT / "course_utils").rglob("__init__.py")} - {ROOT / "course_utils"}
 FACES = {".".join(room.relative_to(ROOT).parts) for room in ROOMS}
 
@@ -98,17 +99,17 @@ def test_a_face_says_what_the_room_is_for_and_lists_its_names(face):
         assert any(isinstance(node, ast.Assign) and node.targets[0].id == "__all__" for node in tree.body)
 
 
-def test_nothing_of_a_learners_kernel_imports_the_authors_room():
+def test_nothing_of_a_learners_kernel_imports_the_rooms_of_authors_and_lecturers():
     """The contract holds it between rooms; a fresh Python shows it for whatever is imported in other ways."""
     paths = [path.relative_to(ROOT).with_suffix("") for path in (ROOT / "course_utils").rglob("*.py")]
     modules = {".".join(path.parts).removesuffix(".__init__") for path in paths if path.name != "__main__"}
-    learners = sorted(name for name in modules if not f"{name}.".startswith("course_utils.authoring."))
+    learners = sorted(name for name in modules if not name.startswith(NOT_FOR_LEARNERS))
     assert {"course_utils.methods", "course_utils.explain_command", "course_utils.installation"} < set(
         learners
     )
     code = (
         f"import importlib, sys\nfor name in {learners}: importlib.import_module(name)\n"
-        "print([name for name in sys.modules if name.startswith('course_utils.authoring')])"
+        f"print([name for name in sys.modules if name.startswith({NOT_FOR_LEARNERS})])"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
@@ -116,7 +117,7 @@ def test_nothing_of_a_learners_kernel_imports_the_authors_room():
     )
     assert done.stdout.strip() == "[]"
     names = {name for where, code in outside() if not where.startswith("tests") for name in imported(code)}
-    assert names and not [name for name in names if name.startswith("course_utils.authoring")]
+    assert names and not [name for name in names if name.startswith(NOT_FOR_LEARNERS)]
 
 
 def test_the_package_alone_loads_no_torch():
