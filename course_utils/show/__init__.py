@@ -5,7 +5,7 @@ hands a figure with its caption to the notebook, and ends the caption with the c
 ``letters`` has names in figures drawn as they are written.
 """
 
-from .diagrams import draw_chain, draw_pooled_head, draw_relu_rules
+from .diagrams import draw_chain, draw_course, draw_pooled_head, draw_relu_rules
 from .figures import STORING, canvas, figure_html, panels, show, without_axes
 from .letters import plain, written
 from .plots import (
@@ -51,6 +51,7 @@ __all__ = [
     "draw_box",
     "draw_chain",
     "draw_channel",
+    "draw_course",
     "draw_gradient",
     "draw_grids",
     "draw_heatmap",

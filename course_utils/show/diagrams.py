@@ -1,4 +1,4 @@
-"""Whole diagrams: modules and hooks in a row (notebook 02), a pooled head (03), three rules at a ReLU (05).
+"""Whole diagrams: the course (notebook 00), modules and hooks (02), a pooled head (03), three rules at a ReLU (05).
 
 Forward numbers, and the hooks that get them, are blue; gradients, and backward hooks, orange; weights green.
 """
@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from .figures import canvas
-from .plots import ACTIVATIONS, GRADIENTS, WEIGHTS, draw_cell
+from .plots import ACTIVATIONS, GRADIENTS, PALETTE, WEIGHTS, draw_cell
 
-__all__ = ["RULES", "draw_chain", "draw_pooled_head", "draw_relu_rules"]
+__all__ = ["NOTEBOOKS", "ROUTES", "RULES", "draw_chain", "draw_course", "draw_pooled_head", "draw_relu_rules"]
 
 
 def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], color: str) -> None:
@@ -230,3 +230,63 @@ def _row(ax: Axes, top: float, name: str, words: list[str], values: Sequence[flo
         face = color if value >= 0 else "0.4"
         shade = 0.6 * abs(value) / largest
         draw_cell(ax, corner, (_CELL, _ROW), word, face, shade)
+
+
+# --- the course as a map
+
+# Of each notebook: what is written into its box, the notebooks that it needs, its column and its row from the top. What
+# those need, it needs as well, so that arrow is left out.
+NOTEBOOKS: dict[str, tuple[str, tuple[str, ...], int, int]] = {
+    "00": ("Start\nhere", (), 0, 2),
+    "01": ("Output\nsizes", ("00",), 1, 1),
+    "02": ("Hooks", ("00",), 1, 3),
+    "03": ("CAM to\nGrad-CAM", ("02",), 2, 3),
+    "04": ("Grad-CAM", ("03",), 3, 2),
+    "05": ("Guided\nbackprop", ("04",), 4, 0),
+    "06": ("Counter-\nfactuals", ("04",), 4, 2),
+    "07": ("Localization", ("04",), 4, 1),
+    "08": ("Segmentation", ("07",), 5, 1),
+    "09": ("Failure\nmodes", ("06",), 5, 2),
+    "10": ("Adversarial\nexamples", ("04",), 4, 3),
+    "11": ("Dataset\nbias", ("06",), 5, 3),
+    "12": ("Chest\nradiographs", ("04",), 4, 4),
+    "13": ("Captions,\nquestions", ("06",), 5, 4),
+    "14": ("Explain\nyour own", ("05", "06", "07"), 5, 0),
+}
+# Stations in order; behind a colon, the sections.
+ROUTES: dict[str, tuple[str, ...]] = {
+    "evenings, one each": tuple(NOTEBOOKS),
+    "workshop, 3 hours": ("00: 1, 3", "03: 2, 4", "04: core", "06: 3, 5", "12: 2, 4, 6"),
+    "lecture, 90 minutes": ("00: 1", "04: 1, 2", "03: 2 to 4", "04: 4, 6, 9", "12: 6"),
+}
+_COLUMNS, _WIDE, _HIGH, _PITCH = (0.05, 1.7, 3.35, 5.0, 6.65, 8.6), 1.35, 0.82, 0.95  # in inches
+
+
+def draw_course() -> Figure:
+    """Return a map of the course: a box for each notebook, an arrow to each that needs it, and below three routes.
+
+    A stripe at the left of a box, in a route's color, says that the route stops there; the evenings stop everywhere.
+    """
+    colors = dict(zip(ROUTES, (PALETTE[0], PALETTE[1], PALETTE[2]), strict=True))
+    figure, ax = canvas(10, 6.5)
+    corners = {name: (_COLUMNS[box[2]], 5.65 - _PITCH * box[3]) for name, box in NOTEBOOKS.items()}
+    for name, (title, needs, _, _) in NOTEBOOKS.items():
+        left, low = corners[name]
+        for other in needs:
+            start = corners[other]
+            _arrow(ax, (start[0] + _WIDE, start[1] + _HIGH / 2), (left, low + _HIGH / 2), "0.45")
+        ax.add_patch(patches.Rectangle((left, low), _WIDE, _HIGH, facecolor="0.95", edgecolor="0.3"))
+        ax.text(left + 0.12, low + _HIGH - 0.05, name, va="top", weight="bold")
+        ax.text(left + _WIDE / 2 + 0.05, low + 0.29, title, ha="center", va="center", linespacing=1)
+    for place, (route, stations) in enumerate(ROUTES.items()):
+        middle = 1.3 - 0.5 * place
+        ax.text(2.15, middle, route, ha="right", va="center")
+        ax.plot([2.4, 9.9], [middle, middle], color=colors[route], linewidth=3, zorder=0)
+        room = (9.9 - 2.4) / len(stations)
+        for number, station in enumerate(stations):
+            box = {"facecolor": "white", "edgecolor": colors[route], "boxstyle": "round,pad=0.2"}
+            ax.text(2.4 + room * (number + 0.5), middle, station, ha="center", va="center", bbox=box)
+            left, low = corners[station[:2]]
+            stripe = (left, low + _HIGH * (2 - place) / 3)
+            ax.add_patch(patches.Rectangle(stripe, 0.09, _HIGH / 3, facecolor=colors[route]))
+    return figure

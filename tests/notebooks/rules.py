@@ -28,6 +28,7 @@ CREDIT = re.compile(r" Photographs?: .+\.$")
 # One line for lecturers, folded away from readers; or, as it was, a quotation.
 NOTE = re.compile(r"> \*For lecturers\.\* .+|<details><summary>For lecturers</summary>.+</details>")
 IMPORT_LIST = re.compile(r"(?<= import )\([^)]*\)")  # names one below the other
+TITLE = re.compile(r"\A# @title .*\n")  # of a folded cell, for Colab
 MESSAGE = re.compile(r', \(\n\s*f?"[^\n]*"\n\s*\)')  # of an assertion, on a line of its own
 
 
@@ -215,9 +216,11 @@ def assertions_say_what_was_expected(page: Page) -> list[str]:
 def cells_are_short(page: Page) -> list[str]:
     """Lines that are not blank: at most 25, and at most 15 in nine cells of ten. An import is one line.
 
-    An assertion and the sentence after it are one, too.
+    An assertion and the sentence after it are one, too; the title of a folded cell is none.
     """
-    sources = [(MESSAGE.sub("", IMPORT_LIST.sub("", cell.source)), index) for index, cell in page.code]
+    sources = [
+        (MESSAGE.sub("", IMPORT_LIST.sub("", TITLE.sub("", cell.source))), index) for index, cell in page.code
+    ]
     lengths = [(sum(bool(line.strip()) for line in source.split("\n")), index) for source, index in sources]
     faults = [
         f"{page.where(i)} has {n} lines; the limit is {LONGEST_CELL}." for n, i in lengths if n > LONGEST_CELL

@@ -1,15 +1,21 @@
 """Whole diagrams: the numbers are those of the formulas and of autograd, letters stay inside and do not meet."""
 
+import json
+import re
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import pytest
 import torch
 
 from course_utils.explain import relu_rule
-from course_utils.show import diagrams, draw_pooled_head, draw_relu_rules
+from course_utils.show import diagrams, draw_course, draw_pooled_head, draw_relu_rules
 
 Z, G = [2.0, -1.0, 3.0, -2.0], [4.0, 3.0, -2.0, -1.0]
 A = torch.tensor([[[4.0, 0.0], [2.0, 2.0]], [[0.0, 4.0], [0.0, 8.0]]])
+NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
 DRAWN = {
+    "course": draw_course,
     "head": lambda: draw_pooled_head(A, torch.tensor([3.0, -1.0]), 1.0),
     "rules": lambda: draw_relu_rules(Z, G),
 }
@@ -92,3 +98,57 @@ def test_no_text_leaves_the_figure_or_meets_another_and_all_can_be_read(draw):
         assert text.get_fontsize() >= 12
     level = [box for text, box in zip(drawn, boxes, strict=True) if text.get_rotation() == 0]
     assert not any(a.overlaps(b) for n, a in enumerate(level) for b in level[:n])
+
+
+def header(path):
+    return "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
+
+
+def all_needed(direct):
+    """Of each notebook, what it needs, and what that needs, and so on."""
+    found = {}
+    for name in sorted(direct):
+        found[name] = set(direct[name]).union(*(found[other] for other in direct[name]))
+    return found
+
+
+def test_the_map_has_every_notebook_and_needs_what_the_headers_say():
+    asked = {}
+    for path in NOTEBOOKS:
+        first = re.search(r"What to know first:\*\*(.*)", header(path))[1].split("it helps")[0]
+        asked[path.stem[:2]] = re.findall(r"\]\((\d\d)_", first)
+    drawn = {name: needs for name, (_, needs, _, _) in diagrams.NOTEBOOKS.items()}
+    assert list(drawn) == [path.stem[:2] for path in NOTEBOOKS]
+    assert all_needed(drawn) == all_needed(asked)
+    for name, needs in drawn.items():  # an arrow that follows from others is left out
+        assert not any(other in all_needed(drawn)[third] for other in needs for third in needs), name
+
+
+def test_boxes_of_the_map_have_places_of_their_own_to_the_right_of_what_they_need():
+    places = {name: place for name, (_, _, *place) in diagrams.NOTEBOOKS.items()}
+    assert len({tuple(place) for place in places.values()}) == len(places)
+    for name, (_, needs, _, _) in diagrams.NOTEBOOKS.items():
+        assert all(places[other][0] < places[name][0] for other in needs), name
+
+
+def test_sections_on_the_routes_are_there_and_in_the_core():
+    for stations in diagrams.ROUTES.values():
+        for name, _, sections in (station.partition(":") for station in stations):
+            path = next(path for path in NOTEBOOKS if path.stem.startswith(name))
+            cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+            text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+            for number in re.findall(r"\d+", sections):
+                assert re.search(rf"^## {number}\. (?!.*deeper\)$)", text, re.M), (name, number)
+
+
+def test_letters_of_the_map_stay_in_their_boxes():
+    figure = draw_course()
+    figure.canvas.draw()
+    boxes = [patch.get_window_extent() for patch in figure.axes[0].patches if patch.get_width() > 1]
+    texts = [text for text in figure.axes[0].texts if text.get_text() and text.get_position()[1] > 1.6]
+    inside = [text.get_window_extent() for text in texts]
+    assert len(boxes) == 15 and len(inside) == 30
+    for letters in inside:
+        assert any(
+            b.x0 < letters.x0 and letters.x1 < b.x1 and b.y0 < letters.y0 and letters.y1 < b.y1 for b in boxes
+        )
