@@ -31,6 +31,7 @@ from .tracks import (
     mark,
     minutes,
     questions,
+    table_row,
     write_tracks,
 )
 from .training import train_topic
@@ -60,6 +61,7 @@ __all__ = [
     "questions",
     "read_notebook",
     "refresh_notebooks",
+    "table_row",
     "train_topic",
     "write_tracks",
 ]

@@ -30,6 +30,7 @@ __all__ = [
     "mark",
     "minutes",
     "questions",
+    "table_row",
     "write_tracks",
 ]
 
@@ -210,7 +211,7 @@ def _fold(cell: NotebookNode, folded: bool) -> None:
         cell.metadata["jupyter"] = jupyter
 
 
-def row(taken: Minutes) -> str:
+def table_row(taken: Minutes) -> str:
     """Return what README's table and notebook 00's say of a notebook's minutes."""
     numbers = (taken.core, taken.core_exercises, taken.all + taken.all_exercises, taken.lecture)
     return " | ".join(f"{rounded(number)} min" for number in numbers)
@@ -234,7 +235,7 @@ def write_tracks(root: Path, names: Iterable[str] = ()) -> list[str]:
         if nbformat.writes(notebook) != before:
             store_notebook(notebook, path)
         for table in tables:
-            _write_row(table, path.name, row(taken))
+            _write_row(table, path.name, table_row(taken))
         lines.append(
             f"{path.stem:24} core {taken.core:5.1f} min ({taken.core_words} words, {taken.core_lines} lines), "
             f"exercises {taken.core_exercises:.0f}; all {taken.all:5.1f} ({taken.all_words}, {taken.all_lines}), "

@@ -6,19 +6,25 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from course_utils.authoring import header_line, minutes, questions, table_row
+
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_minutes_and_seconds_agree(path):
-    header = nbformat.read(path, as_version=4).cells[0].source
-    minutes = re.search(r"(\d+) minutes to read", header)[1]
-    seconds = re.search(r"about (\d+) seconds to run", header)[1]
-    row = re.search(rf"notebooks/{path.name}\).*\| (\d+) min \| (\d+) s \|", README)
-    assert row, f"README.md has no table row for {path.name}"
-    assert (row[1], row[2]) == (minutes, seconds)
+@pytest.mark.parametrize("table", ["README.md", "notebooks/00_start_here.ipynb"])
+def test_minutes_and_seconds_agree(path, table):
+    notebook = nbformat.read(path, as_version=4)
+    taken = minutes(notebook, questions(ROOT, path.stem))
+    seconds = re.search(r"about (\d+) seconds to run", notebook.cells[0].source)[1]
+    assert header_line(taken, int(seconds)) in notebook.cells[0].source
+    text = (ROOT / table).read_text(encoding="utf-8")
+    row = re.search(rf"{path.name}\)[^\n]*?\| ((?:\d+ min \| ){{3}}\d+ min) \|(?: (\d+) s)?", text)
+    assert row, f"{table} has no row for {path.name}"
+    assert row[1] == table_row(taken), "run: python -m course_utils tracks"
+    assert row[2] in (None, seconds)
 
 
 @pytest.mark.parametrize(
