@@ -11,8 +11,7 @@
 - "alike": rank correlation of two networks' maps of one crop to which they give different answers: for the class that
   this network names ("same class"), for each network's own answer ("own answers"), and without a class;
 - of composites "goose 12" of photographs that the notebook's composites do not use, for each mistake: "context" (1 if
-  its cause is the context), "cause" (its number in ``PARTS``, 3 for none), "spread" and "kind" (its number in
-  ``KINDS``) by map, "area", "objects".
+  its cause is the context), "names the cause" (1 if the kind of a map does) and "spread" by map, "area", "objects".
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ from course_utils.networks import Classifier, load_classifier
 from course_utils.pictures import list_photos
 
 from .calibration import expected_calibration_error, temperatures_of_others
-from .cases import DOUBTFUL, FAMILIES, PARTS, WHOLE, Case, composite_cases, crop_cases
+from .cases import DOUBTFUL, FAMILIES, WHOLE, Case, composite_cases, crop_cases
 from .covers import cover_mistake
-from .kinds import KINDS, SHOWN, contrasts, explain_mistakes, right_labels, sort_mistake, spread
+from .kinds import SHOWN, agreement, explain_mistakes, right_labels, sort_mistake, spread
 
 __all__ = ["BINS", "all_logits", "held_out", "measure_failures"]
 
@@ -137,11 +136,9 @@ def _composites(classifier: Classifier) -> Iterator[Row]:
         case = mistake.case
         name = f"{case.name} {cases.index(case)}"
         yield name, "context", "cause", float(mistake.cause == "context")
-        yield name, "cause", "part", float([*PARTS, None].index(mistake.cause))
         yield name, "objects", "number", float(1 + (case.family in FAMILIES[2:]))
         yield name, "area", "object", float(case.masks["object"].mean())
         for k, shown in enumerate(SHOWN):
             even = spread(mistake.maps[k])
             yield name, "spread", shown, float("nan") if even is None else even
-            kind = sort_mistake(contrasts(mistake.maps[k], case), mistake.neighbor)
-            yield name, "kind", shown, float(KINDS.index(kind))
+            yield name, "names the cause", shown, agreement(sort_mistake, [mistake], k)
