@@ -7,11 +7,12 @@
   probability of the answer, and the same with the temperature of the other photographs ("temperature");
 - "ECE": of all crops, five bins, before and after scaling;
 - "lead falls", "no mistake left": what equal covers do to the mistakes of a photograph, by ``COVERED``;
-- "energy": share of a map's energy in the object, of the mistakes, beside the object's "area";
+- "energy": share of a map's energy in the object, of the mistakes, and of an even map: the object's area;
 - "alike": rank correlation of two networks' maps of one crop to which they give different answers: for the class that
   this network names ("same class"), for each network's own answer ("own answers"), and without a class;
-- of composites "goose 12" of photographs that the notebook's composites do not use, for each mistake: "context" (1 if
-  its cause is the context), "names the cause" (1 if the kind of a map does) and "spread" by map, "area", "objects".
+- of composites "goose 12" of photographs that the notebook's composites do not use, for each mistake: "context" and
+  "object" (1 if that is its cause), "names the cause" (1 if the kind of a map does) and "spread" by map, "area",
+  "objects".
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def _covers(classifier: Classifier, cases: Sequence[Case], logits: Tensor) -> It
         for kind, heat in zip(SHOWN[:3], enlarged(mistake.maps[:3].relu(), mask.shape), strict=False):
             share = float(heat[mask].sum() / heat.sum()) if heat.max() > 0 else float("nan")
             found.setdefault((photo, "energy", kind), []).append(share)
-        found.setdefault((photo, "area", "object"), []).append(float(mask.float().mean()))
+        found.setdefault((photo, "energy", "the object's area"), []).append(float(mask.float().mean()))
     yield from ((*key, float(np.mean(values))) for key, values in found.items())
 
 
@@ -136,6 +137,7 @@ def _composites(classifier: Classifier) -> Iterator[Row]:
         case = mistake.case
         name = f"{case.name} {cases.index(case)}"
         yield name, "context", "cause", float(mistake.cause == "context")
+        yield name, "object", "cause", float(mistake.cause == "object")
         yield name, "objects", "number", float(1 + (case.family in FAMILIES[2:]))
         yield name, "area", "object", float(case.masks["object"].mean())
         for k, shown in enumerate(SHOWN):
