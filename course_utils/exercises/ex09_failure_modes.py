@@ -13,7 +13,7 @@ from course_utils.failures import CONTEXT, NEIGHBOR, NOWHERE, OTHER, STRANGER
 from .engine import exercise
 from .inputs import tensor_of
 
-__all__ = ["calibration_error", "falls", "mistakes", "sorter", "temperature"]
+__all__ = ["calibration_error", "falls", "sorter", "temperature", "wrong_ones"]
 
 
 # --- 1. which answers are mistakes
@@ -66,7 +66,7 @@ def _draw_right(rng: np.random.Generator) -> list[tuple]:
             You counted them. Asked for is which ones.
     """,
 )
-def mistakes(logits, right):
+def wrong_ones(logits, right):
     answers = logits.argmax(1).tolist()
     return [n for n, names in enumerate(right) if answers[n] not in names]
 

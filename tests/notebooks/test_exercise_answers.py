@@ -704,7 +704,7 @@ RIGHT = {
                 weight = weight * d
             return total / norm
     """,
-    "09-mistakes": """
+    "09-wrong_ones": """
         [n for n, names in enumerate(right) if int(logits[n].argmax()) not in names]
         torch.tensor([n for n, names in enumerate(right) if logits[n].argmax().item() not in set(names)])
         [int(n) for n in np.flatnonzero([np.argmax(row) not in names for row, names in zip(logits.numpy(), right)])]

@@ -221,7 +221,7 @@ EQUAL = {
         weights = d ** torch.arange(len(ranked))
             A broken number to the power of whole ones is broken.
     """,
-    "09-mistakes": """
+    "09-wrong_ones": """
         answers = logits.argmax(1)
             A tensor of one number is in a list of numbers that holds it.
     """,
