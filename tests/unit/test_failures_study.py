@@ -96,7 +96,7 @@ def test_a_cover_against_direct_computation(clf, mistake):
         before = clf(image)[0]
         for kind, ranking in maps.items():
             covered = image.clone()
-            for cell in ranking.flatten().argsort(descending=True)[:10].tolist():
+            for cell in ranking.flatten().argsort(descending=True, stable=True)[:10].tolist():
                 rows, columns = (slice(32 * n, 32 * n + 32) for n in divmod(cell, 7))
                 covered[0, :, rows, columns] = image.mean((2, 3))[0][:, None, None]
             after = clf(covered)[0]
