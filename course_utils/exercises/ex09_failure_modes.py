@@ -1,4 +1,4 @@
-"""Exercises of notebook 09: the contrast of a part, the sorter of mistakes, the expected calibration error."""
+"""Exercises of notebook 09: mistakes, parts taken away, the sorter, the calibration error, a temperature."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from course_utils.failures import CONTEXT, NEIGHBOR, NOWHERE, OTHER, STRANGER
 
@@ -14,66 +14,152 @@ from .engine import exercise
 from .inputs import tensor_of
 from .progress import progress as progress
 
-__all__ = ["calibration_error", "contrast", "sorter"]
+__all__ = ["calibration_error", "falls", "sorter", "temperature", "wrong_ones"]
 
 
-# --- 1. the contrast of a part
+# --- 1. which answers are mistakes
 
 
-def _contrast_by_loop(heat: Tensor, mask: Tensor) -> float:
-    totals, counts = [0.0, 0.0], [0, 0]
-    for value, inside in zip(heat.flatten().tolist(), mask.flatten().tolist(), strict=True):
-        totals[inside] += value
-        counts[inside] += 1
-    return (totals[1] / counts[1]) / (totals[0] / counts[0])
+def _mistakes_by_search(logits: Tensor, right: list[list[int]]) -> list[int]:
+    found = []
+    for n, row in enumerate(logits.tolist()):
+        if row.index(max(row)) not in right[n]:
+            found.append(n)
+    return found
 
 
-def _draw_maps(rng: np.random.Generator) -> list[tuple]:
-    # The first in whole numbers, to be checked by hand: 12 / 2 inside, 6 / 6 outside.
-    small = torch.tensor([[6.0, 6, 0, 0], [2, 2, 1, 1]])
-    drawn = [(small, small > 5)]
-    for share, side in ((0.1, 7), (0.5, 7), (0.8, 12)):
-        mask = tensor_of(rng.random((side, side)) < share)
-        mask[0, 0], mask[-1, -1] = True, False
-        drawn.append((tensor_of(rng.random((side, side)) ** 2), mask))
+def _draw_right(rng: np.random.Generator) -> list[tuple]:
+    # The first by hand: right by its second name; wrong; the highest logit is negative; right; wrong by one place.
+    small = torch.tensor([[0.0, 3, 1], [2, 1, 0], [-3, -2, -1], [5, 0, 0], [1, 2, 3]])
+    drawn = [(small, [[0, 1], [1, 2], [2], [0], [1]])]
+    for n, k in ((12, 5), (20, 8)):
+        logits = tensor_of(rng.normal(size=(n, k)))
+        names = [
+            sorted(rng.choice(k, size=int(rng.integers(1, 4)), replace=False).tolist()) for _ in range(n)
+        ]
+        drawn.append((logits, names))
     return drawn
 
 
 @exercise(
-    "The contrast of a part: mean of the map inside the mask over its mean outside.",
-    inputs=_draw_maps,
-    reference=_contrast_by_loop,
+    "The numbers of the pictures whose most probable class is none of the names that are right for them.",
+    inputs=_draw_right,
+    reference=_mistakes_by_search,
     hints="""
-        heat[mask] has the values inside, heat[~mask] those outside.
-        Two means, one division; float(...) makes a number of it.
+        logits.argmax(1) has one class number for each picture; .tolist() makes whole numbers of it.
+        enumerate(right) counts the pictures and has the right names of each.
     """,
     mistakes="""
-        float(heat[mask].sum() / heat.sum())
-            That is the energy inside the mask. A large part gets much of it by its size alone: compare means, which do
-            not grow with the area.
-        float(heat[mask].sum() / heat[~mask].sum())
-            You divided sums; heat * mask keeps the zeros, so that its mean is a sum as well. Under an even map a part
-            of nine tenths of the picture then wins: divide the means of heat[mask] and heat[~mask].
-        float(heat[mask].mean() / heat.mean())
-            You compared with the whole map, the part itself included. Then a part that fills 95% of the picture cannot
-            get more than 1 / 0.95, however dark the rest: compare with the outside alone.
-        float(heat[~mask].mean() / heat[mask].mean())
-            Upside down: this is large where the map avoids the part. Inside over outside.
-        float(heat[mask].mean() - heat[~mask].mean())
-            You took the difference. It changes when the map is multiplied by a number, and a heat-map's scale means
-            nothing: take the ratio.
-        float(heat[mask].max() / heat[~mask].max())
-            You compared the brightest pixels. One pixel then decides, and the enlarged map smears it over the edge:
-            compare means.
-        float(heat[mask].mean())
-            That is the mean inside. Whether it is much depends on what is outside: divide by the mean there.
+        [n for n, names in enumerate(right) if int(logits[n].argmax()) != names[0]]
+            You compared with the first name alone. A picture may have several right names: to say any of them is no
+            mistake.
+        [n for n, names in enumerate(right) if int(logits[n].argmax()) in names]
+            These are the pictures that are named rightly: turn the question round.
+        [n for n, names in enumerate(right) if any(c not in names for c in logits[n].topk(2).indices.tolist())]
+        [n for n, names in enumerate(right) if any(int(logits[n].argmax()) != c for c in names)]
+            You asked whether some name differs from the answer. With several right names one of them always does: a
+            mistake is an answer that is *none* of them.
+        [n for n, names in enumerate(right) if not set(logits[n].topk(2).indices.tolist()) & set(names)]
+            You let the second guess count, too. The answer is the class with the highest logit alone.
+        [int(logits[n].argmax()) for n, names in enumerate(right) if int(logits[n].argmax()) not in names]
+            You returned what was answered. Asked for is which pictures, by their numbers from 0.
+        len([n for n, names in enumerate(right) if int(logits[n].argmax()) not in names])
+            You counted them. Asked for is which ones.
     """,
 )
-def contrast(heat, mask):
-    return float(heat[mask].mean() / heat[~mask].mean())
+def wrong_ones(logits, right):
+    answers = logits.argmax(1).tolist()
+    return [n for n, names in enumerate(right) if answers[n] not in names]
 
 
-# --- 2. the sorter
+# --- 2. what a score loses without a part
+
+
+def _network(rng: np.random.Generator, classes: int) -> nn.Module:
+    """A convolution, a ReLU, mean pooling and a linear layer, in evaluation mode."""
+    conv, linear = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4, classes)
+    with torch.no_grad():
+        for weight in (conv.weight, conv.bias, linear.weight, linear.bias):
+            weight.copy_(tensor_of(rng.normal(size=tuple(weight.shape))))
+    return nn.Sequential(conv, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear).eval()
+
+
+def _draw_parts(rng: np.random.Generator) -> list[tuple]:
+    drawn = []
+    for size, classes in ((4, 3), (6, 5)):
+        mask = tensor_of(rng.random((size, size)) < 0.4)
+        mask[0, 0], mask[-1, -1] = True, False
+        other = torch.zeros_like(mask)
+        other[-2:, -2:] = ~mask[-2:, -2:]
+        masks = {"object": mask, "other object": other, "context": ~(mask | other)}
+        image = tensor_of(rng.random((1, 3, size, size)))
+        drawn.append((_network(rng, classes), image, masks, int(rng.integers(classes))))
+    return drawn
+
+
+def _filled(image: Tensor, mask: Tensor, fill: object = None) -> Tensor:
+    """The image with one color in the mask, by default the mean of what stays."""
+    covered = image.clone()
+    for channel in range(3):
+        stays = [v for v, m in zip(image[0, channel].flatten(), mask.flatten(), strict=True) if not m]
+        covered[0, channel][mask] = sum(stays) / len(stays) if fill is None else fill(image, mask, channel)
+    return covered
+
+
+def _fall(
+    model: nn.Module, image: Tensor, masks: dict, c: int, fill: object = None, how: object = None
+) -> dict:
+    """The falls, by another fill, or of another score."""
+    score = how or (lambda logits: logits[0, c])
+    with torch.no_grad():
+        before = score(model(image))
+        return {
+            part: float(before - score(model(_filled(image, mask, fill)))) for part, mask in masks.items()
+        }
+
+
+@exercise(
+    "How far a class's logit falls when one part of the picture after the other is painted over.",
+    inputs=_draw_parts,
+    reference=_fall,
+    hints="""
+        covered = image.clone(); covered[:, :, mask] = ... paints one part over: the mask picks pixels of each color.
+        image[:, :, ~mask].mean(2, keepdim=True) is the mean color of what stays, (1, 3, 1).
+        A dictionary: for each part the logit of c before, less the logit of c after. with torch.no_grad(): no graph.
+    """,
+    mistakes="""
+        _fall(model, image, masks, c, fill=lambda image, mask, channel: image[0, channel].mean())
+            You filled with the mean color of the whole picture: the part that is to vanish still colors it. Take the
+            mean of what stays, ~mask.
+        _fall(model, image, masks, c, fill=lambda image, mask, channel: image[0, channel][mask].mean())
+            You filled with the part's own mean color, so that its color stays in the picture. Take the mean of what
+            stays, ~mask.
+        _fall(model, image, masks, c, fill=lambda image, mask, channel: image[0][:, ~mask].mean())
+            You filled with one gray, the mean over all three colors. Take a mean for each color.
+        _fall(model, image, masks, c, fill=lambda image, mask, channel: 0)
+            You filled with black, which is a strong color of its own. Here the mean of what stays is asked for.
+        {part: -fall for part, fall in _fall(model, image, masks, c).items()}
+            The sign is turned: a fall is positive where the logit is lower without the part, before - after.
+        _fall(model, image, {part: ~mask for part, mask in masks.items()}, c)
+            You painted over everything else and kept the part. The fall without the part is asked for.
+        _fall(model, image, masks, c, how=lambda logits: logits.softmax(1)[0, c])
+            You followed the probability. It also moves when other classes do: take the logit.
+        _fall(model, image, masks, c, how=lambda logits: logits.max())
+            You followed the highest logit. After the cover another class may have it: follow the class c in both.
+    """,
+)
+def falls(model, image, masks, c):
+    found = {}
+    with torch.no_grad():
+        before = model(image)[:, c]
+        for part, mask in masks.items():
+            covered = image.clone()
+            covered[:, :, mask] = image[:, :, ~mask].mean(2, keepdim=True)
+            found[part] = float(before - model(covered)[:, c])
+    return found
+
+
+# --- 3. the sorter
 
 
 def _sorter_by_cases(contrasts: dict[str, float], neighbor: bool) -> str:
@@ -165,7 +251,7 @@ def sorter(contrasts, neighbor):
     return OTHER if part == "other object" else CONTEXT
 
 
-# --- 3. the expected calibration error
+# --- 4. the expected calibration error
 
 
 def _error_by_groups(confidence: Tensor, right: Tensor, bins: int) -> float:
@@ -247,3 +333,76 @@ def calibration_error(confidence, right, bins):
             gap = right[inside].float().mean() - confidence[inside].mean()
             total += float(inside.float().mean() * gap.abs())
     return total
+
+
+# --- 5. a temperature
+
+
+def _loss(logits: Tensor, right: Tensor, t: float) -> float:
+    return float(nn.functional.cross_entropy(logits.double() / t, right))
+
+
+def _temperature_by_thirds(logits: Tensor, right: Tensor, low: float = 0.05, high: float = 20.0) -> float:
+    """Ternary search: the loss falls and then rises."""
+    a, b = math.log(low), math.log(high)
+    while b - a > 1e-5:
+        first, second = a + (b - a) / 3, b - (b - a) / 3
+        lower = _loss(logits, right, math.exp(first)) < _loss(logits, right, math.exp(second))
+        a, b = (a, second) if lower else (first, b)
+    return math.exp((a + b) / 2)
+
+
+def _draw_temperatures(rng: np.random.Generator) -> list[tuple]:
+    drawn = []
+    for n, k, scale in ((60, 4, 2.5), (80, 6, 0.3), (60, 5, 1.3)):
+        logits = tensor_of(2 * rng.normal(size=(n, k)))
+        chances = (logits.double() / scale).softmax(1).numpy()
+        drawn.append((logits, tensor_of(np.array([rng.choice(k, p=row) for row in chances]))))
+    return drawn
+
+
+def _searched(goodness: object, low: float = 0.05, high: float = 20.0) -> float:
+    """The temperature of a grid that is best by something else."""
+    return min((math.exp(v) for v in np.linspace(math.log(low), math.log(high), 1200)), key=goodness)
+
+
+def _gap(logits: Tensor, right: Tensor, t: float) -> float:
+    p, said = (logits / t).softmax(1).max(1)
+    return float(((said == right).float().mean() - p.mean()).abs())
+
+
+@exercise(
+    "The temperature, between 0.05 and 20, at which the right classes of some pictures are most probable.",
+    inputs=_draw_temperatures,
+    reference=_temperature_by_thirds,
+    tolerance=0.02,
+    hints="""
+        F.cross_entropy(logits / t, right) is minus the mean log-probability of the right classes: make it small.
+        It falls and then rises with t, so that any search finds its lowest point: try many t, dense enough.
+        torch.logspace(-1.3, 1.3, 1000) runs from 0.05 to 20; neighbors differ by 0.6%.
+    """,
+    mistakes="""
+        1 / _temperature_by_thirds(logits, right)
+            That is 1 / T: you multiplied the logits by what should divide them.
+        _temperature_by_thirds(logits, logits.argmax(1))
+            You took the network's own answers for the right classes. They are most probable at the lowest temperature,
+            whatever it is worth: compare with `right`.
+        _searched(lambda t: -_loss(logits, right, t))
+            You looked for the largest loss. The cross-entropy is *minus* the mean log-probability: make it small.
+        _searched(lambda t: _gap(logits, right, t))
+            You made the mean probability of the answers equal to their accuracy. The answers alone enter there; here
+            all right classes do: maximize their log-probability.
+        _temperature_by_thirds(logits, right, low=1.0)
+            You looked above 1 only. A network that is not sure enough needs a temperature below 1.
+        _temperature_by_thirds(logits, right, high=1.0)
+            You looked below 1 only. A network that is too sure needs a temperature above 1.
+        _searched(lambda t: -float((logits / t).softmax(1)[range(len(right)), right].mean()))
+            You made the mean *probability* of the right classes large. One that is all but excluded hardly counts in
+            it: take the mean of the logarithms.
+        _searched(lambda t: abs(t - 1))
+            That leaves the logits as they are. Try other temperatures, and keep the best.
+    """,
+)
+def temperature(logits, right):
+    candidates = torch.logspace(-1.3, 1.3, 1000).tolist()
+    return min(candidates, key=lambda t: float(nn.functional.cross_entropy(logits / t, right)))

@@ -1,7 +1,14 @@
-"""Why a network was wrong: cases with known causes, a rule that sorts mistakes, calibration. Notebook 09."""
+"""Why a network was wrong: real mistakes, cases with known causes, a rule that sorts them, calibration. Notebook 09."""
 
-from .calibration import expected_calibration_error, reliability, resampled_error
-from .cases import FAMILIES, PARTS, Case, composite_cases, photo_cases
+from .calibration import (
+    expected_calibration_error,
+    fit_temperature,
+    reliability,
+    resampled_error,
+    temperatures_of_others,
+)
+from .cases import ALSO_SHOWN, DOUBTFUL, FAMILIES, PARTS, VIEWS, WHOLE, Case, composite_cases, crop_cases
+from .covers import COVERED, cover_mistake
 from .kinds import (
     CLOSE,
     CONTEXT,
@@ -23,10 +30,15 @@ from .kinds import (
     sort_mistake,
     spread,
 )
+from .ranking import auc, auc_interval
+from .study import all_logits, held_out, measure_failures
 
 __all__ = [
+    "ALSO_SHOWN",
     "CLOSE",
     "CONTEXT",
+    "COVERED",
+    "DOUBTFUL",
     "FAMILIES",
     "KINDS",
     "NEIGHBOR",
@@ -36,20 +48,30 @@ __all__ = [
     "PART_OF_KIND",
     "SHOWN",
     "STRANGER",
+    "VIEWS",
+    "WHOLE",
     "Case",
     "Mistake",
     "agreement",
+    "all_logits",
+    "auc",
+    "auc_interval",
     "class_similarity",
     "composite_cases",
     "contrast",
     "contrasts",
+    "cover_mistake",
+    "crop_cases",
     "expected_calibration_error",
     "explain_mistakes",
+    "fit_temperature",
+    "held_out",
+    "measure_failures",
     "nearest_classes",
-    "photo_cases",
     "reliability",
     "resampled_error",
     "right_labels",
     "sort_mistake",
     "spread",
+    "temperatures_of_others",
 ]

@@ -5,18 +5,34 @@ With the answers sorted by confidence p into bins B_1 .. B_M of equal width, and
     acc(B) = share of B that is right,   conf(B) = mean of p in B,   ECE = sum_m |B_m| / N  |acc(B_m) - conf(B_m)|
 
 the expected calibration error of Guo et al. 2017 (arXiv 1706.04599), whose bins are closed above: bin m holds
-(m - 1) / M < p <= m / M.
+(m - 1) / M < p <= m / M. Their remedy, **temperature scaling**, divides all logits by one number T,
+
+    p_c = softmax(y / T)_c,   T = argmin -mean_n log(sum of p over the right names of picture n)
+
+which leaves every answer as it is. T has to be found on other pictures than those that it is judged on.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from course_utils.arguments import whole_number
 
-__all__ = ["Reliability", "expected_calibration_error", "reliability", "resampled_error"]
+__all__ = [
+    "Reliability",
+    "expected_calibration_error",
+    "fit_temperature",
+    "reliability",
+    "resampled_error",
+    "temperatures_of_others",
+]
+
+TEMPERATURES = (0.05, 20.0)
+"""Between which T is looked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +94,63 @@ def resampled_error(
     draws = whole_number(draws, "draws", 1)
     chosen = np.random.default_rng(whole_number(seed, "seed", 0)).integers(len(p), size=(draws, len(p)))
     return np.array([reliability(p[rows], hits[rows] > 0, bins).error for rows in chosen])
+
+
+def fit_temperature(logits: Tensor, right: Sequence[Sequence[int]]) -> float:
+    """Return the temperature at which the right names are most probable, between 0.05 and 20.
+
+    Args:
+        logits: (N, K).
+        right: for each picture the numbers of the classes that are right for it, one at least.
+
+    Raises:
+        ValueError: no pictures, a picture without a right class, or lists of other lengths.
+    """
+    from scipy.optimize import minimize_scalar  # slow to import
+
+    if logits.ndim != 2 or not len(logits) or len(right) != len(logits):
+        raise ValueError(
+            f"logits {tuple(logits.shape)} need as many lists of right classes, got {len(right)}."
+        )
+    if not all(len(classes) for classes in right):
+        raise ValueError("a picture without a right class has no probability to raise: leave it out.")
+    y = logits.detach().double().cpu()
+    only = y.new_full(y.shape, -np.inf)  # added to the logits, it leaves those of the right classes
+    for row, classes in enumerate(right):
+        only[row, list(classes)] = 0
+
+    def loss(log_t: float) -> float:
+        scaled = y / float(np.exp(log_t))
+        return float((scaled.logsumexp(1) - (scaled + only).logsumexp(1)).mean())
+
+    found = minimize_scalar(
+        loss, bounds=tuple(np.log(TEMPERATURES)), method="bounded", options={"xatol": 1e-4}
+    )
+    return float(np.exp(found.x))
+
+
+def temperatures_of_others(
+    logits: Tensor, right: Sequence[Sequence[int]], photos: Sequence[str]
+) -> dict[str, float]:
+    """Return for each photograph the temperature that is fitted on the pictures of all others.
+
+    Args:
+        logits, right: as for :func:`fit_temperature`.
+        photos: the photograph that each picture shows.
+
+    Raises:
+        ValueError: fewer than two photographs, or lists of other lengths.
+    """
+    if len(photos) != len(logits) or len(set(photos)) < 2:
+        raise ValueError(
+            f"{len(logits)} pictures need the name of a photograph each, and two different ones at least; got "
+            f"{len(photos)} names, {len(set(photos))} different ones."
+        )
+    found = {}
+    for photo in dict.fromkeys(photos):
+        rows = [n for n, other in enumerate(photos) if other != photo]
+        found[photo] = fit_temperature(logits[rows], [right[n] for n in rows])
+    return found
 
 
 def _checked(confidence: object, right: object) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Pictures that a classifier is likely to get wrong, the truth about them, and twins that lack one part.
+"""Plain crops of photographs, and composites: the truth about them, and twins that lack one part.
 
 A picture has up to three **parts**: the object that the label names, another object, and the context, which is the
 rest. Of each picture there is a **twin** without each part. Twins of composites are exact: the same objects in the
@@ -14,10 +14,10 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from PIL import Image, ImageFilter
+from PIL import Image, ImageOps
 from torch import Tensor
 
-from course_utils.arguments import whole_number
+from course_utils.arguments import positive_int, whole_number
 from course_utils.pictures import (
     Composite,
     Photo,
@@ -29,14 +29,44 @@ from course_utils.pictures import (
     texture_part,
 )
 
-__all__ = ["CORRUPTIONS", "FAMILIES", "GROUNDS", "PARTS", "Case", "composite_cases", "corrupt", "photo_cases"]
+__all__ = [
+    "ALSO_SHOWN",
+    "DOUBTFUL",
+    "FAMILIES",
+    "GROUNDS",
+    "PARTS",
+    "VIEWS",
+    "WHOLE",
+    "Case",
+    "composite_cases",
+    "crop_cases",
+]
 
 PARTS = ("object", "other object", "context")
 FAMILIES = ("on a texture", "small on a texture", "beside another object", "in another photograph")
 GROUNDS = ("gray", "texture")
 """What takes the place of the context in the twin of a composite."""
-CORRUPTIONS = {"crop": (0.6, 0.4), "blur": (3.0, 6.0), "small": (0.4, 0.2)}
-"""Kinds of corruption, each with its two strengths; see :func:`corrupt`."""
+PLACES = {
+    "top left": (0, 0),
+    "top right": (1, 0),
+    "bottom left": (0, 1),
+    "bottom right": (1, 1),
+    "center": (0.5, 0.5),
+}
+VIEWS = tuple(f"{place}{turned}" for place in PLACES for turned in ("", ", mirrored"))
+"""The ten crops of a photograph that an evaluation on ImageNet takes (Krizhevsky et al. 2012)."""
+WHOLE = "whole"
+"""The square that :meth:`course_utils.pictures.Photo.square` cuts out, unlike the ten with all of the object in it."""
+ALSO_SHOWN = {"palace": ("lakeside",)}
+"""Other things that a photograph shows and ImageNet has a class for, found by eye: their names are no mistakes."""
+DOUBTFUL = {
+    "window": "the picture shows two windows of colored glass",
+    "spoonbill": "the bills are thin and curved, as those of ibises",
+    "leafhopper": "the high shield is that of a treehopper",
+    "loafer": "a loafer has no laces, this shoe has",
+    "bottlecap": "a cap that is painted on a wall",
+}
+"""Photographs whose ImageNet label does not fit what is to be seen, and why."""
 
 SIZE = 224
 GRAY = (128, 128, 128)
@@ -53,12 +83,14 @@ class Case:
     family: str
     """How the picture was made."""
     labels: tuple[str, ...]
-    """ImageNet class names that are right, the best first."""
+    """ImageNet class names that are right for the object, the best first."""
     image: Image.Image
     masks: dict[str, np.ndarray] = field(repr=False)
     """A (H, W) bool mask for each of PARTS: disjoint, together the whole picture; one may be empty."""
     twins: dict[str, Image.Image] = field(repr=False)
     """The picture without the part, for each part that is there."""
+    also: tuple[str, ...] = ()
+    """Names of other things that it shows: to call it by one of them is no mistake."""
 
     def tensor(self, without: str | None = None) -> Tensor:
         """Return the picture, or its twin without a part, as a (1, 3, H, W) tensor in [0, 1]."""
@@ -71,11 +103,17 @@ class Case:
 
 
 def _case(
-    name: str, family: str, image: Image.Image, subject: np.ndarray, other: np.ndarray, twins: dict
+    name: str,
+    family: str,
+    image: Image.Image,
+    subject: np.ndarray,
+    other: np.ndarray,
+    twins: dict,
+    also: Sequence[str],
 ) -> Case:
     masks = {"object": subject, "other object": other & ~subject, "context": ~(subject | other)}
     kept = {part: twins[part] for part in PARTS if masks[part].any()}
-    return Case(name, family, tuple(load_photo(name).labels), image, masks, kept)
+    return Case(name, family, tuple(load_photo(name).labels), image, masks, kept, tuple(also))
 
 
 @lru_cache(maxsize=1)
@@ -100,11 +138,16 @@ def _flattened(image: Image.Image, mask: np.ndarray) -> Image.Image:
 
 
 def composite_cases(
-    n: int, seed: int = 0, families: Sequence[str] = FAMILIES, instead: str = "gray", start: int = 0
+    n: int,
+    seed: int = 0,
+    families: Sequence[str] = FAMILIES,
+    instead: str = "gray",
+    start: int = 0,
+    names: Sequence[str] | None = None,
 ) -> list[Case]:
     """Paste a labeled object on a texture, beside another object, or into another photograph.
 
-    Number i depends on seed, families and i alone; the families take turns. The labeled object is always the
+    Number i depends on seed, families, names and i alone; the families take turns. The labeled object is always the
     topmost, 0.3 to 0.9 of the picture's side long ("small": 0.12 to 0.3). In "in another photograph" the ground is
     another photograph, whose object is the other object; its twin without that object has one color in its place.
 
@@ -115,6 +158,8 @@ def composite_cases(
         instead: what stands in for the context in the twin without it: "gray", or a "texture" other than the
             picture's own.
         start: number of the first.
+        names: two or more labeled photographs to cut objects out of; default: the seven of scikit-image and
+            scikit-learn.
 
     Raises:
         TypeError, ValueError: an argument out of its range.
@@ -127,14 +172,21 @@ def composite_cases(
         raise ValueError(f"families is empty: give some of {', '.join(map(repr, FAMILIES))}.")
     if instead not in GROUNDS:
         raise ValueError(f'instead must be "gray" or "texture", got {instead!r}.')
+    known = list_photos(labeled=True)
+    chosen = list(_named() if names is None else names)
+    for name in chosen:
+        if name not in known:
+            raise ValueError(f"no labeled photograph is called {name!r}, only {', '.join(known)}.")
+    if len(set(chosen)) < 2:
+        raise ValueError(f"composites take two photographs at least, got {', '.join(chosen) or 'none'}.")
     return [
-        _composite(np.random.default_rng([seed, number]), families[number % len(families)], instead)
+        _composite(np.random.default_rng([seed, number]), families[number % len(families)], instead, chosen)
         for number in range(start, start + n)
     ]
 
 
-def _composite(draw: np.random.Generator, family: str, instead: str) -> Case:
-    name, second = map(str, draw.choice(_named(), 2, replace=False))
+def _composite(draw: np.random.Generator, family: str, instead: str, names: list[str]) -> Case:
+    name, second = map(str, draw.choice(names, 2, replace=False))
     texture, spare = map(str, draw.choice(list_textures(), 2, replace=False))
     plain = Image.new("RGB", (SIZE, SIZE), GRAY) if instead == "gray" else _square(spare).image.convert("RGB")
     scale = (0.12, 0.3) if family == FAMILIES[1] else (0.3, 0.9)
@@ -146,7 +198,8 @@ def _composite(draw: np.random.Generator, family: str, instead: str) -> Case:
         if not other.any() or (other & ~subject).sum() >= LEAST_VISIBLE * other.sum():
             break
     twins = {part: _pasted(name, grounds[part], upper, scale).image for part in PARTS[1:]}
-    return _case(name, family, top.image, subject, other, {"object": grounds["whole"], **twins})
+    also = load_photo(second).labels if other.any() else ()
+    return _case(name, family, top.image, subject, other, {"object": grounds["whole"], **twins}, also)
 
 
 def _pasted(name: str, ground: Image.Image, seed: int, scale: tuple[float, float]) -> Composite:
@@ -170,68 +223,43 @@ def _grounds(
     return {"whole": below.image, "other object": ground, "context": alone.image}, below.objects[0].mask
 
 
-# --- corrupted photographs
+# --- plain crops
 
 
-def corrupt(photo: Photo, kind: str, strength: float, seed: int = 0) -> tuple[Image.Image, np.ndarray]:
-    """Return a square photograph, corrupted, and its object's mask, corrupted alike.
+def crop_cases(names: Sequence[str] | None = None, size: int = SIZE) -> list[Case]:
+    """Return each photograph whole, and its ten crops as an evaluation takes them, unmodified otherwise.
+
+    The shorter side is resized to 256/224 of ``size``; cut out are the four corners and the center, each as it is and
+    mirrored. An object may lie outside of a crop: the case then has no twin without it.
 
     Args:
-        photo: as `Photo.square` returns it.
-        kind: "crop", a window around a drawn pixel of the object, enlarged to the old size; "blur", Gaussian;
-            "small", the photograph shrunk, at a drawn place on gray.
-        strength: the window's side, or the shrunk one's, as a share of the old, above 0 and at most 1; of the
-            blur, the standard deviation in pixels.
-        seed: whole number; draws the place.
+        names: of photographs; default: all that have a label.
+        size: of the pictures, as the network takes them.
+
+    Returns:
+        Eleven cases for each photograph, their family one of ``WHOLE`` and ``VIEWS``.
 
     Raises:
-        TypeError, ValueError: another kind, a strength out of its range, a photograph that is not square.
+        TypeError, ValueError: no such photograph, or a size that is no positive whole number.
     """
-    size = photo.image.width
-    if photo.image.height != size:
-        raise ValueError(f"the photograph has {photo.image.size} pixels: take `photo.square()`.")
-    if kind not in CORRUPTIONS:
-        raise ValueError(f"kind must be one of {', '.join(map(repr, CORRUPTIONS))}, got {kind!r}.")
-    if not strength > 0 or (kind != "blur" and strength > 1):
-        raise ValueError(
-            f"the strength of {kind!r} must lie above 0 and, but for a blur, be at most 1, got {strength}."
-        )
-    draw = np.random.default_rng(whole_number(seed, "seed", 0))
-    if kind == "blur":
-        return photo.image.filter(ImageFilter.GaussianBlur(strength)), photo.mask.copy()
-    mask, side = Image.fromarray(photo.mask), max(1, round(strength * size))
-    smooth, hard = Image.Resampling.BICUBIC, Image.Resampling.NEAREST
-    if kind == "crop":
-        rows, columns = np.nonzero(photo.mask)
-        center = int(draw.integers(len(rows))) if len(rows) else 0
-        middle = (columns[center], rows[center]) if len(rows) else (size // 2, size // 2)
-        x, y = (int(np.clip(place - side // 2, 0, size - side)) for place in middle)
-        window = (x, y, x + side, y + side)
-        shown = (
-            mask.crop(window).resize((size, size), hard),
-            photo.image.crop(window).resize((size, size), smooth),
-        )
-        return shown[1], np.array(shown[0], dtype=bool)
-    x, y = (int(place) for place in draw.integers(size - side + 1, size=2))
-    canvas, seen = Image.new("RGB", (size, size), GRAY), np.zeros((size, size), dtype=bool)
-    canvas.paste(photo.image.resize((side, side), smooth), (x, y))
-    seen[y : y + side, x : x + side] = np.asarray(mask.resize((side, side), hard))
-    return canvas, seen
-
-
-def photo_cases(seed: int = 0) -> list[Case]:
-    """Return the seven labeled photographs: whole, and with each of CORRUPTIONS at both of its strengths."""
-    made = []
-    for name in _named():
-        photo = _square(name)
-        settings = [(kind, strength) for kind, both in CORRUPTIONS.items() for strength in both]
-        pictures = {"whole": (photo.image, photo.mask.copy())}
-        pictures |= {
-            f"{kind} {strength:g}": corrupt(photo, kind, strength, seed) for kind, strength in settings
-        }
-        for family, (image, mask) in pictures.items():
-            twins = {"object": _flattened(image, mask), "context": _flattened(image, ~mask)}
-            made.append(
-                _case(name, family, image, mask, np.zeros_like(mask), {**twins, "other object": image})
-            )
+    size, made = positive_int(size, "size"), []
+    for name in list_photos(labeled=True) if names is None else names:
+        photo = load_photo(name)
+        square = photo.square(size)
+        made.append(_crop(name, WHOLE, square.image.convert("RGB"), square.mask))
+        long = round(size * 256 / 224)
+        sides = [round(side * long / min(photo.image.size)) for side in photo.image.size]
+        image = photo.image.convert("RGB").resize(sides, Image.Resampling.BICUBIC)
+        mask = Image.fromarray(photo.mask).resize(sides, Image.Resampling.NEAREST)
+        for place, (right, down) in PLACES.items():
+            x, y = int(right * (sides[0] - size)), int(down * (sides[1] - size))
+            cut, seen = (layer.crop((x, y, x + size, y + size)) for layer in (image, mask))
+            made.append(_crop(name, place, cut, np.array(seen, dtype=bool)))
+            mirrored = np.array(ImageOps.mirror(seen), dtype=bool)
+            made.append(_crop(name, f"{place}, mirrored", ImageOps.mirror(cut), mirrored))
     return made
+
+
+def _crop(name: str, family: str, image: Image.Image, mask: np.ndarray) -> Case:
+    twins = {"object": _flattened(image, mask), "context": _flattened(image, ~mask)}
+    return _case(name, family, image, mask, np.zeros_like(mask), twins, ALSO_SHOWN.get(name, ()))

@@ -157,7 +157,7 @@ def sort_mistake(contrasts: Mapping[str, float], neighbor: bool, least: float = 
 
 @dataclass(frozen=True, eq=False)
 class Mistake:
-    """A picture whose most probable class is none of its labels, with maps and interventions."""
+    """A picture whose most probable class names nothing that it shows, with maps and interventions."""
 
     case: Case
     classes: tuple[int, ...]
@@ -193,8 +193,11 @@ class Mistake:
 
 
 def right_labels(classifier: Classifier, cases: Sequence[Case]) -> list[list[int]]:
-    """Return the numbers of each picture's right classes: a prediction is right if it is one of them."""
-    return [[classifier.class_index(label) for label in case.labels] for case in cases]
+    """Return the numbers of each picture's right classes: of its object's labels first, then of what else it shows.
+
+    A prediction is a mistake if it is none of them.
+    """
+    return [[classifier.class_index(name) for name in (*case.labels, *case.also)] for case in cases]
 
 
 def explain_mistakes(
@@ -202,8 +205,8 @@ def explain_mistakes(
 ) -> list[Mistake]:
     """Return the mistakes among some pictures, each with the maps of four classes and its interventions.
 
-    The right class is that label which has the highest logit. The plausible class is drawn from the 20 most probable
-    ones, the arbitrary one from all; neither is the predicted class or a label.
+    The right class is that of the object's labels which has the highest logit. The plausible class is drawn from the
+    20 most probable ones, the arbitrary one from all; neither is the predicted class or a name of what is shown.
 
     Args:
         classifier: the network.
@@ -219,7 +222,8 @@ def explain_mistakes(
     labels, similarity = right_labels(classifier, cases), class_similarity(classifier)
     wrong = [n for n in range(len(cases)) if int(logits[n].argmax()) not in labels[n]]
     draw = torch.Generator().manual_seed(seed)
-    chosen = torch.tensor([_shown(logits[n], labels[n], draw) for n in wrong]).view(-1, len(SHOWN))
+    chosen = [_shown(logits[n], labels[n], len(cases[n].labels), draw) for n in wrong]
+    chosen = torch.tensor(chosen).view(-1, len(SHOWN))
     made = []
     for first in range(0, len(wrong), BATCH):
         batch = wrong[first : first + BATCH]
@@ -235,7 +239,10 @@ def explain_mistakes(
                     tuple(classifier.classes[c] for c in classes),
                     tuple(classifier.probabilities(logits[n])[classes].tolist()),
                     raw.detach(),
-                    any(classes[0] in nearest_classes(similarity, label) for label in labels[n]),
+                    any(
+                        classes[0] in nearest_classes(similarity, label)
+                        for label in labels[n][: len(cases[n].labels)]
+                    ),
                     dict(zip(parts, (logits[n, classes[0]] - after[:, classes[0]]).tolist(), strict=True)),
                     dict(zip(parts, (after.argmax(1) != classes[0]).tolist(), strict=True)),
                 )
@@ -243,13 +250,13 @@ def explain_mistakes(
     return made
 
 
-def _shown(logits: Tensor, labels: list[int], draw: torch.Generator) -> list[int]:
-    """Draw the four classes of SHOWN for one picture."""
+def _shown(logits: Tensor, labels: list[int], of_object: int, draw: torch.Generator) -> list[int]:
+    """Draw the four classes of SHOWN for one picture; the first ``of_object`` labels are its object's."""
     order = logits.argsort(descending=True).tolist()
     free = [c for c in order if c not in labels and c != order[0]]
     plausible = [c for c in order[:20] if c in free]
     drawn = [pool[int(torch.randint(len(pool), (1,), generator=draw))] for pool in (plausible, free)]
-    return [order[0], max(labels, key=lambda c: float(logits[c])), *drawn]
+    return [order[0], max(labels[:of_object], key=lambda c: float(logits[c])), *drawn]
 
 
 def agreement(

@@ -704,13 +704,67 @@ RIGHT = {
                 weight = weight * d
             return total / norm
     """,
-    "09-contrast": """
-        heat[mask].mean() / heat[~mask].mean()
-        (heat * mask).sum() / mask.sum() / ((heat * ~mask).sum() / (~mask).sum())
-        heat.numpy()[mask.numpy()].mean() / heat.numpy()[~mask.numpy()].mean()
-        torch.masked_select(heat, mask).mean().item() / torch.masked_select(heat, torch.logical_not(mask)).mean().item()
-        np.mean([v for v, m in zip(heat.flatten(), mask.flatten()) if m]) / np.mean([v for v, m in zip(heat.flatten(), mask.flatten()) if not m])
-        torch.einsum("ij,ij->", heat, mask.float()) / mask.sum() / (torch.einsum("ij,ij->", heat, 1 - mask.float()) / (mask == 0).sum())
+    "09-wrong_ones": """
+        [n for n, names in enumerate(right) if int(logits[n].argmax()) not in names]
+        torch.tensor([n for n, names in enumerate(right) if logits[n].argmax().item() not in set(names)])
+        [int(n) for n in np.flatnonzero([np.argmax(row) not in names for row, names in zip(logits.numpy(), right)])]
+        list(filter(lambda n: not any(logits[n, c] == logits[n].max() for c in right[n]), range(len(right))))
+        ---
+        def answer(logits, right):
+            wrong = []
+            for n in range(len(logits)):
+                best = 0
+                for c in range(logits.shape[1]):
+                    if logits[n, c] > logits[n, best]:
+                        best = c
+                if best not in right[n]:
+                    wrong.append(n)
+            return wrong
+    """,
+    "09-falls": """
+        {k: model(image)[0, c].item() - model(torch.where(m, (image * ~m).sum((2, 3), keepdim=True) / (~m).sum(), image))[0, c].item() for k, m in masks.items()}
+        ---
+        def answer(model, image, masks, c):
+            result = {}
+            for part, mask in masks.items():
+                twin = image.clone()
+                for color in range(3):
+                    twin[0, color, mask] = image[0, color, ~mask].mean()
+                result[part] = model(image)[0, c] - model(twin)[0, c]
+            return result
+        ---
+        def answer(model, image, masks, c):
+            pictures = [image]
+            for mask in masks.values():
+                keep = (~mask).float()
+                mean = torch.einsum("nchw,hw->nc", image, keep) / keep.sum()
+                pictures.append(image * keep + mean[:, :, None, None] * (1 - keep))
+            scores = model(torch.cat(pictures))[:, c].detach().numpy()
+            return dict(zip(masks, scores[0] - scores[1:]))
+    """,
+    "09-temperature": """
+        min(np.exp(np.linspace(-3, 3, 1500)), key=lambda t: F.cross_entropy(logits.double() / t, right).item())
+        ---
+        def answer(logits, right):
+            log_t = torch.zeros(1, requires_grad=True)
+            search = torch.optim.LBFGS([log_t], lr=0.5, max_iter=200, line_search_fn="strong_wolfe")
+            def loss():
+                search.zero_grad()
+                value = F.cross_entropy(logits / log_t.exp(), right)
+                value.backward()
+                return value
+            search.step(loss)
+            return log_t.exp().item()
+        ---
+        def answer(logits, right):
+            low, high = 0.05, 20
+            while high / low > 1.001:
+                a, b = low * (high / low) ** (1 / 3), low * (high / low) ** (2 / 3)
+                if -(logits / a).log_softmax(1)[range(len(right)), right].mean() < -(logits / b).log_softmax(1)[range(len(right)), right].mean():
+                    high = b
+                else:
+                    low = a
+            return (low * high) ** 0.5
     """,
     "09-sorter": """
         def answer(contrasts, neighbor):

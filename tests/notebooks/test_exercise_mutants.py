@@ -58,7 +58,8 @@ NOT_NEGATIVE = {
     "08-seeds": "heat peak",
     "08-seeding": "labeled Return",
     "08-rank_pooling": "weights",
-    "09-contrast": "heat mask Return",
+    "09-falls": "image covered",
+    "09-temperature": "right Return",
     "09-calibration_error": "confidence right inside Return",
     "10-smallest_epsilon": "Return",
     "10-pgd_step": "images Return",
@@ -219,6 +220,23 @@ EQUAL = {
     "08-rank_pooling": """
         weights = d ** torch.arange(len(ranked))
             A broken number to the power of whole ones is broken.
+    """,
+    "09-wrong_ones": """
+        answers = logits.argmax(1)
+            A tensor of one number is in a list of numbers that holds it.
+    """,
+    "09-falls": """
+        for part, mask in list(masks.items())[::-1]:
+            Each part is painted over alone, in any order.
+    """,
+    "09-temperature": """
+        candidates = torch.logspace(-1.3, 1.3, 1000)
+        candidates = torch.logspace(-1.3, 1.3, 1001).tolist()
+        candidates = torch.logspace(-1.3, 1.3, 999).tolist()
+        candidates = torch.logspace(-1.3, 2.3, 1000).tolist()
+        candidates = torch.logspace(-2.3, 1.3, 1000).tolist()
+        candidates = torch.logspace(1.3, -1.3, 1000).tolist()
+            A grid that is dense enough and holds the temperature between its ends.
     """,
     "09-sorter": """
         return NEIGHBOR if -neighbor else STRANGER

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from course_utils import widgets
 from course_utils.backgrounds import GROUNDS, TESTED, feature_maps, pictures
-from course_utils.failures import Mistake, composite_cases, explain_mistakes, photo_cases
+from course_utils.failures import Mistake, composite_cases, crop_cases, explain_mistakes
 from course_utils.language import ANSWERS, QUESTIONS, Answerer, Captioner, captions, nets
 from course_utils.networks import Classifier, imagenet_classes, load_classifier, small_net
 from course_utils.pictures import SHAPES, Scenes, scenes
@@ -72,7 +72,7 @@ def knows_imagenet() -> Classifier:
 
 @cache
 def mistakes() -> list[Mistake]:
-    cases = composite_cases(12, seed=2) + photo_cases()[:1]
+    cases = composite_cases(12, seed=2) + crop_cases(["cat"])[:1]
     with torch.no_grad():
         logits = torch.cat([knows_imagenet()(case.tensor()) for case in cases])
     return explain_mistakes(knows_imagenet(), cases, logits)

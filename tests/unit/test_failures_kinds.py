@@ -128,13 +128,27 @@ def test_similarity_and_neighbors_by_loop(classifier):
 
 def test_mistakes_are_those_whose_first_class_is_no_label(classifier, cases, logits, mistakes):
     wrong = [
-        c for c, row in zip(cases, logits, strict=True) if classifier.classes[row.argmax()] not in c.labels
+        c
+        for c, row in zip(cases, logits, strict=True)
+        if classifier.classes[row.argmax()] not in c.labels + c.also
     ]
     assert [m.case for m in mistakes] == wrong and len(mistakes) >= 6
     raised = logits.clone()
     for row, labels in zip(raised, right_labels(classifier, cases), strict=True):
         row[labels[-1]] = 100  # not the best label, but one of them
     assert explain_mistakes(classifier, cases, raised) == []
+
+
+def test_to_name_the_other_object_is_no_mistake(classifier, cases, logits):
+    number, case = next((n, c) for n, c in enumerate(cases) if c.also)
+    raised = logits[number : number + 1].clone()
+    raised[0, classifier.class_index(case.also[0])] = 100
+    assert explain_mistakes(classifier, [case], raised) == []
+    (m,) = explain_mistakes(classifier, [replace(case, also=())], raised)
+    assert m.names[0] == case.also[0]
+    raised[0, 5] = 200  # a mistake: then the right name is still the object's, however probable the other
+    (m,) = explain_mistakes(classifier, [case], raised)
+    assert m.names[1] in case.labels and not {*m.names} & {*case.also}
 
 
 def test_a_mistake_holds_what_direct_computation_gives(classifier, cases, logits, mistakes):
@@ -144,7 +158,9 @@ def test_a_mistake_holds_what_direct_computation_gives(classifier, cases, logits
         labels = [classifier.class_index(name) for name in m.case.labels]
         predicted, right, plausible, arbitrary = m.classes
         assert predicted == int(row.argmax()) and right == max(labels, key=lambda c: row[c])
-        assert plausible in row.topk(20).indices and {plausible, arbitrary}.isdisjoint([predicted, *labels])
+        shown = right_labels(classifier, [m.case])[0]
+        assert shown[: len(labels)] == labels
+        assert plausible in row.topk(20).indices and {plausible, arbitrary}.isdisjoint([predicted, *shown])
         assert m.names == tuple(classifier.classes[c] for c in m.classes)
         assert m.probabilities == pytest.approx(row.softmax(0)[list(m.classes)].tolist())
         expected = grad_cam(classifier, m.case.tensor(), list(m.classes)).maps[0]
