@@ -1,5 +1,9 @@
-"""Masks from class labels alone: seeds, the three losses of SEC, small networks trained with them. Notebook 08."""
+"""Masks from class labels alone: seeds, the three losses of SEC, small networks trained with them. Notebook 08.
 
+``photographs`` is the study of the course's own photographs.
+"""
+
+from . import photographs
 from .losses import (
     UNLABELED,
     class_ious,
@@ -12,6 +16,7 @@ from .losses import (
     smooth_by_color,
 )
 from .nets import fit_segmentation, segment, segmentation_net
+from .photographs import photo_study
 from .trained import SEGMENTERS, scene_segmenter, sow, train_segmenters
 
 __all__ = [
@@ -22,6 +27,8 @@ __all__ = [
     "constraint_loss",
     "expansion_loss",
     "fit_segmentation",
+    "photo_study",
+    "photographs",
     "rank_pooling",
     "scene_segmenter",
     "seeding_loss",

@@ -34,7 +34,10 @@ from .nets import LOSSES, fit_segmentation, segment, segmentation_net
 
 __all__ = ["SEGMENTERS", "Recipe", "scene_segmenter", "sow", "train_segmenters"]
 
-SCENES, EPOCHS = 1000, 4
+SCENES, EPOCHS, SHORT = 1000, 16, 4
+CHOOSING = 300
+"""So many of :func:`course_utils.networks.unseen_scenes` are for choosing: what notebook 08 reports of its networks,
+it measures on others."""
 CELLS = 16
 FOREGROUND, BACKGROUND = 0.5, 0.1
 """Thresholds of the seeds, as shares of each map's maximum."""
@@ -50,10 +53,13 @@ class Recipe:
     """Some of :data:`course_utils.segmentation.nets.LOSSES`."""
     words: str
     """The same, for people."""
+    epochs: int = EPOCHS
+    """How often it was shown each scene."""
 
 
 SEGMENTERS: dict[str, Recipe] = {
     "masks": Recipe("masks", LOSSES[:1], "exact masks"),
+    "masks_short": Recipe("masks", LOSSES[:1], f"exact masks, {SHORT} passes", SHORT),
     "seed": Recipe("vgg_gap", LOSSES[:1], "CAM seeds: seed"),
     "expand": Recipe("vgg_gap", LOSSES[:2], "CAM seeds: seed, expand"),
     "cam": Recipe("vgg_gap", LOSSES, "CAM seeds: seed, expand, constrain"),
@@ -96,7 +102,7 @@ def scene_segmenter(name: str, run: int = 0, retrain: bool = False, progress: bo
     Args:
         name: one of ``SEGMENTERS``.
         run: which of the trainings, 0 to ``RUNS`` - 1: other scenes, other classifiers, another order.
-        retrain: train it now, about 20 seconds, instead of loading the stored weights.
+        retrain: train it now, about a minute, instead of loading the stored weights.
         progress: show a progress bar while training.
 
     Returns:
@@ -125,16 +131,16 @@ def _train(net: Classifier, recipe: Recipe, run: int, progress: bool) -> None:
     else:
         seeds = sow(scene_classifier(recipe.seeds, run), shown.images, shown.labels)
     present = F.one_hot(shown.labels, len(SHAPES)).bool()
-    fit_segmentation(net, shown.images, seeds, present, recipe.losses, EPOCHS, seed=run, progress=progress)
+    fit_segmentation(net, shown.images, seeds, present, recipe.losses, recipe.epochs, seed=run, progress=progress)
 
 
 def train_segmenters(folder: Path, progress: bool = True) -> Iterator[str]:
     """Train all networks of ``SEGMENTERS``, write them into ``folder``, and yield a line about each."""
-    unseen = unseen_scenes(300)
+    choosing = unseen_scenes(CHOOSING)
 
     def describe(net: Classifier, seconds: float) -> str:
-        ious = class_ious(segment(net, unseen.images), unseen.segmentation, len(SHAPES))
-        return f"{seconds:.0f} s, mean IoU {ious.mean():.3f} on 300 unseen scenes"
+        ious = class_ious(segment(net, choosing.images), choosing.segmentation, len(SHAPES))
+        return f"{seconds:.0f} s, mean IoU {ious.mean():.3f} on {CHOOSING} scenes for choosing"
 
     trainings = (
         (f"08_{name}_{run}.pt", partial(scene_segmenter, name, run, True, progress), describe)
