@@ -79,7 +79,7 @@ def chosen_on_others(table: Tensor) -> Tensor:
 
 
 def seeds_as_masks(heat: Tensor, images: Tensor) -> dict[str, Tensor]:
-    """Return the masks (N, H, W) that seeds of maps give as they are, and smoothed by color, under their measures' names.
+    """Return the masks (N, H, W) that seeds give, as they are and smoothed by color, under their measures' names.
 
     Object and background are all the classes; 16 x 16 cells, thresholds and constants are those of the drawn scenes.
 

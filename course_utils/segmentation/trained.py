@@ -131,7 +131,9 @@ def _train(net: Classifier, recipe: Recipe, run: int, progress: bool) -> None:
     else:
         seeds = sow(scene_classifier(recipe.seeds, run), shown.images, shown.labels)
     present = F.one_hot(shown.labels, len(SHAPES)).bool()
-    fit_segmentation(net, shown.images, seeds, present, recipe.losses, recipe.epochs, seed=run, progress=progress)
+    fit_segmentation(
+        net, shown.images, seeds, present, recipe.losses, recipe.epochs, seed=run, progress=progress
+    )
 
 
 def train_segmenters(folder: Path, progress: bool = True) -> Iterator[str]:

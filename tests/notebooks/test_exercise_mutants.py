@@ -58,6 +58,8 @@ NOT_NEGATIVE = {
     "08-seeds": "heat peak",
     "08-seeding": "labeled Return",
     "08-rank_pooling": "weights",
+    "08-told": "labels Return",
+    "08-seeds_and_blind": "A masks labels places",
     "09-contrast": "heat mask Return",
     "09-calibration_error": "confidence right inside Return",
     "10-smallest_epsilon": "Return",
@@ -75,6 +77,7 @@ NOT_NEGATIVE = {
     "13-caption_score": "words",
     "13-log_probability_map": "p",
     "13-own_and_shuffled": "energy masks inside share own Return",
+    "13-falls": "color covered masks answer Return",
     "14-how_unusual": "Return",
     "14-normalized": "images mean std",
 }
@@ -219,6 +222,14 @@ EQUAL = {
     "08-rank_pooling": """
         weights = d ** torch.arange(len(ranked))
             A broken number to the power of whole ones is broken.
+    """,
+    "08-told": """
+        return own >= logits[:, 0]
+            No two logits are equal.
+    """,
+    "08-seeds_and_blind": """
+        for heat in (torch.einsum('nc,nchw->nhw', weight[labels], A), A.mean(1):
+            A mean orders cells as a sum does.
     """,
     "09-sorter": """
         return NEIGHBOR if -neighbor else STRANGER
