@@ -17,10 +17,11 @@ from .losses import (
 )
 from .nets import fit_segmentation, segment, segmentation_net
 from .photographs import photo_study
-from .trained import SEGMENTERS, scene_segmenter, sow, train_segmenters
+from .trained import SEGMENTERS, TRAININGS, scene_segmenter, sow, train_segmenters
 
 __all__ = [
     "SEGMENTERS",
+    "TRAININGS",
     "UNLABELED",
     "class_ious",
     "color_affinity",

@@ -18,7 +18,6 @@ from torch.nn import functional as F
 from course_utils.arguments import whole_number
 from course_utils.explain import grad_cam
 from course_utils.networks import (
-    RUNS,
     TRAINING_SEED,
     WEIGHTS,
     Classifier,
@@ -32,8 +31,10 @@ from course_utils.pictures import SHAPES, scenes
 from .losses import class_ious, seeds_from_maps
 from .nets import LOSSES, fit_segmentation, segment, segmentation_net
 
-__all__ = ["SEGMENTERS", "Recipe", "scene_segmenter", "sow", "train_segmenters"]
+__all__ = ["SEGMENTERS", "TRAININGS", "Recipe", "scene_segmenter", "sow", "train_segmenters"]
 
+TRAININGS = 2
+"""Trainings of each network: they differ in the scenes, the classifiers, and the order."""
 SCENES, EPOCHS, SHORT = 1000, 16, 4
 CHOOSING = 300
 """So many of :func:`course_utils.networks.unseen_scenes` are for choosing: what notebook 08 reports of its networks,
@@ -101,7 +102,7 @@ def scene_segmenter(name: str, run: int = 0, retrain: bool = False, progress: bo
 
     Args:
         name: one of ``SEGMENTERS``.
-        run: which of the trainings, 0 to ``RUNS`` - 1: other scenes, other classifiers, another order.
+        run: which of the trainings, 0 to ``TRAININGS`` - 1: other scenes, other classifiers, another order.
         retrain: train it now, about a minute, instead of loading the stored weights.
         progress: show a progress bar while training.
 
@@ -114,7 +115,7 @@ def scene_segmenter(name: str, run: int = 0, retrain: bool = False, progress: bo
     """
     if name not in SEGMENTERS:
         raise ValueError(f"there is no segmentation network {name!r}, only {', '.join(SEGMENTERS)}.")
-    run = whole_number(run, "run", 0, RUNS - 1)
+    run = whole_number(run, "run", 0, TRAININGS - 1)
     return load_or_train(
         WEIGHTS / f"08_{name}_{run}.pt",
         lambda: segmentation_net(scene_classifier("vgg_gap", run)),
@@ -147,6 +148,6 @@ def train_segmenters(folder: Path, progress: bool = True) -> Iterator[str]:
     trainings = (
         (f"08_{name}_{run}.pt", partial(scene_segmenter, name, run, True, progress), describe)
         for name in SEGMENTERS
-        for run in range(RUNS)
+        for run in range(TRAININGS)
     )
     yield from train_and_store(folder, trainings)
