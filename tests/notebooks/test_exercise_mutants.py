@@ -77,7 +77,7 @@ NOT_NEGATIVE = {
     "13-caption_score": "words",
     "13-log_probability_map": "p",
     "13-own_and_shuffled": "energy masks inside share own Return",
-    "13-falls": "color covered masks answer Return",
+    "13-falls": "image color covered masks answer Return",
     "14-how_unusual": "Return",
     "14-normalized": "images mean std",
 }
@@ -343,6 +343,14 @@ EQUAL = {
     "13-log_probability_map": """
         p = logits.softmax(-1)
             A vector's only axis is its last.
+    """,
+    "13-falls": """
+        color = image.mean((2, 1), keepdim=True)
+            The order of axes to average over does not matter.
+    """,
+    "13-write": """
+        while len(words) != longest and end not in words:
+            The list grows by one, so that it meets the number.
     """,
     "13-own_and_shuffled": """
         share = inside / energy.sum((2, 1))
