@@ -33,8 +33,8 @@ from .nets import LOSSES, fit_segmentation, segment, segmentation_net
 
 __all__ = ["SEGMENTERS", "TRAININGS", "Recipe", "scene_segmenter", "sow", "train_segmenters"]
 
-TRAININGS = 2
-"""Trainings of each network: they differ in the scenes, the classifiers, and the order."""
+TRAININGS = 1
+"""Trainings of each network: others would differ in the scenes, the classifiers, and the order."""
 SCENES, EPOCHS, SHORT = 1000, 16, 4
 CHOOSING = 300
 """So many of :func:`course_utils.networks.unseen_scenes` are for choosing: what notebook 08 reports of its networks,
