@@ -22,6 +22,7 @@ def studies() -> dict[str, tuple[str, Callable]]:
     from course_utils.evidence import guided_study, quarters_study, rival_study, study_covers
     from course_utils.failures import measure_failures
     from course_utils.localization import photo_study
+    from course_utils.segmentation import photo_study as mask_study
 
     return {
         "03": ("03_cam_to_grad_cam", rival_study),
@@ -29,6 +30,7 @@ def studies() -> dict[str, tuple[str, Callable]]:
         "05": ("05_guided_backprop", guided_study),
         "06": ("06_counterfactuals", study_covers),
         "07": ("07_localization", photo_study),
+        "08": ("08_segmentation", mask_study),
         "09": ("09_failure_modes", measure_failures),
         "10": ("10_transfer", measure_transfer),
         "11": ("11_dataset_bias", measure_watermarks),

@@ -1,9 +1,11 @@
-"""Exercises of notebook 08: IoU of masks, seeds with an unlabeled rest, the seeding loss, rank pooling."""
+"""Exercises of notebook 08: IoU, seeds, the seeding loss, rank pooling; a network told the label; blind seeds."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import nn
+from torch.nn import functional as F
 
 from .compare import same
 from .engine import NotAsAsked, exercise
@@ -296,3 +298,177 @@ def rank_pooling(f, d):
     ranked = f.flatten().sort(descending=True).values
     weights = d ** torch.arange(len(ranked), dtype=f.dtype)
     return (weights * ranked).sum() / weights.sum()
+
+
+def _drawn(rng, net):
+    """The network with weights drawn from ``rng``, in numbers that a message can show."""
+    with torch.no_grad():
+        for values in net.parameters():
+            values.copy_(tensor_of(rng.normal(size=tuple(values.shape))))
+    return net.eval()
+
+
+def _segmenters(rng):
+    cases = []
+    for classes, side, n in [(2, 4, 2), (4, 8, 3), (3, 8, 4)]:
+        net = _drawn(rng, nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(3, 1 + classes, 1)))
+        images = tensor_of(rng.normal(size=(n, 3, side, side)))
+        cases.append((net, images, tensor_of(rng.integers(0, classes, size=n))))
+    return cases
+
+
+@torch.no_grad()
+def _told_by_loop(net, images, labels):
+    found = []
+    for image, label in zip(images, labels.tolist(), strict=True):
+        ground, own = F.interpolate(net(image[None]), image.shape[1:], mode="bilinear")[0, [0, 1 + label]]
+        found.append(
+            [
+                [float(b) > float(a) for a, b in zip(*rows, strict=True)]
+                for rows in zip(ground, own, strict=True)
+            ]
+        )
+    return torch.tensor(found)
+
+
+def _large(net, images):
+    return F.interpolate(net(images), images.shape[2:], mode="bilinear")
+
+
+def _of_class(maps, index):
+    return maps[torch.arange(len(maps)), index]
+
+
+def _decided_first(net, images, labels):
+    coarse = _of_class(net(images), 1 + labels) > net(images)[:, 0]
+    return F.interpolate(coarse.float()[:, None], images.shape[2:])[:, 0] > 0
+
+
+@exercise(
+    "Masks of a segmentation network that is told the label: where the label's class beats the background.",
+    inputs=_segmenters,
+    reference=_told_by_loop,
+    hints="""
+        net(images) has shape (N, 1 + classes, h, w): enlarge it to images.shape[2:], mode="bilinear".
+        Two of the classes are allowed: number 0, and 1 + label. Which of the two logits is larger?
+        maps[torch.arange(N), index] takes from image i the map index[i].
+    """,
+    mistakes="""
+        _large(net, images).argmax(1) == (1 + labels)[:, None, None]
+            You took the best of all classes. Told the label, the network may choose between two only: where a third
+            class is highest, the label's can still beat the background.
+        _large(net, images).argmax(1) > 0
+            That is any object against background: the label has no part in it.
+        _of_class(_large(net, images), labels) > _large(net, images)[:, 0]
+            You took logit number c for class c. Number 0 is the background's: class c is 1 + c.
+        _of_class(_large(net, images).softmax(1), 1 + labels) > 0.5
+            You asked for a probability above 1/2 among all classes. With two allowed, it is enough to be the larger.
+        _of_class(_large(net, images), 1 + labels) > 0
+            A logit means nothing by itself: compare it with the background's.
+        _decided_first(net, images, labels)
+            You decided in the network's cells and enlarged the decision, which leaves steps. Enlarge the logits
+            first, then compare.
+        _of_class(_large(net, images), 1 + labels) < _large(net, images)[:, 0]
+            That is the background: the comparison is the wrong way round.
+    """,
+)
+def told(net, images, labels):
+    logits = F.interpolate(net(images), images.shape[2:], mode="bilinear")
+    own = logits[torch.arange(len(labels)), 1 + labels]  # (N, H, W)
+    return own > logits[:, 0]
+
+
+def _pooled_nets(rng):
+    cases = []
+    for k, c, side, images, n in [(2, 3, 3, 2, 2), (4, 5, 4, 3, 3), (5, 6, 4, 4, 5)]:
+        net = _drawn(rng, nn.Sequential(nn.Conv2d(3, c, 1), nn.Softplus()))  # above 0: no two cells are equal
+        weight, shown = (
+            tensor_of(rng.normal(size=(k, c))),
+            tensor_of(rng.normal(size=(images, 3, side, side))),
+        )
+        labels, masks = rng.integers(0, k, size=images), rng.random((images, side, side)) < 0.4
+        cases.append((net, weight, shown, tensor_of(labels), tensor_of(masks), n))
+    return cases
+
+
+@torch.no_grad()
+def _seeds_and_blind_by_loop(net, weight, images, labels, masks, n):
+    right = [0, 0]
+    for image, label, mask in zip(images, labels.tolist(), masks, strict=True):
+        a = net(image[None])[0]
+        values = [sum(w * m for w, m in zip(weight[label].tolist(), a, strict=True)), sum(a)]
+        for which, heat in enumerate(values):
+            cells = sorted(np.ndindex(*heat.shape), key=lambda place: -float(heat[place]))[:n]
+            right[which] += sum(bool(mask[cell]) for cell in cells)
+    return [count / (n * len(images)) for count in right]
+
+
+def _maps(net, weight, images, labels):
+    return torch.einsum("nc,nchw->nhw", weight[labels], net(images))
+
+
+def _right(heat, masks, n):
+    places = heat.flatten(1).topk(n).indices
+    return float(masks.flatten(1).gather(1, places).double().mean())
+
+
+def _above_half(heat, masks):
+    return float(masks[heat >= 0.5 * heat.amax((1, 2), keepdim=True)].double().mean())
+
+
+def _predicted(net, weight, images):
+    return (net(images).mean((2, 3)) @ weight.T).argmax(1)
+
+
+def _mean_map(net, weight, images):
+    return torch.einsum("c,nchw->nhw", weight.mean(0), net(images))
+
+
+def _of_all_together(net, weight, images, labels, masks, n):
+    maps = _maps(net, weight, images, labels), net(images).sum(1)
+    return [_right(heat.flatten()[None], masks.flatten()[None], n * len(images)) for heat in maps]
+
+
+@exercise(
+    "The share of right seeds among the n highest cells of CAM, and of a map that knows no class.",
+    inputs=_pooled_nets,
+    reference=_seeds_and_blind_by_loop,
+    hints="""
+        A = net(images) has shape (N, C, h, w). CAM of the label: the sum over the channels of weight[label] times A.
+        torch.einsum("nc,nchw->nhw", weight[labels], A) is that for all images; the blind map is A.sum(1).
+        heat.flatten(1).topk(n).indices are the n highest cells of each image; masks.flatten(1).gather(1, ...) looks
+            them up.
+    """,
+    mistakes="""
+        [seeds_and_blind(net, weight, images, labels, masks, n)[0], float(masks.double().mean())]
+            Your second number is the objects' share of the area: what cells drawn at random would get. The blind map
+            is the sum of the activations, which knows where there is something to be seen.
+        seeds_and_blind(net, weight, images, _predicted(net, weight, images), masks, n)
+            You took CAM of the predicted class. A seed is for the label that is given, right or wrong.
+        [_above_half(_maps(net, weight, images, labels), masks), _above_half(net(images).sum(1), masks)]
+            You took what reaches half of the maximum. Then one map may have far more seeds than the other: give both
+            the same number, n an image.
+        _of_all_together(net, weight, images, labels, masks, n)
+            You took the highest cells of all images together, so that an image with large values gets most of them.
+            Take n of each image.
+        seeds_and_blind(net, weight, images, labels, masks, n)[::-1]
+            The order: first the label's map, then the blind one.
+        [v * n * len(images) / float(masks.sum()) for v in seeds_and_blind(net, weight, images, labels, masks, n)]
+            You divided by the objects' cells: that is the share of the object that is seeded. Asked for is the share
+            of the seeds that are right.
+        [v * n * len(images) for v in seeds_and_blind(net, weight, images, labels, masks, n)]
+            These are numbers of seeds. Divide by how many there are: n an image.
+        [seeds_and_blind(net, weight, images, labels, masks, n)[0], _right(_mean_map(net, weight, images), masks, n)]
+            Your blind map weighs the channels by the mean of all classes' weights. The class-free sum has no weights at
+            all: it adds up the activations.
+        [_right(_maps(net, weight, images, labels).abs(), masks, n), _right(net(images).sum(1), masks, n)]
+            You took absolute values: cells that speak against the label became seeds.
+    """,
+)
+def seeds_and_blind(net, weight, images, labels, masks, n):
+    A = net(images)  # (N, C, h, w)
+    shares = []
+    for heat in (torch.einsum("nc,nchw->nhw", weight[labels], A), A.sum(1)):
+        places = heat.flatten(1).topk(n).indices  # (N, n)
+        shares.append(float(masks.flatten(1).gather(1, places).double().mean()))
+    return shares

@@ -1,10 +1,11 @@
-"""Exercises of notebook 13: a caption's log-probability, the map of a log-probability, and a shuffled baseline."""
+"""Exercises of notebook 13: log-probabilities and their maps, a shuffled baseline, covering, writing word by word."""
 
 from __future__ import annotations
 
 import math
 
 import torch
+from torch import nn
 
 from .engine import exercise
 from .inputs import tensor_of
@@ -231,3 +232,189 @@ def own_and_shuffled(maps, masks):
     own = share.diagonal()
     q = len(maps)
     return [float(own.mean()), float((share.sum() - own.sum()) / (q * (q - 1)))]
+
+
+def _drawn(rng, net):
+    """The network with weights drawn from ``rng``, in numbers that a message can show."""
+    with torch.no_grad():
+        for values in net.parameters():
+            values.copy_(tensor_of(rng.normal(size=tuple(values.shape)) * 1.5))
+    return net.eval()
+
+
+class _Asked(nn.Module):
+    """Stands in for a network that was asked a question: pictures (N, 3, H, W) to logits (N, answers)."""
+
+    def __init__(self, rng, answers, side):
+        super().__init__()
+        layers = nn.Conv2d(3, 4, 3, padding=1), nn.Tanh(), nn.Flatten(), nn.Linear(4 * side**2, answers)
+        self.net = _drawn(rng, nn.Sequential(*layers))
+
+    @torch.no_grad()
+    def forward(self, images):
+        return self.net(images)
+
+
+def _asked_inputs(rng):
+    """In each case, covering some object changes the answer."""
+    cases = []
+    for answers, side, objects in [(3, 3, 2), (4, 4, 3), (5, 4, 2)]:
+        changes = False
+        while not changes:
+            ask = _Asked(rng, answers, side)
+            image, masks = (
+                tensor_of(rng.random((3, side, side))),
+                tensor_of(rng.random((objects, side, side)) < 0.6),
+            )
+            given = ask(torch.cat([image[None], _covered(image, masks, _mean_color(image))])).argmax(1)
+            changes = bool((given[1:] != given[0]).any())
+        cases.append((ask, image, masks))
+    return cases
+
+
+def _falls_by_loop(ask, image, masks):
+    def logs(picture):
+        row = ask(picture[None])[0].tolist()
+        return [value - math.log(sum(math.exp(other) for other in row)) for value in row]
+
+    whole = logs(image)
+    answer = whole.index(max(whole))
+    found = []
+    for mask in masks:
+        picture = image.clone()
+        for channel in range(3):
+            picture[channel][mask] = float(image[channel].double().mean())
+        found.append(whole[answer] - logs(picture)[answer])
+    return torch.tensor(found)
+
+
+def _covered(image, masks, fill):
+    return torch.where(masks[:, None], fill, image)
+
+
+def _mean_color(image):
+    return image.mean((1, 2), keepdim=True)
+
+
+def _falls(ask, image, pictures, of=lambda logits: logits.log_softmax(1)):
+    scores = of(ask(torch.cat([image[None], pictures])))
+    answer = scores[0].argmax()
+    return scores[0, answer] - scores[1:, answer]
+
+
+def _own_answers(ask, image, masks):
+    logs = ask(torch.cat([image[None], _covered(image, masks, _mean_color(image))])).log_softmax(1)
+    return logs[0].max() - logs[1:].amax(1)
+
+
+@exercise(
+    "By how much does log p of the answer to the whole picture fall when each object is covered by the mean color?",
+    inputs=_asked_inputs,
+    reference=_falls_by_loop,
+    hints="""
+        image.mean((1, 2), keepdim=True) is the mean color, (3, 1, 1).
+        torch.where(masks[:, None], color, image) has shape (Q, 3, H, W): object q is covered in picture q.
+        ask(...) takes many pictures at once. The answer to follow is that of the whole picture, in all of them.
+    """,
+    mistakes="""
+        _falls(ask, image, _covered(image, masks, _mean_color(image)), lambda logits: logits)
+            You followed the logit. log p also rises and falls with the other answers' logits: log_softmax first.
+        _falls(ask, image, _covered(image, masks, _mean_color(image)), lambda logits: logits.softmax(1))
+            You followed the probability. Asked for is its logarithm.
+        _own_answers(ask, image, masks)
+            You compared each picture's own best answer. Follow one answer: the one given to the whole picture.
+        -falls(ask, image, masks)
+            The sign: a fall is the score before, less the score after.
+        _falls(ask, image, _covered(image, ~masks, _mean_color(image)))
+            You covered everything but the object. torch.where takes its first value where the mask is True.
+        _falls(ask, image, _covered(image, masks, torch.zeros(3, 1, 1)))
+            You covered with black, a color of its own. Take the picture's mean color.
+        _falls(ask, image, _covered(image, masks, image.mean()))
+            You covered with one gray for all three colors. The mean color has a mean for each channel.
+        _falls(ask, image, _covered(image, masks.any(0)[None].expand_as(masks), _mean_color(image)))
+            You covered all objects at once. Each has a picture of its own, in which it alone is covered.
+    """,
+)
+def falls(ask, image, masks):
+    color = image.mean((1, 2), keepdim=True)  # (3, 1, 1)
+    covered = torch.where(masks[:, None], color, image)  # (Q, 3, H, W)
+    logs = ask(torch.cat([image[None], covered])).log_softmax(1)  # (1 + Q, answers)
+    answer = logs[0].argmax()
+    return logs[0, answer] - logs[1:, answer]
+
+
+class _Writer(nn.Module):
+    """Stands in for a captioner before a picture: the words so far to log-probabilities of the next, (V,)."""
+
+    def __init__(self, rng, words, late):
+        super().__init__()
+        self.start, self.after = (tensor_of(rng.normal(size=size) * 2) for size in ((words,), (words, words)))
+        self.late = late  # the end is unlikely before as many words, and likely from then on
+        self.end = words - 1
+
+    def forward(self, words):
+        logits = self.start.clone() if not words else self.after[words[-1]] + 0.1 * len(words) * self.start
+        logits[self.end] = 9.0 if len(words) >= self.late else -9.0
+        return logits.log_softmax(0)
+
+
+def _writing_inputs(rng):
+    cases = [(5, 3, 10), (6, 0, 4), (5, 9, 4), (7, 5, 6)]
+    return [(_Writer(rng, words, late), words - 1, longest) for words, late, longest in cases]
+
+
+def _write_by_recursion(next_word, end, longest):
+    def go_on(words, total):
+        row = next_word(words).tolist()
+        best = row.index(max(row))
+        words, total = [*words, best], total + row[best]
+        return (words, total) if best == end or len(words) == longest else go_on(words, total)
+
+    return list(go_on([], 0.0))
+
+
+def _writing(next_word, end, longest, choose=lambda row: row.argmax(), after=list):
+    words, total = [], 0.0
+    while len(words) < longest and end not in words:
+        row = next_word(after(words))
+        words.append(int(choose(row)))
+        total += float(row[words[-1]])
+    return [words, total]
+
+
+@exercise(
+    "Write a caption word by word, the likeliest each time, until the end; with its log-probability.",
+    inputs=_writing_inputs,
+    reference=_write_by_recursion,
+    hints="""
+        Begin with words = [] and total = 0. In each turn: row = next_word(words), and the place of its largest value.
+        Go on while the last word is not `end` and there are fewer than `longest`.
+        int(row.argmax()) is the word, float(row[word]) its log-probability, given the words before.
+    """,
+    mistakes="""
+        [write(next_word, end, longest)[0][:-1], write(next_word, end, longest)[1]]
+            The last word is missing. The end is a word with a probability, too: it belongs to the list.
+        _writing(next_word, -1, longest)
+            You write on after the end. Stop as soon as the word `end` has been written.
+        _writing(next_word, end, 50)
+            You do not stop at `longest` words where the end does not come by itself.
+        _writing(next_word, end, longest, after=lambda words: [])
+            You ask for the first word each time. next_word takes all words that have been written so far.
+        _writing(next_word, end, longest, after=lambda words: words[-1:])
+            You hand over the last word only. next_word takes all words so far: the network has read the whole
+            beginning.
+        [write(next_word, end, longest)[0], math.exp(write(next_word, end, longest)[1])]
+            You return the probability. Asked for is its logarithm: the sum of the words' log-probabilities.
+        [write(next_word, end, longest)[0], write(next_word, end, longest)[1] / len(write(next_word, end, longest)[0])]
+            You took the mean over the words. A caption's log-probability is their sum.
+        write(next_word, end, longest)[::-1]
+            The order: first the list of words, then the number.
+    """,
+)
+def write(next_word, end, longest):
+    words, total = [], 0.0
+    while len(words) < longest and end not in words:
+        row = next_word(words)  # log-probabilities of all words, (V,)
+        words.append(int(row.argmax()))
+        total += float(row[words[-1]])
+    return [words, total]

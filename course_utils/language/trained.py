@@ -47,6 +47,8 @@ ANSWER_EPOCHS, ANSWER_BATCH = 7, 16
 CAPTION_EPOCHS, CAPTION_BATCH = 10, 32
 RATE = 2e-3
 BATCH_OF_QUESTIONS = 500
+CHOOSING = 300
+"""So many of :func:`unseen_described` are for choosing: what notebook 13 reports, it measures on others."""
 RUNS = 1
 """Trainings of each network."""
 
@@ -199,11 +201,11 @@ def train_language(folder: Path, progress: bool = True) -> Iterator[str]:
 
 
 def _describe(net: nn.Module, seconds: float) -> str:
-    return f"{seconds:.0f} s, {_score(net)} on 300 unseen scenes"
+    return f"{seconds:.0f} s, {_score(net)} on {CHOOSING} scenes for choosing"
 
 
 def _score(net: nn.Module) -> str:
-    unseen = unseen_described()
+    unseen = unseen_described(CHOOSING)
     if isinstance(net, Answerer):
         asked = questions_about(unseen, 10)
         found = ask_all(net, unseen.images, asked).argmax(2)

@@ -1,5 +1,9 @@
-"""Masks from class labels alone: seeds, the three losses of SEC, small networks trained with them. Notebook 08."""
+"""Masks from class labels alone: seeds, the three losses of SEC, small networks trained with them. Notebook 08.
 
+``photographs`` is the study of the course's own photographs.
+"""
+
+from . import photographs
 from .losses import (
     UNLABELED,
     class_ious,
@@ -12,16 +16,20 @@ from .losses import (
     smooth_by_color,
 )
 from .nets import fit_segmentation, segment, segmentation_net
-from .trained import SEGMENTERS, scene_segmenter, sow, train_segmenters
+from .photographs import photo_study
+from .trained import SEGMENTERS, TRAININGS, scene_segmenter, sow, train_segmenters
 
 __all__ = [
     "SEGMENTERS",
+    "TRAININGS",
     "UNLABELED",
     "class_ious",
     "color_affinity",
     "constraint_loss",
     "expansion_loss",
     "fit_segmentation",
+    "photo_study",
+    "photographs",
     "rank_pooling",
     "scene_segmenter",
     "seeding_loss",

@@ -18,7 +18,6 @@ from torch.nn import functional as F
 from course_utils.arguments import whole_number
 from course_utils.explain import grad_cam
 from course_utils.networks import (
-    RUNS,
     TRAINING_SEED,
     WEIGHTS,
     Classifier,
@@ -32,9 +31,14 @@ from course_utils.pictures import SHAPES, scenes
 from .losses import class_ious, seeds_from_maps
 from .nets import LOSSES, fit_segmentation, segment, segmentation_net
 
-__all__ = ["SEGMENTERS", "Recipe", "scene_segmenter", "sow", "train_segmenters"]
+__all__ = ["SEGMENTERS", "TRAININGS", "Recipe", "scene_segmenter", "sow", "train_segmenters"]
 
-SCENES, EPOCHS = 1000, 4
+TRAININGS = 1
+"""Trainings of each network: others would differ in the scenes, the classifiers, and the order."""
+SCENES, EPOCHS, SHORT = 1000, 16, 4
+CHOOSING = 300
+"""So many of :func:`course_utils.networks.unseen_scenes` are for choosing: what notebook 08 reports of its networks,
+it measures on others."""
 CELLS = 16
 FOREGROUND, BACKGROUND = 0.5, 0.1
 """Thresholds of the seeds, as shares of each map's maximum."""
@@ -50,10 +54,13 @@ class Recipe:
     """Some of :data:`course_utils.segmentation.nets.LOSSES`."""
     words: str
     """The same, for people."""
+    epochs: int = EPOCHS
+    """How often it was shown each scene."""
 
 
 SEGMENTERS: dict[str, Recipe] = {
     "masks": Recipe("masks", LOSSES[:1], "exact masks"),
+    "masks_short": Recipe("masks", LOSSES[:1], f"exact masks, {SHORT} passes", SHORT),
     "seed": Recipe("vgg_gap", LOSSES[:1], "CAM seeds: seed"),
     "expand": Recipe("vgg_gap", LOSSES[:2], "CAM seeds: seed, expand"),
     "cam": Recipe("vgg_gap", LOSSES, "CAM seeds: seed, expand, constrain"),
@@ -95,8 +102,8 @@ def scene_segmenter(name: str, run: int = 0, retrain: bool = False, progress: bo
 
     Args:
         name: one of ``SEGMENTERS``.
-        run: which of the trainings, 0 to ``RUNS`` - 1: other scenes, other classifiers, another order.
-        retrain: train it now, about 20 seconds, instead of loading the stored weights.
+        run: which of the trainings, 0 to ``TRAININGS`` - 1: other scenes, other classifiers, another order.
+        retrain: train it now, about a minute, instead of loading the stored weights.
         progress: show a progress bar while training.
 
     Returns:
@@ -108,7 +115,7 @@ def scene_segmenter(name: str, run: int = 0, retrain: bool = False, progress: bo
     """
     if name not in SEGMENTERS:
         raise ValueError(f"there is no segmentation network {name!r}, only {', '.join(SEGMENTERS)}.")
-    run = whole_number(run, "run", 0, RUNS - 1)
+    run = whole_number(run, "run", 0, TRAININGS - 1)
     return load_or_train(
         WEIGHTS / f"08_{name}_{run}.pt",
         lambda: segmentation_net(scene_classifier("vgg_gap", run)),
@@ -125,20 +132,22 @@ def _train(net: Classifier, recipe: Recipe, run: int, progress: bool) -> None:
     else:
         seeds = sow(scene_classifier(recipe.seeds, run), shown.images, shown.labels)
     present = F.one_hot(shown.labels, len(SHAPES)).bool()
-    fit_segmentation(net, shown.images, seeds, present, recipe.losses, EPOCHS, seed=run, progress=progress)
+    fit_segmentation(
+        net, shown.images, seeds, present, recipe.losses, recipe.epochs, seed=run, progress=progress
+    )
 
 
 def train_segmenters(folder: Path, progress: bool = True) -> Iterator[str]:
     """Train all networks of ``SEGMENTERS``, write them into ``folder``, and yield a line about each."""
-    unseen = unseen_scenes(300)
+    choosing = unseen_scenes(CHOOSING)
 
     def describe(net: Classifier, seconds: float) -> str:
-        ious = class_ious(segment(net, unseen.images), unseen.segmentation, len(SHAPES))
-        return f"{seconds:.0f} s, mean IoU {ious.mean():.3f} on 300 unseen scenes"
+        ious = class_ious(segment(net, choosing.images), choosing.segmentation, len(SHAPES))
+        return f"{seconds:.0f} s, mean IoU {ious.mean():.3f} on {CHOOSING} scenes for choosing"
 
     trainings = (
         (f"08_{name}_{run}.pt", partial(scene_segmenter, name, run, True, progress), describe)
         for name in SEGMENTERS
-        for run in range(RUNS)
+        for run in range(TRAININGS)
     )
     yield from train_and_store(folder, trainings)

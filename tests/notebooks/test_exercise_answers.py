@@ -766,6 +766,38 @@ RIGHT = {
                     low = a
             return (low * high) ** 0.5
     """,
+    "08-told": """
+        (lambda y: y.gather(1, (1 + labels)[:, None, None, None].expand(-1, 1, *y.shape[2:]))[:, 0] > y[:, 0])(F.interpolate(net(images), images.shape[-2:], mode="bilinear", align_corners=False))
+        ---
+        def answer(net, images, labels):
+            with torch.no_grad():
+                f = F.interpolate(net(images), images.shape[2:], mode="bilinear").softmax(1)
+            return torch.stack([f[i, 1 + int(c)] > f[i, 0] for i, c in enumerate(labels)])
+        ---
+        def answer(net, images, labels):
+            y = F.interpolate(net(images), images.shape[2:], mode="bilinear").detach().numpy()
+            return np.array([y[i, 1 + c] > y[i, 0] for i, c in enumerate(labels.tolist())])
+    """,
+    "08-seeds_and_blind": """
+        def answer(net, weight, images, labels, masks, n):
+            own = blind = 0
+            for image, c, mask in zip(images, labels, masks):
+                A = net(image[None])[0].detach()
+                first = (weight[c][:, None, None] * A).sum(0).flatten()
+                second = A.mean(0).flatten()
+                own += mask.flatten()[first.argsort(descending=True)[:n]].sum()
+                blind += mask.flatten()[second.argsort(descending=True)[:n]].sum()
+            return own / (n * len(images)), blind / (n * len(images))
+        ---
+        def answer(net, weight, images, labels, masks, n):
+            A = net(images).detach().numpy()
+            maps = np.einsum("nc,nchw->nhw", weight.numpy()[labels.numpy()], A), A.sum(1)
+            shares = []
+            for heat in maps:
+                order = (-heat.reshape(len(A), -1)).argsort(1)[:, :n]
+                shares.append(np.take_along_axis(masks.numpy().reshape(len(A), -1), order, 1).mean())
+            return shares
+    """,
     "09-sorter": """
         def answer(contrasts, neighbor):
             if not contrasts or max(contrasts.values()) < 1.25:
@@ -1073,6 +1105,42 @@ RIGHT = {
             own = shares.diag().mean()
             other = np.mean([float(shares[i, j]) for i, j in itertools.permutations(range(len(maps)), 2)])
             return [own, other]
+    """,
+    "13-falls": """
+        def answer(ask, image, masks):
+            before = ask(image[None])[0].log_softmax(0)
+            best = int(before.argmax())
+            found = []
+            for mask in masks:
+                picture = image.clone()
+                for channel in range(3):
+                    picture[channel][mask] = image[channel].mean()
+                found.append(float(before[best] - ask(picture[None])[0].log_softmax(0)[best]))
+            return found
+        ---
+        def answer(ask, image, masks):
+            m = masks[:, None].float()
+            pictures = m * image.mean(-1).mean(-1)[None, :, None, None] + (1 - m) * image
+            y, z = ask(image[None]), ask(pictures)
+            a = y.argmax()
+            return (y[0, a] - y.logsumexp(1)) - (z[:, a] - z.logsumexp(1))
+    """,
+    "13-write": """
+        def answer(next_word, end, longest):
+            words, logs = [], []
+            for _ in range(longest):
+                value, word = next_word(words).max(0)
+                words.append(word.item())
+                logs.append(value)
+                if word == end:
+                    break
+            return words, sum(logs)
+        ---
+        def answer(next_word, end, longest):
+            words = []
+            while not words or (words[-1] != end and len(words) < longest):
+                words = words + [int(np.argmax(next_word(words).numpy()))]
+            return [torch.tensor(words), sum(float(next_word(words[:t])[w]) for t, w in enumerate(words))]
     """,
     "14-box_in_picture": """
         def answer(box, width, height, size):

@@ -58,6 +58,8 @@ NOT_NEGATIVE = {
     "08-seeds": "heat peak",
     "08-seeding": "labeled Return",
     "08-rank_pooling": "weights",
+    "08-told": "labels Return",
+    "08-seeds_and_blind": "A masks labels places",
     "09-falls": "image covered",
     "09-temperature": "right Return",
     "09-calibration_error": "confidence right inside Return",
@@ -76,6 +78,7 @@ NOT_NEGATIVE = {
     "13-caption_score": "words",
     "13-log_probability_map": "p",
     "13-own_and_shuffled": "energy masks inside share own Return",
+    "13-falls": "image color covered masks answer Return",
     "14-how_unusual": "Return",
     "14-normalized": "images mean std",
 }
@@ -221,6 +224,14 @@ EQUAL = {
         weights = d ** torch.arange(len(ranked))
             A broken number to the power of whole ones is broken.
     """,
+    "08-told": """
+        return own >= logits[:, 0]
+            No two logits are equal.
+    """,
+    "08-seeds_and_blind": """
+        for heat in (torch.einsum('nc,nchw->nhw', weight[labels], A), A.mean(1):
+            A mean orders cells as a sum does.
+    """,
     "09-wrong_ones": """
         answers = logits.argmax(1)
             A tensor of one number is in a list of numbers that holds it.
@@ -350,6 +361,14 @@ EQUAL = {
     "13-log_probability_map": """
         p = logits.softmax(-1)
             A vector's only axis is its last.
+    """,
+    "13-falls": """
+        color = image.mean((2, 1), keepdim=True)
+            The order of axes to average over does not matter.
+    """,
+    "13-write": """
+        while len(words) != longest and end not in words:
+            The list grows by one, so that it meets the number.
     """,
     "13-own_and_shuffled": """
         share = inside / energy.sum((2, 1))

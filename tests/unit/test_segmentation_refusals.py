@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from course_utils.networks import RUNS, small_net
+from course_utils.networks import small_net
 from course_utils.pictures import SHAPES, scenes
 from course_utils.segmentation import (
+    TRAININGS,
     class_ious,
     expansion_loss,
     fit_segmentation,
@@ -47,7 +48,7 @@ def fitted(seeds, *losses):
         (lambda: fitted(SEEDS, ["expnad"]), ValueError, "losses"),
         (lambda: fitted(SEEDS[:3]), ValueError, "one each"),
         (lambda: scene_segmenter("mask"), ValueError, "masks"),
-        (lambda: scene_segmenter("masks", RUNS), ValueError, "run"),
+        (lambda: scene_segmenter("masks", TRAININGS), ValueError, "run"),
     ],
 )
 def test_refusals(call, error, words):
