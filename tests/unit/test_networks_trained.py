@@ -254,7 +254,6 @@ def test_mean_iou_on_unseen_scenes():
     means = {name: sum(score(name, run) for run in range(TRAININGS)) / TRAININGS for name in SEGMENTERS}
     assert means["masks"] > means["masks_short"] > means["seed"] > 0.3, means
     assert means["masks"] > means["cam"] > means["seed"], means
-    assert means["expand"] > means["seed"], means
 
 
 def test_the_stored_features_are_those_of_the_pictures():
@@ -451,7 +450,7 @@ def test_what_each_segmenter_is_told(name, monkeypatch):
     monkeypatch.setattr(
         segmentation.trained, "fit_segmentation", lambda *given, **options: told.append((given, options))
     )
-    run = 1
+    run = TRAININGS - 1
     net = scene_segmenter(name, run, retrain=True, progress=False)
     ((fitted, images, seeds, present, losses, epochs), options) = told[0]
     shown = scenes(12, seed=1_000_000 + run)
