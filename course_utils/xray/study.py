@@ -20,13 +20,14 @@ from .films import Radiographs, corner, stamp_strip
 
 __all__ = [
     "CLASSES",
+    "PUNISHED",
     "REPAIRS",
     "Reliance",
     "XrayNet",
     "measure",
     "soft_map",
     "train",
-    "without_corner",
+    "without_strip",
     "xray_net",
 ]
 
@@ -38,13 +39,15 @@ PAIRS = 4  # of a batch, whose twins are compared
 REPAIRS = {
     "none": "train on the biased pictures as they are",
     "no marker": "train on the clean pictures: the bias was never there",
-    "mask the corner": "black out the strip where the stamp is, in training and in use",
+    "mask the strip": "black out the strip where the stamp is, in training and in use",
     "marker at random": "stamp each picture anew, by the toss of a coin",
     "balance": "draw pictures so that each of the four groups, label x stamp, comes equally often",
     "pairs agree": "punish different answers to a picture and its twin",
-    "penalty on the map": "punish the share of Grad-CAM's energy that lies in the marker's box",
+    "penalty on the map": "punish the share of Grad-CAM's energy that lies in the corner around the marker",
 }
 """What :func:`train` can do about the stamp."""
+PUNISHED = ("corner", "box")
+"""Where "penalty on the map" wants no energy: :func:`corner`, or the marker's own box."""
 
 
 class XrayNet(nn.Module):
@@ -109,6 +112,7 @@ def train(
     seed: int = 0,
     epochs: int = 8,
     strength: float | None = None,
+    punished: str = "corner",
     progress: bool = False,
 ) -> XrayNet:
     """Train a network on radiographs whose stamp follows the finding; return it in evaluation mode.
@@ -119,19 +123,22 @@ def train(
         p: P(marker | finding); P(marker | normal) is 1 - p.
         seed: draws weights, stamps and the order of the pictures.
         epochs: passes through the set.
-        strength: weight of the extra term of "pairs agree" and "penalty on the map".
+        strength: weight of the extra term of "pairs agree" (default 3) and "penalty on the map" (default 10).
+        punished: where "penalty on the map" wants no energy, one of ``PUNISHED``.
         progress: show a progress bar with the loss.
 
     Raises:
-        ValueError: unknown repair, less than one epoch.
+        ValueError: unknown repair or place to punish, less than one epoch.
         FloatingPointError: the loss is not finite any more.
     """
     if repair not in REPAIRS:
         raise ValueError(f"there is no repair {repair!r}: the known ones are {', '.join(REPAIRS)}.")
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {epochs}.")
+    if punished not in PUNISHED:
+        raise ValueError(f"energy can be punished in the {' or the '.join(PUNISHED)}, not in {punished!r}.")
     images, labels, has_marker = films.biased(p, 1 - p, seed=seed)
-    boxes = films.marker_box
+    places = corner(images.shape[-1]).expand(len(films), -1, -1) if punished == "corner" else films.marker_box
     net = xray_net(seed)
     generator = torch.Generator().manual_seed(seed)
     steps = epochs * -(-len(images) // BATCH)
@@ -147,12 +154,12 @@ def train(
             elif repair == "marker at random":
                 coin = torch.rand(len(batch), generator=generator) < 0.5
                 x = torch.where(coin[:, None, None, None], films.stamped[batch], films.clean[batch])
-            elif repair == "mask the corner":
-                x = without_corner(x)
+            elif repair == "mask the strip":
+                x = without_strip(x)
             if repair == "pairs agree":
                 loss = _pairs_loss(net, films, batch, x, y, has_marker[batch], strength)
             elif repair == "penalty on the map":
-                loss = _map_loss(net, x, y, boxes[batch] & has_marker[batch, None, None], strength)
+                loss = _map_loss(net, x, y, places[batch] & has_marker[batch, None, None], strength)
             else:
                 loss = F.cross_entropy(net(x), y)
             yield loss, len(batch)
@@ -171,7 +178,7 @@ def _order(labels: Tensor, has_marker: Tensor, balance: bool, generator: torch.G
     return torch.multinomial(weights, len(labels), replacement=True, generator=generator)
 
 
-def without_corner(images: Tensor) -> Tensor:
+def without_strip(images: Tensor) -> Tensor:
     """Return copies of radiographs (N, 1, H, W) with the strip of the stamp black."""
     return images.masked_fill(stamp_strip(images.shape[-1]).to(images.device), 0.0)
 
@@ -196,11 +203,11 @@ def _pairs_loss(
     return F.cross_entropy(logits, y) + (3.0 if strength is None else strength) * difference
 
 
-def _map_loss(net: XrayNet, x: Tensor, y: Tensor, boxes: Tensor, strength: float | None) -> Tensor:
-    """Cross-entropy, and the share of Grad-CAM's energy for the finding in the box, where there is a stamp."""
+def _map_loss(net: XrayNet, x: Tensor, y: Tensor, places: Tensor, strength: float | None) -> Tensor:
+    """Cross-entropy, and the share of Grad-CAM's energy for the finding in a place, where there is a stamp."""
     logits, maps = soft_map(net, x)
     heat = enlarged(maps.relu(), x.shape[-2:])
-    share = (heat * boxes).sum((1, 2)) / (heat.sum((1, 2)) + 1e-6)
+    share = (heat * places).sum((1, 2)) / (heat.sum((1, 2)) + 1e-6)
     return F.cross_entropy(logits, y) + (10.0 if strength is None else strength) * share.mean()
 
 
@@ -258,9 +265,9 @@ def measure(net: XrayNet, films: Radiographs, masked: bool = False) -> Reliance:
     Args:
         net: the network; put in evaluation mode while it is measured.
         films: pictures it was not trained on.
-        masked: black out the corner first, for a network that was trained so.
+        masked: black out the strip first, for a network that was trained so.
     """
-    prepared = without_corner if masked else (lambda images: images)
+    prepared = without_strip if masked else (lambda images: images)
     with evaluation_mode(net), torch.no_grad():
         clean, stamped = (_logits(net, prepared(images)) for images in (films.clean, films.stamped))
     labels = films.has_finding.long()

@@ -16,7 +16,7 @@ from course_utils.xray import (
     radiographs,
     soft_map,
     study,
-    without_corner,
+    without_strip,
     xray_net,
 )
 from course_utils.xray import films as films_module
@@ -155,7 +155,7 @@ def test_measuring_leaves_the_network_as_it_was(films):
 
 
 def test_a_masked_strip_makes_the_twins_equal(films):
-    assert torch.equal(without_corner(films.clean), without_corner(films.stamped))
+    assert torch.equal(without_strip(films.clean), without_strip(films.stamped))
     assert measure(xray_net(), films, masked=True).flip_rate == 0
     assert (films.masks["marker"] <= films_module.stamp_strip(64)).all()
 
