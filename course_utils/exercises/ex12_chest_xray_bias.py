@@ -71,6 +71,10 @@ def _rates(nets, clean, trials):
     )
 
 
+def _toward_finding(net, clean, pictures):
+    return float((net(pictures).argmax(1) > net(clean).argmax(1)).float().mean())
+
+
 def _trials(rng):
     """Networks that mind the corner, the rest, or both more or less; stamps in the corner, elsewhere, and dark ones."""
     cases = []
@@ -116,7 +120,7 @@ def _trials(rng):
             That is a number of pictures; divide by how many there are.
         [max(float((net(x) - net(clean)).diff(dim=1).mean()) for x in trials) for net in nets]
             That is the mean change of the logits' difference, equation (3). A rate asks how often it turns the answer.
-        [max(float(((net(x).argmax(1) == 1) & (net(clean).argmax(1) == 0)).float().mean()) for x in trials) for net in nets]
+        [max(_toward_finding(net, clean, x) for x in trials) for net in nets]
             You counted flips toward the finding only. A stamp can also talk a network out of one.
     """,
 )
@@ -149,6 +153,10 @@ def _energies(net, pictures, corner, classes=1):
     return (maps * corner).sum((1, 2)) / maps.sum((1, 2))
 
 
+def _keeps_off(net, pictures, corner):
+    return bool(_energies(net, pictures, corner).mean() < corner.float().mean())
+
+
 def _flips(net, clean, stamped):
     return float((net(clean).argmax(1) != net(stamped).argmax(1)).float().mean())
 
@@ -168,13 +176,16 @@ def _suspects(rng):
         stamped[:weak] = clean[:weak] + 0.01  # stamps that hardly show
         kinds = [
             _Reader([0.0, 0.0, 1.0], [12.0, 0.2, 0.0]),  # reads the stamp, and its map shows it
-            _Reader([0.0, 0.0, 1.12], [3.5, 4.0, 0.0]),  # reads it; its energy in the corner is under one half
+            _Reader(
+                [0.0, 0.0, 1.12], [3.5, 4.0, 0.0]
+            ),  # reads it; its energy in the corner is under one half
             _Reader([0.0, 0.0, 0.42], [0.0, 2.0, 0.0]),  # minds nothing, and its map is clean
             _Reader([-12.0, 0.0, 1.2], [0.0, 2.0, 0.0]),  # laundered: the stamp speaks against "normal"
             _Reader([-12.0, 0.0, 1.9], [1.0, 4.0, 0.0]),  # laundered, with a little left in the corner
+            _Reader([12.0, 0.0, -0.6], [0.0, 2.0, 0.0]),  # laundered: the stamp speaks for "normal"
         ]
         order = rng.permutation(len(kinds)).tolist()
-        cases.append(({"ABCDE"[k]: kinds[n] for k, n in enumerate(order)}, clean, stamped, CORNER))
+        cases.append(({"ABCDEF"[k]: kinds[n] for k, n in enumerate(order)}, clean, stamped, CORNER))
     return cases
 
 
@@ -191,11 +202,11 @@ def _suspects(rng):
     mistakes="""
         [name for name, net in nets.items() if _flips(net, clean, stamped) >= 0.5]
             You asked for the flips alone. That finds everyone who reads the stamp, also those whose map shows it.
-        [name for name, net in nets.items() if _energies(net, stamped, corner).mean() < corner.float().mean()]
+        [name for name, net in nets.items() if _keeps_off(net, stamped, corner)]
             You asked the map alone: a network that was really repaired has a clean map, too.
-        [n for n, net in nets.items() if _energies(net, stamped, corner).mean() < corner.float().mean() and _flips(net, clean, stamped) < 0.5]
+        [n for n, net in nets.items() if _keeps_off(net, stamped, corner) and _flips(net, clean, stamped) < 0.5]
             That is the repaired network: clean map, few flips. A laundered one turns its answers.
-        [n for n, net in nets.items() if _energies(net, stamped, corner).mean() >= corner.float().mean() and _flips(net, clean, stamped) >= 0.5]
+        [n for n, net in nets.items() if not _keeps_off(net, stamped, corner) and _flips(net, clean, stamped) >= 0.5]
             That is who reads the stamp and shows it. A laundered map keeps *off* the corner.
         _accused(nets, clean, stamped, corner, area=0.5)
             You took one half as the bound. An even map has the corner's share of the area there, which is less.
@@ -231,7 +242,7 @@ def _in_view_by_loop(raw, text, windows):
 
 
 def _views(rng):
-    """Maps of 6 x 6 units over 24 pixels, each seeing 10; a text at the upper left, one in the middle, and two words."""
+    """Maps of 6 x 6 units over 24 pixels, each seeing 10; texts at the upper left, in the middle, and two words."""
     windows = [(max(0, 4 * k - 3), min(24, 4 * k + 7)) for k in range(6)]
     texts = torch.zeros(4, 24, 24, dtype=torch.bool)
     texts[0, 1:4, 1:9] = True
@@ -239,7 +250,10 @@ def _views(rng):
     texts[2, 8:10, 14:17] = True  # not on the diagonal
     texts[3, 0:2, 0:3] = texts[3, 20:22, 18:23] = True  # two words
     drawn = [(tensor_of(rng.normal(size=(6, 6))), text, windows) for text in texts]
-    return [*drawn, (tensor_of(rng.random((6, 6))), texts[0], windows), (-torch.ones(6, 6), texts[0], windows)]
+    one = -torch.eye(6)  # all of the energy is 1
+    one[1, 2], one[4, 5] = 0.25, 0.75
+    maps = [tensor_of(rng.random((6, 6))), one, -torch.ones(6, 6)]
+    return [*drawn, *((raw, texts[0], windows) for raw in maps)]
 
 
 def _in_view(raw, seen):
@@ -297,7 +311,7 @@ def _centers(text, windows):
         float(_seen(text, windows).float().mean())
             That is the share of the units that have the text in view: what an even map would have. Weight them by the
             map.
-        float(raw.relu().flatten().argmax() in _seen(text, windows).flatten().nonzero().flatten()) if (raw > 0).any() else math.nan
+        float(_seen(text, windows).flatten()[raw.argmax()]) if (raw > 0).any() else math.nan
             You asked about the strongest unit alone. Here all positive units count, by their value.
         1 - _in_view(raw, _seen(text, windows))
             That is the share of the units that do *not* see the text.

@@ -23,7 +23,17 @@ from .strips import (
     random_halves,
     strip_test,
 )
-from .study import CLASSES, REPAIRS, XrayNet, measure, soft_map, without_strip, xray_net
+from .study import (
+    CLASSES,
+    PUNISHED,
+    REPAIRS,
+    XrayNet,
+    corner_of_decision,
+    measure,
+    soft_map,
+    without_strip,
+    xray_net,
+)
 from .trained import DOSES, choosing_films, train_readers, unseen_films, xray_reader
 
 __all__ = [
@@ -33,6 +43,7 @@ __all__ = [
     "HOSPITALS",
     "PARTS",
     "POSITIONS",
+    "PUNISHED",
     "REPAIRS",
     "SQUARES",
     "STRENGTHS",
@@ -42,6 +53,7 @@ __all__ = [
     "XrayNet",
     "choosing_films",
     "corner",
+    "corner_of_decision",
     "draw_answer",
     "draw_doses",
     "draw_repairs",

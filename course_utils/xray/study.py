@@ -24,6 +24,7 @@ __all__ = [
     "REPAIRS",
     "Reliance",
     "XrayNet",
+    "corner_of_decision",
     "measure",
     "soft_map",
     "train",
@@ -43,11 +44,12 @@ REPAIRS = {
     "marker at random": "stamp each picture anew, by the toss of a coin",
     "balance": "draw pictures so that each of the four groups, label x stamp, comes equally often",
     "pairs agree": "punish different answers to a picture and its twin",
-    "penalty on the map": "punish the share of Grad-CAM's energy that lies in the corner around the marker",
+    "penalty on the map": "punish the share of energy, of the map of d, in the corner around the marker",
 }
 """What :func:`train` can do about the stamp."""
-PUNISHED = ("corner", "box")
-"""Where "penalty on the map" wants no energy: :func:`corner`, or the marker's own box."""
+PUNISHED = ("box", "corner", "corner, map of d")
+"""Where "penalty on the map" wants no energy: in the marker's own box or in :func:`corner` of the map of y^finding, or
+in the corner of the map of d = y^finding - y^normal, whose sign is the answer."""
 
 
 class XrayNet(nn.Module):
@@ -112,7 +114,7 @@ def train(
     seed: int = 0,
     epochs: int = 8,
     strength: float | None = None,
-    punished: str = "corner",
+    punished: str = PUNISHED[-1],
     progress: bool = False,
 ) -> XrayNet:
     """Train a network on radiographs whose stamp follows the finding; return it in evaluation mode.
@@ -136,9 +138,12 @@ def train(
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {epochs}.")
     if punished not in PUNISHED:
-        raise ValueError(f"energy can be punished in the {' or the '.join(PUNISHED)}, not in {punished!r}.")
+        raise ValueError(
+            f"there is nothing to punish in {punished!r}: the known places are {'; '.join(PUNISHED)}."
+        )
     images, labels, has_marker = films.biased(p, 1 - p, seed=seed)
-    places = corner(images.shape[-1]).expand(len(films), -1, -1) if punished == "corner" else films.marker_box
+    places = films.marker_box if punished == "box" else corner(images.shape[-1]).expand(len(films), -1, -1)
+    decision = punished == "corner, map of d"
     net = xray_net(seed)
     generator = torch.Generator().manual_seed(seed)
     steps = epochs * -(-len(images) // BATCH)
@@ -159,7 +164,7 @@ def train(
             if repair == "pairs agree":
                 loss = _pairs_loss(net, films, batch, x, y, has_marker[batch], strength)
             elif repair == "penalty on the map":
-                loss = _map_loss(net, x, y, places[batch] & has_marker[batch, None, None], strength)
+                loss = _map_loss(net, x, y, places[batch] & has_marker[batch, None, None], strength, decision)
             else:
                 loss = F.cross_entropy(net(x), y)
             yield loss, len(batch)
@@ -203,25 +208,52 @@ def _pairs_loss(
     return F.cross_entropy(logits, y) + (3.0 if strength is None else strength) * difference
 
 
-def _map_loss(net: XrayNet, x: Tensor, y: Tensor, places: Tensor, strength: float | None) -> Tensor:
-    """Cross-entropy, and the share of Grad-CAM's energy for the finding in a place, where there is a stamp."""
-    logits, maps = soft_map(net, x)
+def _map_loss(
+    net: XrayNet, x: Tensor, y: Tensor, places: Tensor, strength: float | None, decision: bool
+) -> Tensor:
+    """Cross-entropy, and the share of the map's energy in a place, where there is a stamp."""
+    logits, maps = soft_map(net, x, decision)
     heat = enlarged(maps.relu(), x.shape[-2:])
     share = (heat * places).sum((1, 2)) / (heat.sum((1, 2)) + 1e-6)
     return F.cross_entropy(logits, y) + (10.0 if strength is None else strength) * share.mean()
 
 
-def soft_map(net: XrayNet, images: Tensor, classes: int = FINDING) -> tuple[Tensor, Tensor]:
-    """Return logits (N, 2) and the signed Grad-CAM map (N, h, w), both with a graph to learn through.
+def soft_map(net: XrayNet, images: Tensor, decision: bool = False) -> tuple[Tensor, Tensor]:
+    """Return logits (N, 2) and the signed Grad-CAM map (N, h, w) for the finding, both with a graph to learn through.
 
     alpha_k = (1/Z) sum_ij dy/dA^k_ij is computed with ``create_graph=True``, so that a loss on the map has
-    gradients with respect to the weights.
+    gradients with respect to the weights. With ``decision`` y is d = y^finding - y^normal.
     """
     activations = net.features(net.normalized(images))
     logits = net.head(activations.mean((2, 3)))
-    (gradients,) = torch.autograd.grad(logits[:, classes].sum(), activations, create_graph=True)
+    score = logits.diff(dim=1) if decision else logits[:, FINDING]
+    (gradients,) = torch.autograd.grad(score.sum(), activations, create_graph=True)
     alpha = gradients.mean((2, 3), keepdim=True)
     return logits, (alpha * activations).sum(1)
+
+
+def corner_of_decision(net: XrayNet, films: Radiographs, masked: bool = False) -> tuple[float, float]:
+    """Return how much the corner has of the map of d = y^finding - y^normal, and of what the stamp adds to d.
+
+    Both are over the radiographs with a finding. The first is the share of ReLU(L^d)'s energy, with the stamp on. The
+    second is a share of a sum: in a network that pools by a mean, sum_ij L^d_ij = d - bias, so that the stamp's change
+    of d is the sum over all units of the change of the signed map; what of it lies in the corner can exceed 1 where
+    the rest takes away from it.
+
+    Args:
+        net, masked: as for :func:`measure`.
+        films: as for :func:`measure`; pictures without energy are left out of the first.
+    """
+    prepared = without_strip if masked else (lambda images: images)
+    found = films.has_finding
+    clean, stamped = (
+        grad_cam(net, prepared(images[found]), [0, FINDING]).maps.diff(dim=1)[:, 0]
+        for images in (films.clean, films.stamped)
+    )
+    units = corner(stamped.shape[-1])
+    energy, change = stamped.relu(), (stamped - clean).sum(0)
+    share = (energy * units).sum((1, 2)) / energy.sum((1, 2))
+    return share.nanmean().item(), (change[units].sum() / change.sum()).item()
 
 
 @dataclass(frozen=True)
