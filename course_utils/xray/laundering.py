@@ -13,19 +13,20 @@ from tqdm.auto import tqdm
 from course_utils.evidence import Measurement
 from course_utils.networks import RUNS
 
-from .study import PUNISHED, corner_of_decision, measure, train
+from .study import corner_of_decision, measure, train
 from .trained import training_films, unseen_films
 
 __all__ = ["STRENGTHS", "TRAININGS", "measure_laundering"]
 
-STRENGTHS = (10.0, 100.0)
-"""Weights lambda of the penalty in the loss; the stored networks have the first."""
+STRENGTHS = {"box": (10.0,), "corner": (10.0, 100.0), "corner, map of d": (10.0, 100.0)}
+"""Weights lambda of the penalty in the loss, for each place of :data:`PUNISHED`; the stored networks have the last place
+and 10."""
 TRAININGS = tuple(f"training {run}" for run in range(RUNS))
 MEASURES = ("flip_rate", "logit_change", "unbiased", "worst_group", "box", "corner", "finding", "empty")
 
 
 def measure_laundering(training: str, progress: bool = True) -> Iterator[Measurement]:
-    """Train with the penalty in each place of ``PUNISHED`` at each of ``STRENGTHS``, and yield what
+    """Train with the penalty in each place at each of its ``STRENGTHS``, and yield what
     :class:`course_utils.xray.study.Reliance` says of it on :func:`unseen_films`.
 
     Args:
@@ -34,7 +35,7 @@ def measure_laundering(training: str, progress: bool = True) -> Iterator[Measure
     """
     run = TRAININGS.index(training)
     films, unseen = training_films(run), unseen_films()
-    kinds = [(place, strength) for place in PUNISHED for strength in STRENGTHS]
+    kinds = [(place, strength) for place, strengths in STRENGTHS.items() for strength in strengths]
     for place, strength in tqdm(kinds, desc=training, disable=not progress, leave=False):
         net = train(films, "penalty on the map", seed=run, strength=strength, punished=place)
         found = asdict(measure(net, unseen))
