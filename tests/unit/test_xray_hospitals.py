@@ -1,4 +1,4 @@
-"""The tables of notebook 12: scores of films, on fakes whose difference is known, and trainings with a penalty."""
+"""The tables of notebook 12: scores of films, on fakes with a known difference, and trainings with a penalty."""
 
 import math
 
@@ -31,7 +31,7 @@ from course_utils.xray import (
 
 @pytest.fixture(scope="module")
 def films():
-    """24 films of one hospital, 24 brighter ones of another, and of these each second from the front, brighter still."""
+    """24 films of one hospital and 24 brighter ones of another; of these each second from the front, brighter still."""
     images = 0.5 * torch.rand(48, 1, 64, 64, generator=torch.Generator().manual_seed(1))
     images[24:] += 0.2
     images[24::2] += 0.2
