@@ -18,8 +18,8 @@ from .trained import training_films, unseen_films
 
 __all__ = ["STRENGTHS", "TRAININGS", "measure_laundering"]
 
-STRENGTHS = {"box": (10.0,), "corner": (10.0, 100.0), "corner, map of d": (10.0, 100.0)}
-"""Weights lambda of the penalty in the loss, for each place of ``PUNISHED``; the stored networks have the last, and 10."""
+STRENGTHS = {"box": (10.0,), "corner": (10.0, 100.0), "corner, map of d": (10.0,)}
+"""Weights lambda of the penalty in the loss, for each place of ``PUNISHED``; the stored networks are the last ones."""
 TRAININGS = tuple(f"training {run}" for run in range(RUNS))
 MEASURES = ("flip_rate", "logit_change", "unbiased", "worst_group", "box", "corner", "finding", "empty")
 
