@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from time import perf_counter
 
 __all__ = ["measure_topic", "studies"]
 
 
-def studies() -> dict[str, tuple[str, Callable]]:
+def studies() -> dict[str, tuple]:
     """By the notebook's number: its table's name, and a function that takes a classifier and a progress flag and
     yields :class:`course_utils.evidence.Measurement`.
+
+    A second table of a notebook stands under its number and a word. Where a study is of no ImageNet network, a third
+    entry names its cases, and the function takes such a name in place of a classifier.
     """
     # Imported here: the other commands of this room need no PyTorch.
     from course_utils.attacks import measure_transfer
@@ -23,6 +26,7 @@ def studies() -> dict[str, tuple[str, Callable]]:
     from course_utils.failures import measure_failures
     from course_utils.localization import photo_study
     from course_utils.segmentation import photo_study as mask_study
+    from course_utils.xray import TRAININGS, measure_hospitals, measure_laundering
 
     return {
         "03": ("03_cam_to_grad_cam", rival_study),
@@ -34,6 +38,8 @@ def studies() -> dict[str, tuple[str, Callable]]:
         "09": ("09_failure_modes", measure_failures),
         "10": ("10_transfer", measure_transfer),
         "11": ("11_dataset_bias", measure_watermarks),
+        "12": ("12_hospitals", measure_hospitals),
+        "12 laundering": ("12_laundering", measure_laundering, TRAININGS),
     }
 
 
@@ -57,14 +63,16 @@ def measure_topic(
     known = studies()
     if topic not in known:
         raise ValueError(f"there is nothing to measure for {topic!r}, only for {', '.join(known)}.")
-    name, study = known[topic]
-    threads, rows = torch.get_num_threads(), []
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        for network in networks or NETWORKS:
-            start, before = perf_counter(), len(rows)
-            rows += study(load_classifier(network), progress)
-            yield f"{name}: {network}, {len(rows) - before} numbers in {perf_counter() - start:.0f} s"
+        for part in (part for part in known if part == topic or part.startswith(f"{topic} ")):
+            name, study, *cases = known[part]
+            rows: list = []
+            for case in cases[0] if cases else networks or NETWORKS:
+                start, before = perf_counter(), len(rows)
+                rows += study(case if cases else load_classifier(case), progress)
+                yield f"{name}: {case}, {len(rows) - before} numbers in {perf_counter() - start:.0f} s"
+            save_measurements(rows, Path(folder or DATA / "measurements") / f"{name}.csv")
     finally:
         torch.set_num_threads(threads)
-    save_measurements(rows, Path(folder or DATA / "measurements") / f"{name}.csv")

@@ -72,12 +72,12 @@ def draw_doses(doses: Sequence[float], rows: Mapping[str, Tensor], area: float) 
 
 
 def draw_repairs(box: Mapping[str, Tensor], flips: Mapping[str, Tensor], area: float) -> Figure:
-    """Return a figure of the flip rate over the energy in the stamp's box, a dot for each training of each repair.
+    """Return a figure of the flip rate over the energy in the corner, a dot for each training of each repair.
 
     Args:
-        box: by the repair's name, energies (runs,).
+        box: by the repair's name, energies in the corner (runs,).
         flips: likewise, flip rates (runs,).
-        area: of the box: the energy of an even map.
+        area: of the corner: the energy of an even map.
     """
     figure, (ax,) = panels(1, width=8, height=4.2)
     marks = ["o", "s", "^", "D", "v", "P", "X"]
@@ -85,7 +85,7 @@ def draw_repairs(box: Mapping[str, Tensor], flips: Mapping[str, Tensor], area: f
     for (name, values), mark, color in zip(box.items(), marks, colors, strict=False):
         ax.plot(values, flips[name], mark, color=color, markersize=9, alpha=0.8, label=name)
     ax.axvline(area, color="0.4", linestyle=":")
-    ax.text(area, 0.5, " area of the box", rotation=90, va="center", ha="right")
-    ax.set(xlabel="energy of the map in the stamp's box", ylabel="flip rate", ylim=(-0.03, 1.03))
+    ax.text(area, 0.5, " area of the corner", rotation=90, va="center", ha="right")
+    ax.set(xlabel="energy of the map in the corner", ylabel="flip rate", ylim=(-0.03, 1.03))
     ax.legend(loc="center right", bbox_to_anchor=(0.9, 0.5))
     return figure

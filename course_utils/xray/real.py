@@ -22,10 +22,11 @@ from tqdm.auto import tqdm
 
 from course_utils.arguments import whole_number
 from course_utils.assets import MIRROR_VARIABLE, AssetError, cache_folder, data_file, download
-from course_utils.pictures import pictures_in, read_grays
+from course_utils.pictures import PictureError, pictures_in, read_grays
 
 __all__ = [
     "HOSPITALS",
+    "SQUARES",
     "Folder",
     "RealRadiographs",
     "Record",
@@ -36,6 +37,9 @@ __all__ = [
 ]
 
 SMALLEST = 32
+LONGEST = 2.0  # times the shorter side; chest films have 1.25 at most
+SQUARES = ("crop", "pad")
+"""How a film that is not square becomes so: its middle is cut out, or black bars are put beside it. Never squeezed."""
 FOLDER = "chest_xray"
 HOSPITALS = ["NIH", "Hannover"]
 """Class names, in the order of the labels: NIH Clinical Center (no finding), Hannover Medical School (COVID-19)."""
@@ -72,7 +76,12 @@ class Folder:
         return f"Folder({len(self)} radiographs{': ' if inside else ''}{inside})"
 
 
-def read_folder(folder: str | Path, size: int = 224, patient: Callable[[Path], str] | None = None) -> Folder:
+def read_folder(
+    folder: str | Path,
+    size: int = 224,
+    patient: Callable[[Path], str] | None = None,
+    square: str = "crop",
+) -> Folder:
     """Read all pictures of a folder, DICOM files among them, or of its sub-folders, whose names then are the groups.
 
     They are told by name or content, as :func:`course_utils.pictures.find_pictures` does. Other files, and names that
@@ -84,6 +93,7 @@ def read_folder(folder: str | Path, size: int = 224, patient: Callable[[Path], s
         patient: takes a file's path and returns whose it is. By default each file counts as a patient of its own;
             where a patient has several, say so, or the folds of a test share patients: for names such as
             ``0412_a.png``, ``lambda path: path.stem.split("_")[0]``.
+        square: "crop" or "pad", see :func:`read_picture`.
 
     Raises:
         FileNotFoundError: no such folder.
@@ -106,7 +116,7 @@ def read_folder(folder: str | Path, size: int = 224, patient: Callable[[Path], s
     if not files:
         only = f", only {others}" if others else ""
         raise ValueError(f"there is no radiograph in {folder}{only}.")
-    read = [_read(file, size) for file in files]
+    read = [_read(file, size, square) for file in files]
     for part, (_, left_out) in inside.items():
         if left_out:
             warnings.warn(f"left out of {part}: {left_out}.", stacklevel=2)
@@ -121,27 +131,63 @@ def read_folder(folder: str | Path, size: int = 224, patient: Callable[[Path], s
     )
 
 
-def read_picture(path: str | Path, size: int = 224) -> Tensor:
+def read_picture(path: str | Path, size: int = 224, square: str = "crop") -> Tensor:
     """Return a radiograph as a tensor (1, size, size) in [0, 1], air black and bone white.
 
-    The whole picture is scaled to a square, so that nothing at its border is lost; a picture that is not square
-    becomes wider or narrower. Color is turned to gray. More than 8 bits are shown from the percentile 0.5 of the
-    pixels, black, to 99.5, white; DICOM files in their own window, if they have one. Files are read as in notebook 14,
-    see :func:`course_utils.pictures.read_picture`.
+    The sides keep their proportion: a squeezed chest would tell from which machine a film comes. Color is turned to
+    gray. More than 8 bits are shown from the percentile 0.5 of the pixels, black, to 99.5, white; DICOM files in their
+    own window, if they have one. Files are read as in notebook 14, see :func:`course_utils.pictures.read_picture`.
+
+    Args:
+        path: of the file.
+        size: side of the square.
+        square: what is done to a film that is not square. "crop" takes the square in the middle, and what lies at the
+            ends of the longer side is lost, letters perhaps; "pad" keeps all of it between black bars, which give the
+            film's shape away.
 
     Raises:
-        PictureError: the file cannot be read as a picture, or is a DICOM file with several; it is a ValueError.
+        PictureError: the file cannot be read as a picture, is a DICOM file with several, or is to be cropped and more
+            than twice as long as wide; it is a ValueError.
+        ValueError: ``square`` is neither.
         ImportError: a DICOM file, and pydicom is not installed.
     """
-    return _read(path, size)[0]
+    return _read(path, size, square)[0]
 
 
-def _read(path: str | Path, size: int) -> tuple[Tensor, list[str]]:
+def _read(path: str | Path, size: int, square: str) -> tuple[Tensor, list[str]]:
     size = whole_number(size, "size", SMALLEST)
+    if square not in SQUARES:
+        raise ValueError(f"a film becomes square by {' or '.join(map(repr, SQUARES))}, not by {square!r}.")
     values, notes = read_grays(path, str(path))
+    values, done = _squared(values, square, str(path))
     # In floating point: the values may have 16 bits. Averaging where it shrinks.
     small = Image.fromarray(values.astype(np.float32)).resize((size, size), Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.array(small)).clamp(0, 1)[None], notes
+    return torch.from_numpy(np.array(small)).clamp(0, 1)[None], notes + done
+
+
+def _squared(values: np.ndarray, square: str, name: str) -> tuple[np.ndarray, list[str]]:
+    """Return the grays (H, W) of a film as a square, and a sentence if something was done."""
+    height, width = values.shape
+    if height == width:
+        return values, []
+    short, long = sorted(values.shape)
+    axis, ends = (0, "the top and the bottom") if height > width else (1, "the left and the right")
+    before = (long - short) // 2
+    if square == "pad":
+        bars = [(0, 0), (0, 0)]
+        bars[1 - axis] = (before, long - short - before)
+        return np.pad(values, bars), [
+            f"{width} x {height}: black bars along its shorter side make it a square."
+        ]
+    if long > LONGEST * short:
+        raise PictureError(
+            f"{name} has {width} x {height} pixels, which is no chest film's shape, and a square from its middle would "
+            f'be less than half of it. Cut the film out of it first, or read it with `square="pad"`.'
+        )
+    lost = (long - short) / long / 2
+    return np.take(values, range(before, before + short), axis), [
+        f"{width} x {height}: {lost:.0%} were cut off at {ends} each, for a square."
+    ]
 
 
 @dataclass(frozen=True)
@@ -176,12 +222,14 @@ class RealRadiographs:
         hospital: (N,) numbers in ``HOSPITALS``.
         patients: N names.
         records: where each comes from, and under which license.
+        notes: N lists of sentences: what was done to each picture, such as what was cut off.
     """
 
     images: Tensor
     hospital: Tensor
     patients: list[str]
     records: list[Record]
+    notes: list[list[str]]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -211,7 +259,11 @@ def registry() -> list[Record]:
 
 
 def real_radiographs(
-    fetch: bool = False, size: int = 224, progress: bool = True, records: Sequence[Record] | None = None
+    fetch: bool = False,
+    size: int = 224,
+    progress: bool = True,
+    records: Sequence[Record] | None = None,
+    square: str = "crop",
 ) -> RealRadiographs:
     """Return the real radiographs, each checked against its SHA-256.
 
@@ -224,6 +276,7 @@ def real_radiographs(
         size: side of the square that each picture is scaled to, see :func:`read_picture`.
         progress: show a progress bar.
         records: which radiographs; by default all of :func:`registry`.
+        square: "crop" or "pad", see :func:`read_picture`.
 
     Raises:
         AssetError: pictures are missing and not to be fetched, or cannot be fetched; or one is damaged.
@@ -237,13 +290,14 @@ def real_radiographs(
             f"downloaded, {amount:.0f} MB; or set {MIRROR_VARIABLE} to a folder or address that has them in "
             f"{FOLDER}/."
         )
-    images = []
+    read = []
     for record in tqdm(records, desc="radiographs", disable=not progress):
         path = download(record.url, record.sha256, f"{FOLDER}/{record.file}", progress=False)
-        images.append(read_picture(path, size))
+        read.append(_read(path, size, square))
     return RealRadiographs(
-        images=torch.stack(images),
+        images=torch.stack([image for image, _ in read]),
         hospital=torch.tensor([record.hospital for record in records]),
         patients=[record.patient for record in records],
         records=records,
+        notes=[notes for _, notes in read],
     )

@@ -20,13 +20,15 @@ from .films import Radiographs, corner, stamp_strip
 
 __all__ = [
     "CLASSES",
+    "PUNISHED",
     "REPAIRS",
     "Reliance",
     "XrayNet",
+    "corner_of_decision",
     "measure",
     "soft_map",
     "train",
-    "without_corner",
+    "without_strip",
     "xray_net",
 ]
 
@@ -38,13 +40,16 @@ PAIRS = 4  # of a batch, whose twins are compared
 REPAIRS = {
     "none": "train on the biased pictures as they are",
     "no marker": "train on the clean pictures: the bias was never there",
-    "mask the corner": "black out the strip where the stamp is, in training and in use",
+    "mask the strip": "black out the strip where the stamp is, in training and in use",
     "marker at random": "stamp each picture anew, by the toss of a coin",
     "balance": "draw pictures so that each of the four groups, label x stamp, comes equally often",
     "pairs agree": "punish different answers to a picture and its twin",
-    "penalty on the map": "punish the share of Grad-CAM's energy that lies in the marker's box",
+    "penalty on the map": "punish the share of energy, of the map of d, in the corner around the marker",
 }
 """What :func:`train` can do about the stamp."""
+PUNISHED = ("box", "corner", "corner, map of d")
+"""Where "penalty on the map" wants no energy: in the marker's own box or in :func:`corner` of the map of y^finding, or
+in the corner of the map of d = y^finding - y^normal, whose sign is the answer."""
 
 
 class XrayNet(nn.Module):
@@ -109,6 +114,7 @@ def train(
     seed: int = 0,
     epochs: int = 8,
     strength: float | None = None,
+    punished: str = PUNISHED[-1],
     progress: bool = False,
 ) -> XrayNet:
     """Train a network on radiographs whose stamp follows the finding; return it in evaluation mode.
@@ -119,19 +125,25 @@ def train(
         p: P(marker | finding); P(marker | normal) is 1 - p.
         seed: draws weights, stamps and the order of the pictures.
         epochs: passes through the set.
-        strength: weight of the extra term of "pairs agree" and "penalty on the map".
+        strength: weight of the extra term of "pairs agree" (default 3) and "penalty on the map" (default 10).
+        punished: where "penalty on the map" wants no energy, one of ``PUNISHED``.
         progress: show a progress bar with the loss.
 
     Raises:
-        ValueError: unknown repair, less than one epoch.
+        ValueError: unknown repair or place to punish, less than one epoch.
         FloatingPointError: the loss is not finite any more.
     """
     if repair not in REPAIRS:
         raise ValueError(f"there is no repair {repair!r}: the known ones are {', '.join(REPAIRS)}.")
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {epochs}.")
+    if punished not in PUNISHED:
+        raise ValueError(
+            f"there is nothing to punish in {punished!r}: the known places are {'; '.join(PUNISHED)}."
+        )
     images, labels, has_marker = films.biased(p, 1 - p, seed=seed)
-    boxes = films.marker_box
+    places = films.marker_box if punished == "box" else corner(images.shape[-1]).expand(len(films), -1, -1)
+    decision = punished == "corner, map of d"
     net = xray_net(seed)
     generator = torch.Generator().manual_seed(seed)
     steps = epochs * -(-len(images) // BATCH)
@@ -147,12 +159,12 @@ def train(
             elif repair == "marker at random":
                 coin = torch.rand(len(batch), generator=generator) < 0.5
                 x = torch.where(coin[:, None, None, None], films.stamped[batch], films.clean[batch])
-            elif repair == "mask the corner":
-                x = without_corner(x)
+            elif repair == "mask the strip":
+                x = without_strip(x)
             if repair == "pairs agree":
                 loss = _pairs_loss(net, films, batch, x, y, has_marker[batch], strength)
             elif repair == "penalty on the map":
-                loss = _map_loss(net, x, y, boxes[batch] & has_marker[batch, None, None], strength)
+                loss = _map_loss(net, x, y, places[batch] & has_marker[batch, None, None], strength, decision)
             else:
                 loss = F.cross_entropy(net(x), y)
             yield loss, len(batch)
@@ -171,7 +183,7 @@ def _order(labels: Tensor, has_marker: Tensor, balance: bool, generator: torch.G
     return torch.multinomial(weights, len(labels), replacement=True, generator=generator)
 
 
-def without_corner(images: Tensor) -> Tensor:
+def without_strip(images: Tensor) -> Tensor:
     """Return copies of radiographs (N, 1, H, W) with the strip of the stamp black."""
     return images.masked_fill(stamp_strip(images.shape[-1]).to(images.device), 0.0)
 
@@ -196,25 +208,52 @@ def _pairs_loss(
     return F.cross_entropy(logits, y) + (3.0 if strength is None else strength) * difference
 
 
-def _map_loss(net: XrayNet, x: Tensor, y: Tensor, boxes: Tensor, strength: float | None) -> Tensor:
-    """Cross-entropy, and the share of Grad-CAM's energy for the finding in the box, where there is a stamp."""
-    logits, maps = soft_map(net, x)
+def _map_loss(
+    net: XrayNet, x: Tensor, y: Tensor, places: Tensor, strength: float | None, decision: bool
+) -> Tensor:
+    """Cross-entropy, and the share of the map's energy in a place, where there is a stamp."""
+    logits, maps = soft_map(net, x, decision)
     heat = enlarged(maps.relu(), x.shape[-2:])
-    share = (heat * boxes).sum((1, 2)) / (heat.sum((1, 2)) + 1e-6)
+    share = (heat * places).sum((1, 2)) / (heat.sum((1, 2)) + 1e-6)
     return F.cross_entropy(logits, y) + (10.0 if strength is None else strength) * share.mean()
 
 
-def soft_map(net: XrayNet, images: Tensor, classes: int = FINDING) -> tuple[Tensor, Tensor]:
-    """Return logits (N, 2) and the signed Grad-CAM map (N, h, w), both with a graph to learn through.
+def soft_map(net: XrayNet, images: Tensor, decision: bool = False) -> tuple[Tensor, Tensor]:
+    """Return logits (N, 2) and the signed Grad-CAM map (N, h, w) for the finding, both with a graph to learn through.
 
     alpha_k = (1/Z) sum_ij dy/dA^k_ij is computed with ``create_graph=True``, so that a loss on the map has
-    gradients with respect to the weights.
+    gradients with respect to the weights. With ``decision`` y is d = y^finding - y^normal.
     """
     activations = net.features(net.normalized(images))
     logits = net.head(activations.mean((2, 3)))
-    (gradients,) = torch.autograd.grad(logits[:, classes].sum(), activations, create_graph=True)
+    score = logits.diff(dim=1) if decision else logits[:, FINDING]
+    (gradients,) = torch.autograd.grad(score.sum(), activations, create_graph=True)
     alpha = gradients.mean((2, 3), keepdim=True)
     return logits, (alpha * activations).sum(1)
+
+
+def corner_of_decision(net: XrayNet, films: Radiographs, masked: bool = False) -> tuple[float, float]:
+    """Return how much the corner has of the map of d = y^finding - y^normal, and of what the stamp adds to d.
+
+    Both are over the radiographs with a finding. The first is the share of ReLU(L^d)'s energy, with the stamp on. The
+    second is a share of a sum: in a network that pools by a mean, sum_ij L^d_ij = d - bias, so that the stamp's change
+    of d is the sum over all units of the change of the signed map; what of it lies in the corner can exceed 1 where
+    the rest takes away from it.
+
+    Args:
+        net, masked: as for :func:`measure`.
+        films: as for :func:`measure`; pictures without energy are left out of the first.
+    """
+    prepared = without_strip if masked else (lambda images: images)
+    found = films.has_finding
+    clean, stamped = (
+        grad_cam(net, prepared(images[found]), [0, FINDING]).maps.diff(dim=1)[:, 0]
+        for images in (films.clean, films.stamped)
+    )
+    units = corner(stamped.shape[-1])
+    energy, change = stamped.relu(), (stamped - clean).sum(0)
+    share = (energy * units).sum((1, 2)) / energy.sum((1, 2))
+    return share.nanmean().item(), (change[units].sum() / change.sum()).item()
 
 
 @dataclass(frozen=True)
@@ -258,9 +297,9 @@ def measure(net: XrayNet, films: Radiographs, masked: bool = False) -> Reliance:
     Args:
         net: the network; put in evaluation mode while it is measured.
         films: pictures it was not trained on.
-        masked: black out the corner first, for a network that was trained so.
+        masked: black out the strip first, for a network that was trained so.
     """
-    prepared = without_corner if masked else (lambda images: images)
+    prepared = without_strip if masked else (lambda images: images)
     with evaluation_mode(net), torch.no_grad():
         clean, stamped = (_logits(net, prepared(images)) for images in (films.clean, films.stamped))
     labels = films.has_finding.long()

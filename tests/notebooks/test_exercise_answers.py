@@ -26,6 +26,7 @@ from torch.nn import functional as F
 
 from course_utils import exercises
 from course_utils.exercises import CORRECT, WRONG, Exercise
+from course_utils.explain import grad_cam
 from course_utils.failures import CONTEXT, NEIGHBOR, NOWHERE, OTHER, STRANGER
 
 EXERCISES = {
@@ -38,7 +39,7 @@ EXERCISES = {
 
 KNOWN = {
     **{m.__name__: m for m in (collections, contextlib, fractions, functools, itertools, math, torch)},
-    **{"np": np, "F": F, "ndimage": ndimage, "special": special},
+    **{"np": np, "F": F, "ndimage": ndimage, "special": special, "grad_cam": grad_cam},
     "exercises": exercises,
     **{"NEIGHBOR": NEIGHBOR, "STRANGER": STRANGER, "OTHER": OTHER, "CONTEXT": CONTEXT, "NOWHERE": NOWHERE},
 }
@@ -987,69 +988,69 @@ RIGHT = {
         1 - (first.softmax(1).max(1).indices == second.softmax(1).max(1).indices).double().mean()
         torch.count_nonzero(first.argmax(dim=-1) - second.argmax(dim=-1)) / len(first)
     """,
-    "12-flip_rate": """
-        (clean.argmax(1) != stamped.argmax(1)).float().mean()
-        ((clean[:, 1] > clean[:, 0]) ^ (stamped[:, 1] > stamped[:, 0])).float().mean()
-        float((clean.diff(dim=1).sign() != stamped.diff(dim=1).sign()).float().mean())
-        np.mean(np.argmax(clean.numpy(), 1) != np.argmax(stamped.numpy(), 1))
-        sum((a[1] > a[0]) != (b[1] > b[0]) for a, b in zip(clean.tolist(), stamped.tolist())) / len(clean)
-        ((clean.softmax(1)[:, 1] > 0.5) != (stamped.softmax(1)[:, 1] > 0.5)).sum().item() / len(clean)
+    "12-highest_flip_rates": """
+        [max((net(x).argmax(1) != net(clean).argmax(1)).float().mean().item() for x in trials) for net in nets]
+        torch.tensor([[float((net(x).argmax(1) != net(clean).argmax(1)).float().mean()) for x in trials] for net in nets]).amax(1)
+        np.array([[np.mean((net(x).diff(dim=1) > 0).numpy() != (net(clean).diff(dim=1) > 0).numpy()) for x in trials] for net in nets]).max(1)
+        ---
+        def answer(nets, clean, trials):
+            result = []
+            with torch.no_grad():
+                for net in nets:
+                    highest = 0.0
+                    before = net(clean).softmax(1)[:, 1] > 0.5
+                    for pictures in trials:
+                        after = net(pictures).softmax(1)[:, 1] > 0.5
+                        highest = max(highest, (before ^ after).sum().item() / len(clean))
+                    result.append(highest)
+            return tuple(result)
     """,
-    "12-lift": """
-        heat.relu()[mask].mean() / heat.relu().mean()
-        float(heat.clamp(min=0)[mask].sum() / heat.clamp(min=0).sum()) / float(mask.float().mean()) if heat.max() > 0 else math.nan
-        (heat.relu() * mask).sum() / heat.relu().sum() * mask.numel() / mask.sum()
-        np.maximum(heat.numpy(), 0)[mask.numpy()].mean() / np.maximum(heat.numpy(), 0).mean() if (heat > 0).any() else np.nan
-        torch.where(mask & (heat > 0), heat, 0).sum() / torch.where(heat > 0, heat, 0).sum() / (mask.sum() / mask.numel())
+    "12-laundered": """
+        [n for n, net in nets.items() if ((m := grad_cam(net, stamped, 1).positive[:, 0])[:, corner].sum(1) / m.sum((1, 2))).mean() < corner.float().mean() and (net(clean).argmax(1) != net(stamped).argmax(1)).float().mean() >= 0.5]
         ---
-        def answer(heat, mask):
-            inside = sum(max(v, 0) for v in heat[mask].tolist())
-            total = sum(max(v, 0) for v in heat.flatten().tolist())
-            if total == 0:
-                return float("nan")
-            return inside / total / (int(mask.sum()) / mask.numel())
+        def answer(nets, clean, stamped, corner):
+            found = []
+            for name in nets:
+                shares, turned = [], 0
+                for x0, x1 in zip(clean, stamped):
+                    heat = grad_cam(nets[name], x1[None], 1).heatmaps()[0, 0]
+                    shares.append(float(heat[corner].sum() / heat.sum()))
+                    turned += int(nets[name](x0[None]).argmax() != nets[name](x1[None]).argmax())
+                if np.mean(shares) < corner.sum() / corner.numel() and 2 * turned >= len(clean):
+                    found += [name]
+            return found
     """,
-    "12-worst_group": """
-        min((predicted == labels)[(labels == y) & (has_marker == m)].float().mean() for y in (0, 1) for m in (0, 1) if ((labels == y) & (has_marker == m)).any())
-        min(np.mean([p == y for p, y, m in g]) for g in [[r for r in zip(predicted.tolist(), labels.tolist(), has_marker.tolist()) if (r[1], bool(r[2])) == k] for k in itertools.product((0, 1), (False, True))] if g)
-        np.nanmin([(predicted == labels).numpy()[((labels == y) & (has_marker == m)).numpy()].mean() if ((labels == y) & (has_marker == m)).any() else np.nan for y in (0, 1) for m in (False, True)])
+    "12-energy_in_view": """
+        float(raw.relu()[torch.tensor([[bool(text[slice(*r), slice(*c)].any()) for c in windows] for r in windows])].sum() / raw.relu().sum())
         ---
-        def answer(predicted, labels, has_marker):
-            group = 2 * labels + has_marker.long()
-            sizes = torch.bincount(group, minlength=4)
-            hits = torch.bincount(group, weights=(predicted == labels).float(), minlength=4)
-            return (hits / sizes)[sizes > 0].min()
+        def answer(raw, text, windows):
+            inside = total = 0
+            for i in range(raw.shape[0]):
+                for j in range(raw.shape[1]):
+                    value = max(float(raw[i, j]), 0)
+                    total += value
+                    (a, b), (c, d) = windows[i], windows[j]
+                    if text[a:b, c:d].sum() > 0:
+                        inside += value
+            return inside / total if total else math.nan
         ---
-        def answer(predicted, labels, has_marker):
-            worst = 1.0
-            for y in labels.unique():
-                for m in has_marker.unique():
-                    chosen = (labels == y) & (has_marker == m)
-                    if chosen.sum():
-                        worst = min(worst, float((predicted[chosen] == y).float().mean()))
-            return worst
+        def answer(raw, text, windows):
+            seen = torch.zeros(len(windows), len(windows))
+            for y, x in text.nonzero().tolist():
+                rows = torch.tensor([a <= y < b for a, b in windows])
+                columns = torch.tensor([a <= x < b for a, b in windows])
+                seen = torch.maximum(seen, (rows[:, None] & columns[None]).float())
+            positive = torch.where(raw > 0, raw, 0)
+            return (positive * seen).sum() / positive.sum()
     """,
-    "12-balance": """
-        (1 / torch.bincount(2 * labels + has_marker)[2 * labels + has_marker]) / (1 / torch.bincount(2 * labels + has_marker)[2 * labels + has_marker]).sum()
+    "12-needed_prevalence": """
+        target * (1 - specificity) / (target * (1 - specificity) + (1 - target) * sensitivity)
+        1 / (1 + (1 - target) * sensitivity / (target * (1 - specificity)))
+        (specificity - 1) * target / (sensitivity * target - sensitivity + (specificity - 1) * target)
         ---
-        def answer(labels, has_marker):
-            pairs = list(zip(labels.tolist(), has_marker.tolist()))
-            sizes = collections.Counter(pairs)
-            return [1 / sizes[pair] / len(sizes) for pair in pairs]
-        ---
-        def answer(labels, has_marker):
-            weights = torch.zeros(len(labels))
-            for y in (0, 1):
-                for m in (True, False):
-                    chosen = (labels == y) & (has_marker == m)
-                    weights[chosen] = 1 / chosen.sum()
-            weights /= weights.sum()
-            return weights
-        ---
-        def answer(labels, has_marker):
-            group = labels.numpy() * 2 + has_marker.numpy()
-            _, index, counts = np.unique(group, return_inverse=True, return_counts=True)
-            return 1.0 / counts[index] / len(counts)
+        def answer(sensitivity, specificity, target):
+            odds = target / (1 - target) / (sensitivity / (1 - specificity))
+            return odds / (1 + odds)
     """,
     "13-caption_score": """
         sum(logits[t].log_softmax(0)[word] for t, word in enumerate(words) if word != 0)
@@ -1347,7 +1348,7 @@ WRONG_ANSWERS = [
         "nan",
     ),
     ("11-group_table", "torch.zeros(2, 2)", "Not yet"),
-    ("12-worst_group", "float((predicted == labels)[labels == 1].float().mean())", "Not yet"),
+    ("12-laundered", "list(nets)[:1]", "Not yet"),
     ("13-caption_score", "float('inf')", "inf, expected"),
     ("14-normalized", "images", "Not yet"),
 ]

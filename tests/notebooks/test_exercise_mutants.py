@@ -71,10 +71,10 @@ NOT_NEGATIVE = {
     "11-group_table": "predicted labels grounds right table group Return",
     "11-group_weights": "labels grounds group sizes Return",
     "11-flip_rate": "Return",
-    "12-flip_rate": "Return",
-    "12-lift": "energy mask share Return",
-    "12-worst_group": "predicted labels has_marker right group groups Return",
-    "12-balance": "labels has_marker group sizes weights Return",
+    "12-highest_flip_rates": "found",
+    "12-laundered": "clean stamped maps corner energy flips",
+    "12-energy_in_view": "positive Return",
+    "12-needed_prevalence": "sensitivity specificity target false Return",
     "13-caption_score": "words",
     "13-log_probability_map": "p",
     "13-own_and_shuffled": "energy masks inside share own Return",
@@ -317,40 +317,33 @@ EQUAL = {
         def flip_rate(second, first):
             Differing is symmetric.
     """,
-    "12-flip_rate": """
-        def flip_rate(stamped, clean):
-            Differing is symmetric.
+    "12-highest_flip_rates": """
+        before = net(clean.abs()).argmax(1)
+        before = net(clean.relu()).argmax(1)
+        rates = [float((net(pictures.abs()).argmax(1) != before).float().mean()) for pictures in trials]
+        rates = [float((net(pictures.relu()).argmax(1) != before).float().mean()) for pictures in trials]
+            No pixel is below 0.
+        rates = [float((net(pictures).argmax(1) != before.abs()).float().mean()) for pictures in trials]
+        rates = [float((net(pictures).argmax(1) != before.relu()).float().mean()) for pictures in trials]
+            Nor is the number of a class.
     """,
-    "12-lift": """
-        energy = heat.relu().clamp(min=0)
-            Twice the same.
-        if energy.sum() < 0:
-        if energy.sum() == -1:
-            0 / 0 of tensors is nan already.
-        if energy.sum() <= 0:
-        if energy.mean() == 0:
-            No value is below 0, so that both are 0 together.
+    "12-laundered": """
+        energy = (maps * corner).sum((1, 2)) / maps.sum((2, 1))
+        energy = (maps * corner).sum((2, 1)) / maps.sum((1, 2))
+            The order of axes to sum over does not matter.
+        if energy.mean() <= corner.float().mean() and flips >= 0.5:
+            No mean is exactly the area.
+        maps = grad_cam(net, stamped, 1).heatmaps()[:, -1]
+            One class was asked for.
     """,
-    "12-worst_group": """
-        groups = [right[(labels != y) & (has_marker == m)] for y in (0, 1) for m in (False, True)]
-        groups = [right[(labels == y) & (has_marker != m)] for y in (0, 1) for m in (False, True)]
-        groups = [right[(labels == y) & (has_marker == m)] for y in (1, 0) for m in (False, True)]
-        groups = [right[(labels == y) & (has_marker == m)] for y in (0, 1) for m in (True, False)]
-            The same four groups in another order.
-    """,
-    "12-balance": """
-        def balanced_weights(has_marker, labels):
-        group = 3 * labels + has_marker.long()
-            Each group has a number of its own.
-        group = 2 * labels + has_marker
-        weights = 1 / sizes[group]
-            Mixed kinds of numbers come out the same.
-        sizes = torch.bincount(group)
-        sizes = torch.bincount(group, minlength=5)
-        sizes = torch.bincount(group, minlength=3)
-            Groups without pictures are not looked up.
-        weights = 2 / sizes[group].float()
-            The sum takes a constant factor away.
+    "12-energy_in_view": """
+        if positive.mean() == 0:
+        if positive.sum() < 0:
+        if positive.sum() <= 0:
+        if positive.sum() == -1:
+            No value is below 0; and 0 / 0 of tensors is nan already.
+        seen = torch.tensor([[text[a:b, c:d].any() for c, d in windows] for a, b in windows])
+            A tensor with one number is as good as the number.
     """,
     "13-caption_score": """
         chosen = logs.gather(1, words[:, None])[:, -1]

@@ -50,7 +50,7 @@ from course_utils.segmentation import (
     segment,
     sow,
 )
-from course_utils.xray import DOSES, REPAIRS, measure, radiographs, unseen_films, xray_reader
+from course_utils.xray import DOSES, REPAIRS, choosing_films, measure, radiographs, unseen_films, xray_reader
 
 ROOMS = (networks, small, segmentation.trained, backgrounds.study, xray.trained, language.trained)
 TRUNK = "07_vgg_gap_0.pt"
@@ -100,6 +100,10 @@ def a_training_by_hand_gives_the_same(found):
         torch.testing.assert_close(retrained[key].float(), value.float(), rtol=1e-3, atol=1e-6)
 
 
+def never(*arguments, **options):
+    raise AssertionError("a training looked at the pictures that are reported later")
+
+
 XRAY = (
     r"\d+ s, accuracy on the biased test \d\.\d{3}, unbiased \d\.\d{3}, flip rate \d\.\d{3}, "
     r"energy in corner (\d\.\d\d|nan), box (\d\.\d{3}|nan), finding (\d\.\d\d|nan)"
@@ -147,7 +151,8 @@ TOPICS = {
             "UNSEEN": 8,
             "RUNS": 1,
             "REPAIRS": {"none": "", "penalty on the map": ""},
-            "unseen_films": lambda n=8: radiographs(8, seed=12),
+            "choosing_films": lambda n=8: radiographs(8, seed=12),
+            "unseen_films": never,
         },
         lines={"none": XRAY, "penalty_on_the_map": XRAY, "none_p80": XRAY, "none_p90": XRAY},
         load={
@@ -277,7 +282,8 @@ def test_what_each_reader_of_radiographs_relies_on():
     assert all(r.biased > 0.88 and r.unbiased < 0.75 and r.flip_rate > 0.4 for r in found["none"])
     for name in ("marker at random", "pairs agree"):
         assert all(r.unbiased > 0.88 and r.flip_rate < 0.08 and r.corner < 0.25 for r in found[name]), name
-    assert all(r.flip_rate > 0.3 and r.box < 0.03 for r in found["penalty on the map"])
+    # Laundered: the corner is empty, and the network relies on the stamp as before.
+    assert all(r.flip_rate > 0.8 and max(r.box, r.corner) < 0.02 for r in found["penalty on the map"])
 
 
 def test_reliance_grows_with_the_dose():
@@ -316,13 +322,14 @@ def test_captions_of_unseen_scenes(described):
             lambda: unseen_films(12).clean,
             0.02,
         ),
+        (lambda: choosing_films(30).clean, lambda: unseen_films(30).clean, 0.02),
         (
             lambda: captions.described_scenes(20, seed=language.trained.TRAINING_SEED).images,
             lambda: unseen_described(20).images,
             0.05,
         ),
     ],
-    ids=["07", "12", "13"],
+    ids=["07", "12", "12 choosing", "13"],
 )
 def test_unseen_pictures_are_not_those_of_the_training(learned, unseen, apart, monkeypatch, brief):
     monkeypatch.setattr(xray.trained, "FILMS", 12)

@@ -48,7 +48,7 @@ from course_utils.widgets import (
     segmentation_explorer,
     threshold_explorer,
 )
-from course_utils.xray import stamp
+from course_utils.xray import corner, stamp
 
 # --- 07: thresholds
 
@@ -447,9 +447,30 @@ def test_the_energy_in_the_finding(stamps):
     heat = grad_cam(readers()["repaired"], shown.clean[n : n + 1], 1).heatmaps()[0, 0]
     expected = float(heat[shown.masks["finding"][n]].sum() / heat.sum())
     words = words_of(stamps, model="repaired", film=n + 1, stamped=False)
-    assert float(re.search(r"(\d+)% of the map's energy", words)[1]) == pytest.approx(100 * expected, abs=0.6)
+    assert float(re.search(r"(\d+)% in the finding", words)[1]) == pytest.approx(100 * expected, abs=0.6)
+    large = corner(heat.shape[-1])
+    expected = float(heat[large].sum() / heat.sum())
+    assert float(re.search(r"(\d+)% in the corner", words)[1]) == pytest.approx(100 * expected, abs=0.6)
     normal = int((~shown.has_finding).nonzero()[0])
     assert "There is no finding" in words_of(stamps, film=normal + 1, stamped=True)
+
+
+def test_the_map_of_the_difference_is_that_of_a_network_with_one_score(stamps):
+    class Difference(torch.nn.Module):
+        def __init__(self, net: torch.nn.Module) -> None:
+            super().__init__()
+            self.net, self.target_layer = net, net.target_layer
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.net(images).diff(dim=1)
+
+    image = stamp(films().clean[1:2], "AP", "center", 0.5)
+    expected = grad_cam(Difference(readers()["biased"]), image, 0).heatmaps()[0, 0]
+    settings = {"film": 2, "stamped": True, "text": "AP", "position": "center", "opacity": 50}
+    figure, words = stamps.draw(**{**stamps.values, **settings, "score": "finding - normal"})
+    plt.close(figure)
+    share = 100 * float(expected[corner(96)].sum() / expected.sum())
+    assert float(re.search(r"(\d+)% in the corner", words)[1]) == pytest.approx(share, abs=0.6)
 
 
 # --- 13: questions and captions

@@ -17,8 +17,8 @@ from file_server import serving
 from PIL import Image
 
 from course_utils.assets import AssetError
-from course_utils.pictures import read_picture
-from course_utils.xray import HOSPITALS, radiographs, read_folder, real, real_radiographs
+from course_utils.pictures import PictureError, read_picture
+from course_utils.xray import HOSPITALS, SQUARES, radiographs, read_folder, real, real_radiographs
 
 RAMP = np.linspace(0, 255, 64, dtype=np.uint8)[None].repeat(64, 0)  # black on the left, white on the right
 
@@ -64,13 +64,77 @@ def test_a_drawn_radiograph_survives_the_file(tmp_path):
     )
 
 
-def test_the_whole_picture_is_scaled_to_a_square(tmp_path):
-    wide = np.zeros((64, 128), np.uint8)
-    wide[:, -32:] = 200
-    Image.fromarray(wide).save(tmp_path / "wide.png")
-    read = real.read_picture(tmp_path / "wide.png", 64)[0]
-    assert read.shape == (64, 64)
-    assert read[:, :46].max() == 0 and read[:, 50:].min() == pytest.approx(200 / 255)
+def disk(height, width):
+    """A white disk in the middle of a gray film, of 40 pixels' diameter."""
+    y, x = np.ogrid[:height, :width]
+    inside = (y - (height - 1) / 2) ** 2 + (x - (width - 1) / 2) ** 2 < 20**2
+    return np.where(inside, 255, 60).astype(np.uint8)
+
+
+@pytest.mark.parametrize("square", SQUARES)
+@pytest.mark.parametrize("shape", [(64, 64), (64, 78), (78, 64), (64, 65), (128, 64), (50, 100)])
+def test_a_disk_stays_a_disk(tmp_path, shape, square):
+    Image.fromarray(disk(*shape)).save(tmp_path / "film.png")
+    white = real.read_picture(tmp_path / "film.png", 96, square)[0] > 0.6
+    high, wide = int(white.any(1).sum()), int(white.any(0).sum())
+    side = min(shape) if square == "crop" else max(shape)
+    assert abs(high - wide) <= 1 and abs(high - 40 * 96 / side) <= 2
+
+
+@pytest.mark.parametrize(
+    ("shape", "ends"), [((64, 80), "the left and the right"), ((80, 64), "the top and the bottom")]
+)
+def test_what_is_cut_off_lies_at_both_ends_and_is_said(tmp_path, shape, ends):
+    film = np.full(shape, 100, np.uint8)
+    film[:8], film[:, :8], film[-8:], film[:, -8:] = 255, 255, 255, 255
+    Image.fromarray(film).save(tmp_path / "a.png")
+    folder = read_folder(tmp_path, 64)
+    image = folder.images[0, 0]
+    lost, kept = (
+        (image[8:-8, [0, -1]], image[[0, -1]])
+        if shape[1] > shape[0]
+        else (image[[0, -1], 8:-8], image[:, [0, -1]])
+    )
+    assert (lost < 0.5).all() and (kept > 0.9).all()
+    assert folder.notes[0][-1] == f"{shape[1]} x {shape[0]}: 10% were cut off at {ends} each, for a square."
+
+
+@pytest.mark.parametrize("shape", [(64, 80), (80, 64)])
+def test_padding_keeps_all_between_black_bars(tmp_path, shape):
+    Image.fromarray(np.full(shape, 255, np.uint8)).save(tmp_path / "a.png")
+    folder = read_folder(tmp_path, 80, square="pad")
+    white = folder.images[0, 0] > 0.5
+    assert (int(white.any(1).sum()), int(white.any(0).sum())) == shape
+    assert not white[0, 0] and not white[-1, -1]
+    assert folder.notes[0][-1].startswith(f"{shape[1]} x {shape[0]}: black bars along its shorter side")
+
+
+def test_a_square_film_is_left_alone_by_both(tmp_path):
+    Image.fromarray(RAMP).save(tmp_path / "a.png")
+    crop, pad = (read_folder(tmp_path, 64, square=square) for square in SQUARES)
+    assert (
+        torch.equal(crop.images, pad.images) and crop.notes == pad.notes and "square" not in str(crop.notes)
+    )
+
+
+def test_a_strip_is_no_film(tmp_path):
+    Image.fromarray(np.zeros((64, 129), np.uint8)).save(tmp_path / "strip.png")
+    with pytest.raises(PictureError, match=r"strip.png has 129 x 64 pixels, which is no chest film's shape"):
+        real.read_picture(tmp_path / "strip.png")
+    assert real.read_picture(tmp_path / "strip.png", square="pad").shape == (1, 224, 224)
+
+
+@pytest.mark.parametrize("square", ["squeeze", "", None])
+def test_another_way_to_a_square_is_refused(tmp_path, square):
+    Image.fromarray(RAMP).save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="a film becomes square by 'crop' or 'pad', not by"):
+        real.read_picture(tmp_path / "a.png", square=square)
+
+
+def test_dicom_keeps_its_proportion(tmp_path):
+    path = dicom(tmp_path / "a.dcm", disk(64, 78).astype(np.uint16))
+    white = real.read_picture(path, 64)[0] > 0.6
+    assert abs(int(white.any(1).sum()) - int(white.any(0).sum())) <= 1
 
 
 def test_color_becomes_gray(tmp_path):
@@ -279,7 +343,7 @@ def test_a_complete_download(server, records, cache):
     assert read.credits() == "2 x Hannover: CC BY 3.0\n1 x NIH: none"
     expected = np.asarray(Image.open(io.BytesIO(FILES["nih_c.png"]))) / 255
     np.testing.assert_allclose(read.images[2, 0].numpy(), expected, atol=1e-6)
-    assert sorted(os.listdir(cache)) == sorted(FILES)
+    assert sorted(os.listdir(cache)) == sorted(FILES) and len(read.notes) == 3
 
 
 def test_the_second_time_asks_nobody(server, records):

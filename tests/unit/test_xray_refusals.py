@@ -88,6 +88,11 @@ def stamped(**options):
             ValueError,
             "no repair 'prayer': the known ones are none, no marker",
         ),
+        (
+            lambda: study.train(films(), "penalty on the map", punished="lungs"),
+            ValueError,
+            "nothing to punish in 'lungs': the known places are box; corner; corner, map of d",
+        ),
         (lambda: study.train(films(), epochs=0), ValueError, "epochs must be at least 1, got 0"),
         (lambda: study.train(films(), p=2), ValueError, "is a probability between 0 and 1, got 2"),
         (lambda: xray_reader("prayer"), ValueError, "no repair 'prayer': the known ones are none"),

@@ -8,15 +8,17 @@ from torch import nn
 
 from course_utils.explain import cam, grad_cam
 from course_utils.xray import (
+    PUNISHED,
     REPAIRS,
     Radiographs,
     XrayNet,
     corner,
+    corner_of_decision,
     measure,
     radiographs,
     soft_map,
     study,
-    without_corner,
+    without_strip,
     xray_net,
 )
 from course_utils.xray import films as films_module
@@ -155,7 +157,7 @@ def test_measuring_leaves_the_network_as_it_was(films):
 
 
 def test_a_masked_strip_makes_the_twins_equal(films):
-    assert torch.equal(without_corner(films.clean), without_corner(films.stamped))
+    assert torch.equal(without_strip(films.clean), without_strip(films.stamped))
     assert measure(xray_net(), films, masked=True).flip_rate == 0
     assert (films.masks["marker"] <= films_module.stamp_strip(64)).all()
 
@@ -169,6 +171,52 @@ def test_the_map_to_learn_through_is_grad_cam(films):
     torch.testing.assert_close(maps[:, None], grad_cam(net, films.clean[:3], 1).maps)
     torch.testing.assert_close(64 * maps[:, None], cam(net, films.clean[:3], 1))  # Z = 8 x 8
     torch.testing.assert_close(logits, net(films.clean[:3]))
+
+
+def test_the_map_of_the_answer_is_the_difference_of_two(films):
+    net = xray_net().eval()
+    _, maps = soft_map(net, films.clean[:3], decision=True)
+    both = grad_cam(net, films.clean[:3], [0, 1]).maps
+    torch.testing.assert_close(maps, both[:, 1] - both[:, 0])
+
+
+def test_what_the_stamp_changes_lies_where_the_net_reads_it(films):
+    everything = corner_of_decision(StampReader(films), films)[1]
+    found = films.has_finding
+    change = (films.stamped - films.clean)[found, 0]  # this net's map is the picture
+    assert everything == pytest.approx(float(change[:, corner(64)].sum() / change.sum()), rel=1e-4)
+    net = xray_net(2).eval()
+    share, inside = corner_of_decision(net, films)
+    maps = {
+        name: grad_cam(net, images[found], [0, 1]).maps.diff(dim=1)[:, 0]
+        for name, images in (("clean", films.clean), ("stamped", films.stamped))
+    }
+    with torch.no_grad():  # the whole change of d, from the answers: sum_ij L^d_ij = d - bias
+        d = {
+            on: net(x[found]).diff(dim=1).sum()
+            for on, x in (("clean", films.clean), ("stamped", films.stamped))
+        }
+    units = corner(8)
+    by_hand = (maps["stamped"] - maps["clean"])[:, units].sum() / (d["stamped"] - d["clean"])
+    assert inside == pytest.approx(float(by_hand), rel=1e-2)
+    energy = maps["stamped"].relu()
+    assert share == pytest.approx(float((energy[:, units].sum(1) / energy.sum((1, 2))).nanmean()), rel=1e-4)
+
+
+@pytest.mark.parametrize("punished", PUNISHED)
+def test_the_penalty_empties_what_it_punishes(films, punished):
+    one, two = (
+        study.train(films, "penalty on the map", seed=1, epochs=6, strength=strength, punished=punished)
+        for strength in (0.0, 100.0)
+    )
+
+    def share(net):
+        if punished == "corner, map of d":
+            return corner_of_decision(net, films)[0]
+        return getattr(measure(net, films), punished)
+
+    assert not torch.equal(one.head.weight, two.head.weight)
+    assert share(two) < 0.5 * share(one)
 
 
 def test_a_loss_on_the_map_reaches_the_weights(films):
