@@ -4,13 +4,15 @@
 :mod:`course_utils.pictures` reads the files.
 """
 
-from .auditing import Audit, audit
+from .auditing import MARGIN, Audit, AuditRow, audit
 from .engine import Explainer, Stage, typed_class
 from .output import as_document, result_figure, result_words, to_csv, to_npz, to_png
 from .results import Caution, Check, ClassResult, Result
 
 __all__ = [
+    "MARGIN",
     "Audit",
+    "AuditRow",
     "Caution",
     "Check",
     "ClassResult",

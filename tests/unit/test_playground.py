@@ -134,7 +134,14 @@ def test_the_check_covers_the_most_marked_squares(method):
     assert seen
 
 
-def test_random_covers_have_as_many_squares(monkeypatch):
+def boxed(mask):
+    """A mask cut down to its box, in its four mirrorings."""
+    rows, columns = mask.any(1).nonzero().flatten(), mask.any(0).nonzero().flatten()
+    cut = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return [cut.flip(axes).tolist() for axes in ((), (0,), (1,), (0, 1))]
+
+
+def test_covers_elsewhere_have_the_size_and_the_shape_of_what_is_marked(monkeypatch):
     explainer, p = Explainer(tiny()), picture()
     covered = []
     original = playground.engine.cover
@@ -142,8 +149,33 @@ def test_random_covers_have_as_many_squares(monkeypatch):
         playground.engine, "cover", lambda image, masks: covered.append(masks) or original(image, masks)
     )
     explainer.explain(p, 0, squares=9)
-    assert all((masks.flatten(1).sum(1) == 9).all() for masks in covered)
-    assert len(torch.cat(covered)) == 1 + engine.DRAWS
+    marked, *elsewhere = torch.cat(covered)
+    assert marked.sum() == 9 and len(elsewhere) == engine.DRAWS
+    copies = marks.moved_copies(marked, engine.DRAWS, crc32(p.image.tobytes()))
+    assert torch.equal(torch.stack(elsewhere), copies)
+    assert not torch.equal(copies, marks.moved_copies(marked, engine.DRAWS, crc32(picture(seed=1).image.tobytes())))
+
+
+@pytest.mark.parametrize("squares", [1, 2, 5, 9, 16])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_copy_elsewhere_is_the_shape_at_another_place_inside(squares, seed):
+    draw = torch.rand(7, 7, generator=torch.Generator().manual_seed(seed))
+    middle = torch.zeros(7, 7)
+    middle[1:6, 1:6] = 1  # room to move
+    mask = top_share_mask(draw + middle, squares / 49)
+    copies = marks.moved_copies(mask, 10, seed)
+    assert len(copies.unique(dim=0)) == 10 and not any(torch.equal(copy, mask) for copy in copies)
+    assert all(boxed(copy)[0] in boxed(mask) for copy in copies)
+    assert torch.equal(copies, marks.moved_copies(mask, 10, seed))
+
+
+def test_a_shape_without_room_goes_on_across_the_edge():
+    row, frame = torch.zeros(7, 7, dtype=torch.bool), torch.ones(7, 7, dtype=torch.bool)
+    row[3], frame[1:6, 1:6] = True, False
+    for mask, different in ((row, 6), (frame, 10), (~row, 6)):
+        copies = marks.moved_copies(mask, 10)
+        assert len(copies) == 10 and len(copies.unique(dim=0)) == different
+        assert (copies.flatten(1).sum(1) == mask.sum()).all() and not (copies == mask).all((1, 2)).any()
 
 
 def test_maps_of_all_classes_come_from_one_pass_and_are_kept(monkeypatch):
