@@ -21,6 +21,7 @@ def studies() -> dict[str, tuple[str, Callable]]:
     from course_utils.backgrounds import measure_watermarks
     from course_utils.evidence import guided_study, quarters_study, rival_study, study_covers
     from course_utils.localization import photo_study
+    from course_utils.playground import measure_audits
 
     return {
         "03": ("03_cam_to_grad_cam", rival_study),
@@ -30,6 +31,7 @@ def studies() -> dict[str, tuple[str, Callable]]:
         "07": ("07_localization", photo_study),
         "10": ("10_transfer", measure_transfer),
         "11": ("11_dataset_bias", measure_watermarks),
+        "14": ("14_explain_your_own", measure_audits),
     }
 
 

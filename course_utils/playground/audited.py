@@ -22,7 +22,7 @@ from course_utils.pictures import Picture, list_photos, load_photo
 from .auditing import Audit, audit
 from .engine import Explainer
 from .interventions import Intervention
-from .preparing import PREPARATIONS, preparation_study
+from .preparing import preparation_study
 
 __all__ = ["AUDITED", "Case", "audited_case", "measure_audits"]
 
@@ -95,7 +95,10 @@ def _scenes(name: str, n: int) -> Case:
         swapped.append(backgrounds.scene(number, wrong, "test"))
         moved.append(backgrounds.scene(number, ground, "test", texture=other[number]))
     pictures, twins, control = (
-        [_picture(f"{scene.photos[0]} {number}", scene.image) for number, scene in zip(numbers, scenes, strict=True)]
+        [
+            _picture(f"{scene.photos[0]} {number}", scene.image)
+            for number, scene in zip(numbers, scenes, strict=True)
+        ]
         for scenes in (usual, swapped, moved)
     )
     head = backgrounds.biased_head(repair=HEADS[name])

@@ -6,7 +6,11 @@ rule that stands here, before anything is measured:
 
 - flips: "fails" where the change that the auditor fears flips at least ``MARGIN`` more of the first answers than its
   control does, by an interval above 0; "passes" where the interval's upper end stays below ``MARGIN``;
-- every other question: "passes" where the interval of the difference lies above 0, "fails" where it lies at 0 or below;
+- every other question with a control: "passes" where the interval of the difference lies above 0, "fails" where it
+  lies at 0 or below;
+- the map against the class-free sum sum_k A^k: "fails" where their rank correlation is ``SAME`` or more, by all of its
+  interval, "passes" where all of it lies below. (Adebayo et al. 2018 shuffle the last layer instead; behind a pooled
+  layer the map is another mixture of the A^k then, whatever the network learned, and no map of that kind can fail.)
 - between the two the row is "open": more pictures are needed.
 
 Of several controls the one that comes closest counts. Maps are compared on 7 x 7 squares, by their signs.
@@ -19,7 +23,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from course_utils.evidence import Interval, centre_blob, interval, rank_correlation
 from course_utils.explain import batched_logits, cover, grad_cam, occlusion, top_share_mask
@@ -37,9 +40,11 @@ MARGIN = 0.25
 """Share of first answers: what the feared change may flip beyond its control before a network fails."""
 SAME = 0.9
 """A rank correlation above: the same map, for any purpose."""
-RIGHT, FLIPS, OCCLUSION, FALL, BEATS = (
+RIGHT, FLIPS, FILLED, ALIKE, OCCLUSION, FALL, BEATS = (
     "right class first",
     "first answer flips",
+    "map not empty",
+    "rank correlation with the class-free sum",
     "rank correlation with occlusion",
     "fall of the logit, five squares covered",
     "falls further than at each of ten places elsewhere",
@@ -97,7 +102,8 @@ class Audit:
         """Return the table as lines of equal columns."""
         table = [("question", "measured", "beside it", "", "verdict")]
         table += [
-            (row.question, _text(row.measured), _text(row.beside), row.control, row.verdict) for row in self.rows
+            (row.question, _text(row.measured), _text(row.beside), row.control, row.verdict)
+            for row in self.rows
         ]
         widths = [max(len(row[column]) for row in table) for column in range(5)]
         return [
@@ -110,7 +116,7 @@ class Audit:
         failed = [row.question for row in self.rows if row.verdict == "fails"]
         undecided = [row.question for row in self.rows if row.verdict == "open"]
         table = [
-            f"| {row.question} | {_text(row.measured)} | {' '.join([row.control, _text(row.beside)]).strip()} | {row.verdict} |"
+            f"| {row.question} | {_text(row.measured)} | {row.control} {_text(row.beside)} | {row.verdict} |"
             for row in self.rows
         ]
         lines = [
@@ -118,7 +124,7 @@ class Audit:
             "",
             "**What it is for, and who is harmed by a mistake:** …",
             "",
-            f"**The shortcut that was feared, and how it was tested without a map:** {self.feared or 'none was tested'}",
+            f"**The shortcut that was feared, tested without a map:** {self.feared or 'none was tested'}",
             "",
             "**Pictures, and how they differ from those of the training:** …",
             "",
@@ -177,9 +183,10 @@ def audit(
     if intervention is not None:  # first, for it may be refused
         changes = {intervention.name: intervention.change}
         if intervention.control is not None:
-            changes[f"control of {intervention.name}"] = intervention.control
+            changes[_control(intervention)] = intervention.control
         values = {
-            (FLIPS, name): flips(explainer.classifier, pictures, change, name) for name, change in changes.items()
+            (FLIPS, name): flips(explainer.classifier, pictures, change, name)
+            for name, change in changes.items()
         }
     results = [
         explainer.explain(picture, label, method) for picture, label in zip(pictures, labels, strict=True)
@@ -215,10 +222,13 @@ def _measured(explainer: Explainer, result: Result, other: Result) -> dict[tuple
         for name, one in ((MAP, raw), (CLASS, around), (PICTURE, away))
     }
     squares |= {FREE: how.sign * marked_squares(how, free[None])[0], BLOB: centre_blob(GRID, GRID)}
-    measured = {(RIGHT, "the network"): float(found.rank == 1), ("map not empty", MAP): float(not found.empty)}
+    measured = {
+        (RIGHT, "the network"): float(found.rank == 1),
+        (FILLED, MAP): float(not found.empty),
+    }
     fallen = how.sign * occlusion(clf, image, [found.index], GRID)[0, 0].float().cpu()
     measured |= {(OCCLUSION, name): rank_correlation(one, fallen) for name, one in squares.items()}
-    measured["rank correlation with the class-free sum", MAP] = rank_correlation(squares[MAP], squares[FREE])
+    measured[ALIKE, MAP] = rank_correlation(squares[MAP], squares[FREE])
     blind = {name: top_share_mask(one, SQUARES / GRID**2) for name, one in squares.items() if name != MAP}
     copies = moved_copies(blind[PICTURE], DRAWS, found.index)
     covered = cover(image, torch.cat([torch.stack(list(blind.values())), copies]))
@@ -230,7 +240,11 @@ def _measured(explainer: Explainer, result: Result, other: Result) -> dict[tuple
     nothing = check is None
     own = math.nan if nothing else how.sign * (check.before - check.after)
     there = math.nan if nothing else how.sign * (check.before - sum(check.random) / len(check.random))
-    measured |= {(FALL, MAP): own, (FALL, ELSEWHERE): there, (BEATS, MAP): float(not nothing and check.confirmed)}
+    measured |= {
+        (FALL, MAP): own,
+        (FALL, ELSEWHERE): there,
+        (BEATS, MAP): float(not nothing and check.confirmed),
+    }
     return measured
 
 
@@ -239,57 +253,48 @@ def _rows(values: Values, photos: Sequence[str], intervention: Intervention | No
         known = [(v, p) for v, p in zip(numbers, photos, strict=True) if not math.isnan(v)]
         return interval(*zip(*known, strict=True)) if len({p for _, p in known}) > 1 else None
 
-    def row(question: str, measure: str, own: str, controls: Sequence[str]) -> AuditRow:
-        leads = {
-            name: mean([a - b for a, b in zip(values[measure, own], values[measure, name], strict=True)])
-            for name in controls
-        }
-        leads = {name: lead for name, lead in leads.items() if lead is not None}
-        measured = mean(values[measure, own])
-        if not leads:
-            return AuditRow(question, measured, "", None, None, "open")
-        nearest = min(leads, key=lambda name: leads[name].mean)
-        lead = leads[nearest]
-        verdict = "passes" if lead.low > 0 else "fails" if lead.high <= 0 else "open"
-        return AuditRow(question, measured, nearest, mean(values[measure, nearest]), lead, verdict)
+    def lead_over(measure: str, own: str, control: str) -> Interval | None:
+        pairs = zip(values[measure, own], values[measure, control], strict=True)
+        return mean([a - b for a, b in pairs])
 
-    rows = [row(RIGHT, RIGHT, "the network", ["always the commonest label"])]
+    def row(question: str, own: str, controls: Sequence[str]) -> AuditRow:
+        leads = {name: lead_over(question, own, name) for name in controls}
+        nearest = min(controls, key=lambda name: math.inf if leads[name] is None else leads[name].mean)
+        lead = leads[nearest]
+        verdict = "open" if lead is None else _verdict(lead.low > 0, lead.high <= 0)
+        found, beside = mean(values[question, own]), mean(values[question, nearest])
+        return AuditRow(question, found, nearest, beside, lead, verdict)
+
+    def flip_row(name: str, control: str) -> AuditRow:
+        own = values[FLIPS, name]
+        beside = mean(values[FLIPS, control]) if (FLIPS, control) in values else None
+        lead = mean(own) if beside is None else lead_over(FLIPS, name, control)
+        fails = lead is not None and lead.low > 0 and lead.mean >= MARGIN
+        verdict = "open" if lead is None else _verdict(lead.high < MARGIN, fails)
+        same = sum(map(math.isnan, own))
+        left_out = f" ({same} of {len(own)} pictures have nothing to change)" if same else ""
+        control = "no control" if beside is None else "its control"
+        return AuditRow(f"{FLIPS}: {name}{left_out}", mean(own), control, beside, lead, verdict)
+
+    rows = [row(RIGHT, "the network", ["always the commonest label"])]
     if intervention is not None:
-        rows.append(_flip_row(values, mean, intervention))
-    filled = mean(values["map not empty", MAP])
-    rows.append(
-        AuditRow("map not empty", filled, "", None, None, "passes" if filled.mean == 1 else "open")
-    )
-    alike = mean(values["rank correlation with the class-free sum", MAP])
-    verdict = "open" if alike is None else "passes" if alike.high < SAME else "fails" if alike.low >= SAME else "open"
-    rows.append(AuditRow("the map is not the class-free sum", alike, f"the same map: {SAME}", None, None, verdict))
-    rows.append(row(OCCLUSION, OCCLUSION, MAP, [FREE, BLOB, CLASS, PICTURE]))
-    rows.append(row(FALL, FALL, MAP, [ELSEWHERE, FREE, BLOB, CLASS, PICTURE]))
-    rows.append(row(BEATS, BEATS, MAP, [PICTURE]))
+        rows.append(flip_row(intervention.name, _control(intervention)))
+    filled, alike = mean(values[FILLED, MAP]), mean(values[ALIKE, MAP])
+    rows.append(AuditRow(FILLED, filled, "", None, None, _verdict(filled.mean == 1, filled.high < 0.5)))
+    verdict = "open" if alike is None else _verdict(alike.high < SAME, alike.low >= SAME)
+    rows.append(AuditRow(ALIKE, alike, f"the same map: above {SAME}", None, None, verdict))
+    rows.append(row(OCCLUSION, MAP, [FREE, BLOB, CLASS, PICTURE]))
+    rows.append(row(FALL, MAP, [ELSEWHERE, FREE, BLOB, CLASS, PICTURE]))
+    rows.append(row(BEATS, MAP, [PICTURE]))
     return tuple(rows)
 
 
-def _flip_row(values: Values, mean, intervention: Intervention) -> AuditRow:
-    own = values[FLIPS, intervention.name]
-    none = (0.0,) * len(own)
-    control = values.get((FLIPS, f"control of {intervention.name}"), none)
-    lead = mean([a - b for a, b in zip(own, control, strict=True)])
-    if lead is None:
-        verdict = "open"
-    elif lead.low > 0 and lead.mean >= MARGIN:
-        verdict = "fails"
-    else:
-        verdict = "passes" if lead.high < MARGIN else "open"
-    unchanged = sum(map(math.isnan, own))
-    left_out = f" ({unchanged} of {len(own)} pictures stay the same and are left out)" if unchanged else ""
-    return AuditRow(
-        f"{FLIPS}: {intervention.name}{left_out}",
-        mean(own),
-        "no control" if control is none else "its control",
-        None if control is none else mean(control),
-        lead,
-        verdict,
-    )
+def _control(intervention: Intervention) -> str:
+    return f"control of {intervention.name}"
+
+
+def _verdict(passes: bool, fails: bool) -> str:
+    return "passes" if passes else "fails" if fails else "open"
 
 
 def _text(found: Interval | None) -> str:

@@ -216,7 +216,13 @@ class Explainer:
         size = self._size(where) if where else None
         first = self.classifier.probabilities(logits).topk(min(TOP, len(logits)))
         cautions = picture_cautions(
-            picture, how, self.classifier.size, size, list(self.layers.values())[-1], self.random_weights
+            picture,
+            how,
+            self.classifier.size,
+            self.classifier.crop,
+            size,
+            list(self.layers.values())[-1],
+            self.random_weights,
         )
         return Result(
             picture=picture,
@@ -319,7 +325,7 @@ class Explainer:
             heat=heat.numpy(),
             empty=not marks_a_place(how, raw),
             box=box,
-            box_in_file=box and to_original(box, *picture.size, self.classifier.size),
+            box_in_file=box and to_original(box, *picture.size, self.classifier.size, self.classifier.crop),
             check=check,
             covered=None if covered is None else covered[1].expand(3, -1, -1).numpy(),
             cautions=class_cautions(name, probability, rank, how, heat, box, check, squares),

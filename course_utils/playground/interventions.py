@@ -78,7 +78,9 @@ def changed_images(
 def _checked(after: object, image: Tensor, what: str) -> Tensor:
     if not isinstance(after, Tensor) or not after.is_floating_point():
         kind = after.dtype if isinstance(after, Tensor) else type(after).__name__
-        raise TypeError(f"{what}: the function must return an image as it got one, a tensor of floats; got {kind}.")
+        raise TypeError(
+            f"{what}: the function must return an image as it got one, a tensor of floats; got {kind}."
+        )
     if after.shape != image.shape:
         raise ValueError(
             f"{what}: the image had the shape {tuple(image.shape)}, and has {tuple(after.shape)} now. A change must "

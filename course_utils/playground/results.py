@@ -122,6 +122,7 @@ def picture_cautions(
     picture: Picture,
     how: Method,
     side: int,
+    crop: float,
     layer_size: tuple[int, int] | None,
     last_size: tuple[int, int],
     random_weights: bool,
@@ -132,6 +133,7 @@ def picture_cautions(
         picture: as it was read.
         how: the method.
         side: of the square that the network sees.
+        crop: the square's share of the picture's shorter side.
         layer_size: (h, w) of the layer's map, None where the method takes no layer.
         last_size: of the last convolutional map.
         random_weights: whether the network has learned nothing.
@@ -146,16 +148,18 @@ def picture_cautions(
             )
         )
     width, height = picture.size
-    unseen = 1 - min(width, height) / max(width, height)
+    seen = crop * min(width, height)  # pixels a side
+    unseen = 1 - seen**2 / (width * height)
     if unseen > CUT:
         ends = "left and right" if width > height else "at the top and at the bottom"
+        ends = ends if crop == 1 else "on all sides"
         found.append(
             Caution(
                 "cropped",
                 f"The network sees the square in the middle only, not the other {unseen:.0%} of the picture, {ends}.",
             )
         )
-    if min(width, height) < side:
+    if seen < side:
         found.append(
             Caution(
                 "enlarged",

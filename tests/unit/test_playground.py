@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from zlib import crc32
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,6 +24,7 @@ from course_utils.explain import (
     grad_cam_pp,
     guided_backprop,
     guided_grad_cam,
+    top_share_mask,
 )
 from course_utils.methods import METHODS
 from course_utils.networks import Classifier, load_classifier
@@ -153,7 +155,9 @@ def test_covers_elsewhere_have_the_size_and_the_shape_of_what_is_marked(monkeypa
     assert marked.sum() == 9 and len(elsewhere) == engine.DRAWS
     copies = marks.moved_copies(marked, engine.DRAWS, crc32(p.image.tobytes()))
     assert torch.equal(torch.stack(elsewhere), copies)
-    assert not torch.equal(copies, marks.moved_copies(marked, engine.DRAWS, crc32(picture(seed=1).image.tobytes())))
+    assert not torch.equal(
+        copies, marks.moved_copies(marked, engine.DRAWS, crc32(picture(seed=1).image.tobytes()))
+    )
 
 
 @pytest.mark.parametrize("squares", [1, 2, 5, 9, 16])

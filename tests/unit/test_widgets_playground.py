@@ -344,7 +344,11 @@ def test_a_new_picture_is_shown_before_its_covers_elsewhere_are_computed(clf):
     (_, blank), (images, maps), (more, first), (all_images, last) = shown
     # The picture, twice more for its maps (once to find the layer); one cover for each class; ten elsewhere for each.
     assert "<img" not in blank
-    assert images <= 3 and more - images <= 2 and all_images - more == 10 * sum(c.check is not None for c in explorer.result.classes)
+    assert (
+        images <= 3
+        and more - images <= 2
+        and all_images - more == 10 * sum(c.check is not None for c in explorer.result.classes)
+    )
     assert "marked squares changes: being computed" in maps and "being computed" not in last
     assert "elsewhere: being computed" in first
     assert re.search(r'src="([^"]+)"', first)[1] == re.search(r'src="([^"]+)"', last)[1]
