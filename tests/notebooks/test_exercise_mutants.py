@@ -76,7 +76,7 @@ NOT_NEGATIVE = {
     "13-log_probability_map": "p",
     "13-own_and_shuffled": "energy masks inside share own Return",
     "14-how_unusual": "Return",
-    "14-normalized": "images mean std",
+    "14-excess_flips": "first after beside changed images feared control",
 }
 
 # Mutants that no input can tell from the answer, and why: a line as it is after the change, the reason below.

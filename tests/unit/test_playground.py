@@ -32,7 +32,6 @@ from course_utils.pictures import Picture
 from course_utils.playground import (
     Explainer,
     as_document,
-    auditing,
     engine,
     marks,
     result_figure,
@@ -309,10 +308,6 @@ def explain(**arguments):
     return Explainer(tiny()).explain(picture(), **arguments)
 
 
-def audit(labels, method="grad-cam"):
-    return playground.audit(Explainer(tiny()), [picture(seed=s) for s in range(4)], labels, method)
-
-
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
@@ -327,13 +322,6 @@ def audit(labels, method="grad-cam"):
         (lambda: Explainer(smooth()).explain(picture(), 0, "cam"), LayerError, "CAM needs"),
         (lambda: Explainer(smooth().net), TypeError, "Wrap it"),
         (lambda: result_figure(Explainer(six()).explain(picture(), range(6))), ValueError, "room for 5"),
-        (lambda: audit([0]), ValueError, "two pictures"),
-        (lambda: audit(range(4), "guided-backprop"), ValueError, "guided backprop makes gradient images"),
-        (
-            lambda: auditing.with_shuffled_head(Classifier(nn.Conv2d(3, 5, 3), NAMES)),
-            ValueError,
-            "no linear layer",
-        ),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_words(call, error, words):
@@ -490,41 +478,6 @@ def test_steps_that_were_broken_off_are_taken_up_again_with_the_same_result():
             next(steps)
         steps.close()
         assert [c.check for c in again.explain(shown, [0, 1, 2]).classes] == [c.check for c in whole.classes]
-
-
-def test_audit_counts_and_correlates():
-    clf = tiny()
-    explainer, pictures = Explainer(clf, "tiny"), [picture(seed=s) for s in range(4)]
-    found = playground.audit(explainer, pictures, [0, 1, "cat", 3])
-    results = [explainer.explain(p, c).classes[0] for p, c in zip(pictures, range(4), strict=True)]
-    measured = [row[1] for row in found.rows]
-    assert measured[0] == f"{sum(c.rank == 1 for c in results)} of 4"
-    assert measured[2] == f"{sum(not c.empty for c in results)} of 4"
-    assert measured[3] == f"{sum(c.check is not None and c.check.confirmed for c in results)} of 4"
-    values = []
-    for p, c in zip(pictures, results, strict=True):
-        mirrored = clf.preprocess(p.image).flip(3)
-        other = grad_cam(clf, mirrored, c.index).maps[0, 0].flip(1).flatten()
-        ranks = torch.stack(
-            [torch.from_numpy(c.raw).flatten().argsort().argsort(), other.argsort().argsort()]
-        )
-        values.append(torch.corrcoef(ranks.double())[0, 1].item())
-    assert measured[5].split()[0] == f"{np.mean(values):.2f}"
-    assert found.mirrored == pytest.approx(values, abs=1e-6)
-    assert [one.classes[0].index for one in found.results] == [0, 1, 2, 3]
-    shuffled = Explainer(auditing.with_shuffled_head(clf)).explain(pictures[1], 1).classes[0].raw
-    ranks = [torch.from_numpy(m).flatten().argsort().argsort() for m in (results[1].raw, shuffled)]
-    assert found.shuffled[1] == pytest.approx(torch.corrcoef(torch.stack(ranks).double())[0, 1].item())
-    assert found.report().count("\n") == 3 + len(found.rows) and "| my verdict |" in found.report()
-
-
-def test_the_shuffled_head_is_a_copy_with_the_same_weights_elsewhere():
-    clf = tiny()
-    other = auditing.with_shuffled_head(clf)
-    a, b = clf.net.head[-1].weight, other.net.head[-1].weight
-    assert not torch.equal(a, b) and torch.equal(a.flatten().sort().values, b.flatten().sort().values)
-    assert torch.equal(clf.net.features[0].weight, other.net.features[0].weight)
-    assert torch.equal(a, tiny().net.head[-1].weight)
 
 
 def test_tiny_images_are_pictures_too():
