@@ -154,11 +154,12 @@ def _draw_flips(rng: np.random.Generator) -> list[tuple]:
     found = []
     for n in (6, 9, 12, 16):
         images, feared, control = (
-            tensor_of(rng.integers(0, 8, (n, 3, 4, 4)).astype(float)) for _ in range(3)
+            tensor_of(rng.integers(1, 9, (n, 3, 4, 4)).astype(float)) for _ in range(3)
         )
         feared[:: n // 3] = images[:: n // 3]  # here it changes nothing
         feared[1, :, 0] = images[1, :, 0] + 1  # and here one row
         feared[1, :, 1:] = images[1, :, 1:]
+        feared[3] = images[3] - 1  # darker everywhere
         found.append((_network(rng, 3), images, feared, control))
     return found
 
@@ -221,13 +222,13 @@ def excess_flips(net, images, feared, control):
 
 
 def _draw_masks(rng: np.random.Generator) -> list[tuple]:
-    shapes = (["11", "10"], ["1"], ["101"], ["010", "111"], ["11"], ["1", "1", "1"])
+    shapes = (["11", "10"], ["1"], ["110", "011"], ["010", "111"], ["11", "01"], ["1", "1", "1"], ["111", "100"])
     found = []
     for number, shape in enumerate(shapes):
         image = tensor_of(rng.integers(0, 4, (1, 1, 8, 8)).astype(float))
         cells = torch.tensor([[letter == "1" for letter in row] for row in shape])
         i, j = (int(rng.integers(0, 4 - side + 1)) for side in cells.shape)
-        if number in (1, 3):  # a bright place, so that the own cover counts
+        if number % 2:  # a bright place, so that the own cover counts
             image[0, 0, 2 * i : 2 * i + 2 * len(cells), 2 * j : 2 * j + 2 * cells.shape[1]] += 6
         mask = torch.zeros(4, 4, dtype=torch.bool)
         mask[i : i + cells.shape[0], j : j + cells.shape[1]] = cells

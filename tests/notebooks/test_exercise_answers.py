@@ -1051,7 +1051,6 @@ RIGHT = {
         (torch.searchsorted(torch.tensor(sorted(random)), torch.tensor(after), right=True) + 1) / (len(random) + 1)
     """,
     "14-excess_flips": """
-        ---
         def answer(net, images, feared, control):
             keep = [i for i in range(len(images)) if not torch.equal(images[i], feared[i])]
             one = [int(net(images[i : i + 1]).argmax()) for i in keep]
@@ -1072,7 +1071,6 @@ RIGHT = {
             return ((flips(feared) - flips(control)) * changed).sum() / changed.sum()
     """,
     "14-same_shape": """
-        ---
         def answer(net, image, c, mask):
             from course_utils.explain import cover
             cells = mask.nonzero()
@@ -1098,7 +1096,7 @@ RIGHT = {
                     if (cells >= 0).all() and (cells < 4).all():
                         places.append(moved)
             pixels = torch.stack(places).repeat_interleave(k, 1).repeat_interleave(k, 2)[:, None]
-            own = torch.stack([torch.equal(one, mask) for one in places]) if False else [torch.equal(one, mask) for one in places].index(True)
+            own = [torch.equal(one, mask) for one in places].index(True)
             logits = net(torch.where(pixels, image.mean(), image))[:, c]
             return (logits <= logits[own]).float().mean()
     """,
