@@ -222,7 +222,15 @@ def excess_flips(net, images, feared, control):
 
 
 def _draw_masks(rng: np.random.Generator) -> list[tuple]:
-    shapes = (["11", "10"], ["1"], ["110", "011"], ["010", "111"], ["11", "01"], ["1", "1", "1"], ["111", "100"])
+    shapes = (
+        ["11", "10"],
+        ["1"],
+        ["110", "011"],
+        ["010", "111"],
+        ["11", "01"],
+        ["1", "1", "1"],
+        ["111", "100"],
+    )
     found = []
     for number, shape in enumerate(shapes):
         image = tensor_of(rng.integers(0, 4, (1, 1, 8, 8)).astype(float))

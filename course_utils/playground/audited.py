@@ -32,7 +32,7 @@ LAUNDERED = next(name for name in reversed(xray.REPAIRS) if name.startswith("pen
 READERS = {"12 biased": "none", "12 repaired": "marker at random", "12 laundered": LAUNDERED}
 AUDITED = (*HEADS, *READERS, *ORDINARY)
 """The networks: two heads of notebook 11, three readers of notebook 12, two networks of ImageNet."""
-SCENES, FILMS, SEED = 24, 40, 14
+SCENES, FILMS, SEED = 24, 30, 14
 """Of each kind of picture. Nobody chose anything by these films: notebook 12 has other seeds."""
 BAR = "■■■■"
 """As much ink as "PORTABLE" has, within a tenth, and no text."""

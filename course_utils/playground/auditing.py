@@ -41,16 +41,20 @@ MARGIN = 0.25
 SAME = 0.9
 """A rank correlation above: the same map, for any purpose."""
 RIGHT, FLIPS, FILLED, ALIKE, OCCLUSION, FALL, BEATS = (
-    "right class first",
-    "first answer flips",
-    "map not empty",
-    "rank correlation with the class-free sum",
-    "rank correlation with occlusion",
-    "fall of the logit, five squares covered",
-    "falls further than at each of ten places elsewhere",
-)
+    "right", "flips", "not empty", "like class-free sum", "occlusion", "fall", "ten places"
+)  # fmt: skip
+QUESTIONS = {
+    RIGHT: "right class first",
+    FLIPS: "first answer flips",
+    FILLED: "map not empty",
+    ALIKE: "rank correlation with the class-free sum",
+    OCCLUSION: "rank correlation with occlusion",
+    FALL: "fall of the logit, five squares covered",
+    BEATS: "falls further than at each of ten places elsewhere",
+}
+"""What is measured: in few letters, since a table has thousands of lines, and as a row's question."""
 MAP, ELSEWHERE, FREE, BLOB, CLASS, PICTURE = (
-    "the map", "same shape elsewhere", "class-free sum", "centre blob", "another class's map", "another picture's map"
+    "the map", "elsewhere", "class-free sum", "centre blob", "another class", "another picture"
 )  # fmt: skip
 
 Values = dict[tuple[str, str], tuple[float, ...]]
@@ -257,13 +261,13 @@ def _rows(values: Values, photos: Sequence[str], intervention: Intervention | No
         pairs = zip(values[measure, own], values[measure, control], strict=True)
         return mean([a - b for a, b in pairs])
 
-    def row(question: str, own: str, controls: Sequence[str]) -> AuditRow:
-        leads = {name: lead_over(question, own, name) for name in controls}
+    def row(measure: str, own: str, controls: Sequence[str]) -> AuditRow:
+        leads = {name: lead_over(measure, own, name) for name in controls}
         nearest = min(controls, key=lambda name: math.inf if leads[name] is None else leads[name].mean)
         lead = leads[nearest]
         verdict = "open" if lead is None else _verdict(lead.low > 0, lead.high <= 0)
-        found, beside = mean(values[question, own]), mean(values[question, nearest])
-        return AuditRow(question, found, nearest, beside, lead, verdict)
+        found, beside = mean(values[measure, own]), mean(values[measure, nearest])
+        return AuditRow(QUESTIONS[measure], found, nearest, beside, lead, verdict)
 
     def flip_row(name: str, control: str) -> AuditRow:
         own = values[FLIPS, name]
@@ -274,15 +278,17 @@ def _rows(values: Values, photos: Sequence[str], intervention: Intervention | No
         same = sum(map(math.isnan, own))
         left_out = f" ({same} of {len(own)} pictures have nothing to change)" if same else ""
         control = "no control" if beside is None else "its control"
-        return AuditRow(f"{FLIPS}: {name}{left_out}", mean(own), control, beside, lead, verdict)
+        return AuditRow(f"{QUESTIONS[FLIPS]}: {name}{left_out}", mean(own), control, beside, lead, verdict)
 
     rows = [row(RIGHT, "the network", ["always the commonest label"])]
     if intervention is not None:
         rows.append(flip_row(intervention.name, _control(intervention)))
     filled, alike = mean(values[FILLED, MAP]), mean(values[ALIKE, MAP])
-    rows.append(AuditRow(FILLED, filled, "", None, None, _verdict(filled.mean == 1, filled.high < 0.5)))
+    rows.append(
+        AuditRow(QUESTIONS[FILLED], filled, "", None, None, _verdict(filled.mean == 1, filled.high < 0.5))
+    )
     verdict = "open" if alike is None else _verdict(alike.high < SAME, alike.low >= SAME)
-    rows.append(AuditRow(ALIKE, alike, f"the same map: above {SAME}", None, None, verdict))
+    rows.append(AuditRow(QUESTIONS[ALIKE], alike, f"the same map: above {SAME}", None, None, verdict))
     rows.append(row(OCCLUSION, MAP, [FREE, BLOB, CLASS, PICTURE]))
     rows.append(row(FALL, MAP, [ELSEWHERE, FREE, BLOB, CLASS, PICTURE]))
     rows.append(row(BEATS, MAP, [PICTURE]))
