@@ -1,4 +1,4 @@
-"""``python -m course_utils explain`` explains pictures; the other commands are for lecturers and authors.
+"""``python -m course_utils explain`` explains pictures, ``audit`` audits a network; the others are for lecturers and authors.
 
 Each command loads what it needs when it runs, so that a typing error is answered at once.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from course_utils.assets import ROOT
+from course_utils.audit_command import add_audit
 from course_utils.explain_command import add_explain
 
 
@@ -18,11 +19,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Read the command line and return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m course_utils",
-        description="explain: maps of your own pictures. handout, collect and slides are for lecturers, the others for "
-        "authors of the course.",
+        description="explain: maps of your own pictures; audit: does a network of yours decide by the right thing? "
+        "handout, collect and slides are for lecturers, the others for authors of the course.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_explain(commands)
+    add_audit(commands)
     notebooks = commands.add_parser(
         "notebooks",
         help="execute notebooks without network, normalize them and write down how long each takes",

@@ -19,7 +19,7 @@ from course_utils.pictures import find_pictures, read_picture, readable
 if TYPE_CHECKING:
     from course_utils.playground import Explainer, Result
 
-__all__ = ["CLASSIFIERS", "add_explain"]
+__all__ = ["CLASSIFIERS", "add_explain", "model_name"]
 
 CLASSIFIERS = (
     "efficientnet_lite0",
@@ -101,7 +101,7 @@ def add_explain(commands: argparse._SubParsersAction) -> None:
         help="how many of the 49 squares to cover in the check (default: 5)",
     )  # fmt: skip
     add(
-        "--model", type=_model, default=CLASSIFIERS[0],
+        "--model", type=model_name, default=CLASSIFIERS[0],
         help=f"{', '.join(CLASSIFIERS)} (default: the first; those not called efficientnet are downloaded once); or "
         "MODULE:FUNCTION, for a Classifier of yours",
     )  # fmt: skip
@@ -119,7 +119,8 @@ def add_explain(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=lambda options: _explain(options, parser))
 
 
-def _model(text: str) -> str:
+def model_name(text: str) -> str:
+    """Return what ``--model`` names, if it can be a name; argparse tells what is wrong."""
     if text not in CLASSIFIERS and ":" not in text:
         raise argparse.ArgumentTypeError(
             f"invalid choice: {text!r} (choose from {', '.join(CLASSIFIERS)}, or name MODULE:FUNCTION)"

@@ -25,6 +25,7 @@ def studies() -> dict[str, tuple]:
     from course_utils.evidence import guided_study, quarters_study, rival_study, study_covers
     from course_utils.failures import measure_failures
     from course_utils.localization import photo_study
+    from course_utils.playground import measure_audits
     from course_utils.segmentation import photo_study as mask_study
     from course_utils.xray import TRAININGS, measure_hospitals, measure_laundering
 
@@ -40,6 +41,7 @@ def studies() -> dict[str, tuple]:
         "11": ("11_dataset_bias", measure_watermarks),
         "12": ("12_hospitals", measure_hospitals),
         "12 laundering": ("12_laundering", measure_laundering, TRAININGS),
+        "14": ("14_explain_your_own", measure_audits),
     }
 
 

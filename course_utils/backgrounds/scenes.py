@@ -31,7 +31,7 @@ PARTS = ("train", "test")
 SEED = 110
 
 
-def scene(number: int, ground: str, part: str = "train") -> Composite:
+def scene(number: int, ground: str, part: str = "train", texture: int | None = None) -> Composite:
     """Return a scene: an object on a ground. The same number on another ground is its twin.
 
     Scene ``number`` shows a made thing if the number is even and a living thing if it is odd. Object, place, size,
@@ -42,12 +42,13 @@ def scene(number: int, ground: str, part: str = "train") -> Composite:
         number: whole number from 0 on.
         ground: "gravel", "grass", "brick", or "plain", a uniform gray.
         part: "train" or "test".
+        texture: number of the scene whose piece of the ground it shows; by default its own.
 
     Raises:
         TypeError, ValueError: not such a number, ground or part.
     """
     number = whole_number(number, "number", 0)
-    picture = empty_ground(number, ground, part)
+    picture = empty_ground(number if texture is None else texture, ground, part)
     name = OBJECTS[number % 2][number // 2 % 3]
     place = SEED + PARTS.index(part)
     return composites(1, place, SIZE, names=[name], background=picture, scale=SCALE, start=number)[0]

@@ -1,19 +1,22 @@
-"""Exercises of notebook 14: a box in the file's pixels, how unusual a fall is, and the normalization of a network."""
+"""Exercises of notebook 14: a box in the file's pixels, how unusual a fall is, flips, and the shape of a cover."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import product
 
 import numpy as np
 import torch
+from torch import nn
 
+from course_utils.explain import cover
 from course_utils.localization.evaluation import to_original
 
 from .engine import exercise
 from .inputs import tensor_of
 from .progress import progress as progress
 
-__all__ = ["box_in_picture", "how_unusual", "normalized"]
+__all__ = ["box_in_picture", "excess_flips", "how_unusual", "same_shape"]
 
 
 # --- 1. a box in the picture's own pixels
@@ -134,65 +137,202 @@ def how_unusual(before, after, random):
     return (as_far + 1) / (len(random) + 1)
 
 
-# --- 3. the normalization
+# --- 3. the flips of what is feared, beside those of its control
 
 
-def _normalized_by_loop(images: torch.Tensor, mean: list[float], std: list[float]) -> torch.Tensor:
-    result = torch.empty_like(images)
-    for channel in range(images.shape[1]):
-        result[:, channel] = (images[:, channel] - mean[channel]) / std[channel]
-    return result
+def _network(rng: np.random.Generator, channels: int = 1, classes: int = 3) -> nn.Module:
+    """A small network whose weights are whole numbers: equal logits are equal to the last digit."""
+    net = nn.Sequential(
+        nn.Conv2d(channels, 4, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, classes)
+    )
+    with torch.no_grad():
+        for weights in net.parameters():
+            weights.copy_(torch.from_numpy(rng.integers(-4, 5, tuple(weights.shape))).float())
+    return net.eval().requires_grad_(False)
 
 
-def _draw_images(rng: np.random.Generator) -> list[tuple]:
-    imagenet = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-    small = torch.tensor([0.0, 0.5, 1.0]).view(1, 3, 1, 1).expand(1, 3, 2, 2).contiguous()
-    # Three pixels to a side: then also whoever lays the three numbers along the columns gets a result, a wrong one.
-    drawn = [tensor_of(rng.random((2, 3, 3, 3))) for _ in range(2)]
-    return [(small, *imagenet), (drawn[0], *imagenet), (drawn[1], [0.5, 0.4, 0.3], [0.5, 0.25, 0.2])]
+def _draw_flips(rng: np.random.Generator) -> list[tuple]:
+    found = []
+    for n in (6, 9, 12, 16):
+        images, feared, control = (
+            tensor_of(rng.integers(1, 9, (n, 3, 4, 4)).astype(float)) for _ in range(3)
+        )
+        feared[:: n // 3] = images[:: n // 3]  # here it changes nothing
+        feared[1, :, 0] = images[1, :, 0] + 1  # and here one row
+        feared[1, :, 1:] = images[1, :, 1:]
+        feared[3] = images[3] - 1  # darker everywhere
+        found.append((_network(rng, 3), images, feared, control))
+    return found
 
 
-def _column(values: list[float]) -> torch.Tensor:
-    return torch.tensor(values)[:, None, None]
+def _excess_by_loop(
+    net: nn.Module, images: torch.Tensor, feared: torch.Tensor, control: torch.Tensor
+) -> float:
+    differences = []
+    for image, one, other in zip(images, feared, control, strict=True):
+        if not torch.equal(image, one):
+            first, after, beside = (int(net(x[None])[0].argmax()) for x in (image, one, other))
+            differences.append((first != after) - (first != beside))
+    return float(np.mean(differences))
+
+
+def _flips(net: nn.Module, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    return (net(first).argmax(1) != net(second).argmax(1)).float()
+
+
+def _that_change(images: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    return (images != others).flatten(1).any(1)
 
 
 @exercise(
-    "The images as the network was trained on them: mean and standard deviation of each color channel.",
-    inputs=_draw_images,
-    reference=_normalized_by_loop,
+    "The share of first answers that the feared change flips beyond its control, among the images that it changes.",
+    inputs=_draw_flips,
+    reference=_excess_by_loop,
     hints="""
-        Subtract first or divide first? And which shape must the three numbers have beside (N, 3, H, W)?
-        `torch.tensor(mean)[:, None, None]` has shape (3, 1, 1): one number a channel, for all pixels.
+        Which images differ from their feared version in any pixel? The others cannot flip: leave them out everywhere.
+        (feared != images).flatten(1).any(1) has one True or False an image, and picks images like an index.
+        Three times net(...).argmax(1); the share that differs from the first, once for `feared` and once for `control`;
+            subtract.
     """,
     mistakes="""
-        images / _column(std) - _column(mean)
-            You divided first and subtracted the mean then: the mean is in the images' units, so it comes off first.
-        (images - _column(mean)) * _column(std)
-            You multiplied by the standard deviation. Dividing is what brings it to 1.
-        (images * 255 - _column(mean)) / _column(std)
-            You multiplied by 255. The images lie in [0, 1], and so do mean and standard deviation: as they stand, they
-            fit.
-        (images.flip(1) - _column(mean)) / _column(std)
-            You turned the colors round to blue, green, red, as OpenCV has them. These images and numbers are red,
-            green, blue.
-        (images - _column(std)) / _column(mean)
-            Mean and standard deviation are swapped.
-        images - _column(mean)
-            The division by the standard deviation is missing.
-        (images - images.mean((2, 3), keepdim=True)) / _column(std)
-            You took each image's own mean. A network wants the numbers it was trained with, the same for every image: a
-            dark picture must stay dark.
-        (images - images.mean((2, 3), keepdim=True)) / images.std((2, 3), keepdim=True)
-            You took each image's own mean and standard deviation, and not `mean` and `std`. A network wants the numbers
-            it was trained with, the same for every image: a dark picture must stay dark.
-        (images - images.mean((0, 2, 3), keepdim=True)) / images.std((0, 2, 3), keepdim=True)
-            You took the mean and standard deviation of these images. A network wants the numbers it was trained with,
-            which are in `mean` and `std`.
-        (images - torch.tensor(mean)) / torch.tensor(std)
-            You laid the three numbers along the columns of the picture. They belong to the channels:
-            `torch.tensor(mean)[:, None, None]` has shape (3, 1, 1).
+        float(_flips(net, images, feared).mean() - _flips(net, images, control).mean())
+            You counted the images that the feared change leaves as they are. They cannot flip, and make a network look
+            better than it is: leave them out, of both shares.
+        float((_flips(net, images, feared) * _that_change(images, feared)).sum() / _that_change(images, feared).sum())
+            The control is missing. Any change flips some answers: subtract the share that the control flips.
+        float(_flips(net, images, feared)[_that_change(images, feared)].mean() - _flips(net, images, control).mean())
+            You left the unchanged images out of the first share only. Both shares are over the same images.
+        float(_flips(net, feared, control)[_that_change(images, feared)].mean())
+            You compared the feared version with the control. Compare each with the image as it was.
+        float((_flips(net, images, feared) * (1 - _flips(net, images, control)))[_that_change(images, feared)].mean())
+            You counted the images that the feared change flips and the control does not. Where it is the other way
+            round counts, too, against it: the difference of the two shares.
+        float((net(images) != net(feared)).any(1).float().mean() - (net(images) != net(control)).any(1).float().mean())
+            You compared logits. They change with every pixel: compare first answers, argmax(1).
+        abs(excess_flips(net, images, feared, control))
+            You dropped the sign. Below 0 the control flips more than what is feared.
     """,
 )
-def normalized(images, mean, std):
-    mean, std = torch.tensor(mean), torch.tensor(std)
-    return (images - mean[:, None, None]) / std[:, None, None]
+def excess_flips(net, images, feared, control):
+    changed = (feared != images).flatten(1).any(1)
+    first, after, beside = (net(x[changed]).argmax(1) for x in (images, feared, control))
+    return float((first != after).float().mean() - (first != beside).float().mean())
+
+
+# --- 4. the same shape at every place
+
+
+def _draw_masks(rng: np.random.Generator) -> list[tuple]:
+    shapes = (
+        ["11", "10"],
+        ["1"],
+        ["110", "011"],
+        ["010", "111"],
+        ["11", "01"],
+        ["1", "1", "1"],
+        ["111", "100"],
+    )
+    found = []
+    for number, shape in enumerate(shapes):
+        image = tensor_of(rng.integers(0, 4, (1, 1, 8, 8)).astype(float))
+        cells = torch.tensor([[letter == "1" for letter in row] for row in shape])
+        i, j = (int(rng.integers(0, 4 - side + 1)) for side in cells.shape)
+        if number % 2:  # a bright place, so that the own cover counts
+            image[0, 0, 2 * i : 2 * i + 2 * len(cells), 2 * j : 2 * j + 2 * cells.shape[1]] += 6
+        mask = torch.zeros(4, 4, dtype=torch.bool)
+        mask[i : i + cells.shape[0], j : j + cells.shape[1]] = cells
+        found.append((_network(rng), image, int(rng.integers(0, 3)), mask))
+    return found
+
+
+def _logits_by_hand(net: nn.Module, image: torch.Tensor, c: int, places: Iterable) -> list[float]:
+    """The logit of c after covering the pixels of each place, a set of cells (row, column) of 2 x 2 pixels."""
+    found = []
+    for cells in places:
+        covered = image.clone()
+        for i, j in cells:
+            covered[..., 2 * i : 2 * i + 2, 2 * j : 2 * j + 2] = image.mean()
+        found.append(float(net(covered)[0, c]))
+    return found
+
+
+def _places(mask: torch.Tensor, inside: bool = True, mirrored: bool = False) -> list[set]:
+    """The shape of a mask at every place of its grid, as sets of cells; the place of the mask itself is among them."""
+    shapes = [mask] if not mirrored else [mask, mask.flip(0), mask.flip(1), mask.flip(0, 1)]
+    found = []
+    for shape in shapes:
+        cells = shape.nonzero().tolist()
+        for down, right in product(range(-3, 4), repeat=2):
+            moved = {(i + down, j + right) for i, j in cells}
+            if not inside:
+                moved = {(i, j) for i, j in moved if 0 <= i < 4 and 0 <= j < 4}
+            if moved and moved not in found and all(0 <= i < 4 and 0 <= j < 4 for i, j in moved):
+                found.append(moved)
+    return found
+
+
+def _share(
+    net: nn.Module, image: torch.Tensor, c: int, mask: torch.Tensor, sign: int = 1, **options: bool
+) -> float:
+    own = {tuple(cell) for cell in mask.nonzero().tolist()}
+    (after,) = _logits_by_hand(net, image, c, [own])
+    logits = _logits_by_hand(net, image, c, _places(mask, **options))
+    return sum(sign * value <= sign * after for value in logits) / len(logits)
+
+
+def _elsewhere(net: nn.Module, image: torch.Tensor, c: int, mask: torch.Tensor) -> tuple[float, list[float]]:
+    """The logit after the own cover, and those after all others."""
+    own = {tuple(cell) for cell in mask.nonzero().tolist()}
+    others = [place for place in _places(mask) if place != own]
+    return _logits_by_hand(net, image, c, [own])[0], _logits_by_hand(net, image, c, others)
+
+
+def _single(net: nn.Module, image: torch.Tensor, c: int, mask: torch.Tensor) -> float:
+    """Scattered cells one by one, in place of the shape."""
+    (after,) = _logits_by_hand(net, image, c, [{tuple(cell) for cell in mask.nonzero().tolist()}])
+    logits = _logits_by_hand(net, image, c, [{cell} for cell in product(range(4), repeat=2)])
+    return sum(value <= after for value in logits) / len(logits)
+
+
+@exercise(
+    "The share of all places, the marked one included, at which a cover of the marked shape lowers the logit as far.",
+    inputs=_draw_masks,
+    reference=_share,
+    hints="""
+        Cut the shape out of the mask: the rows and the columns from the first True to the last.
+        Put it at each place (i, j) at which it lies wholly inside an empty mask, cover, and note the logit of c.
+        A shape of a x b cells has (h - a + 1) (w - b + 1) places; its own is one of them. Count the logits that are <=
+            the one after covering the mask itself.
+    """,
+    mistakes="""
+        _share(net, image, c, mask, inside=False)
+            You let the shape reach out of the picture. There it covers fewer cells, which is an easier control: take
+            the places at which all of it lies inside.
+        _share(net, image, c, mask, mirrored=True)
+            You mirrored the shape, too. That is a control as good, but another one: here it is only moved.
+        _single(net, image, c, mask)
+            You covered one cell at a time. One cell hides less than the whole shape: the control must have its size and
+            its shape.
+        (lambda after, others: sum(v <= after for v in others) / max(len(others), 1))(*_elsewhere(net, image, c, mask))
+            You left out the marked place itself. It is one of the places, and among equals it counts, too.
+        (lambda after, others: sum(v < after for v in others) / (len(others) + 1))(*_elsewhere(net, image, c, mask))
+            You asked which places lower the logit further than the marked one. As far counts, too, also the marked
+            place itself.
+        1 - same_shape(net, image, c, mask)
+            That is the share of places that lower the logit less. Asked is the share of those that lower it as far.
+        _share(net, image, c, mask, sign=-1)
+            The comparison is the wrong way round: the lower the logit after a cover, the more was hidden.
+        (lambda after, others: float(sum(v <= after for v in [after, *others])))(*_elsewhere(net, image, c, mask))
+            That is a number of places. Divide by how many there are.
+    """,
+)
+def same_shape(net, image, c, mask):
+    rows, columns = mask.any(1).nonzero()[:, 0], mask.any(0).nonzero()[:, 0]
+    shape = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    masks = []
+    for i in range(mask.shape[0] - shape.shape[0] + 1):
+        for j in range(mask.shape[1] - shape.shape[1] + 1):
+            masks.append(torch.zeros_like(mask))
+            masks[-1][i : i + shape.shape[0], j : j + shape.shape[1]] = shape
+    logits = torch.stack([net(cover(image, one))[0, c] for one in masks])
+    return float((logits <= net(cover(image, mask))[0, c]).float().mean())

@@ -12,7 +12,7 @@ from .classifier import (
     load_classifier,
     with_head,
 )
-from .named import named_classifier
+from .named import named_classifier, named_function
 from .probes import fit_linear, linear_probe, pooled_features
 from .small import (
     RUNS,
@@ -45,6 +45,7 @@ __all__ = [
     "load_or_train",
     "load_weights",
     "named_classifier",
+    "named_function",
     "one_cycle",
     "pooled_features",
     "save_weights",

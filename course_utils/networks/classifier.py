@@ -120,12 +120,15 @@ class Classifier(nn.Module):
             network was seen to end in a sigmoid, else "exclusive".
         output: for a network that returns something else, a function from that to (N, n_classes), such as
             ``lambda out: out["logits"]``.
+        crop: side of the square that :meth:`preprocess` cuts out, as a share of the picture's shorter side. Networks
+            are tested on less than all of it, and their weights say on how much: torchvision's
+            ``weights.transforms()`` as crop_size / resize_size, timm's data configuration as crop_pct.
 
     Attributes:
         name: that :func:`load_classifier` knows it by, "" for other networks; for tables of several networks.
 
     Raises:
-        TypeError, ValueError: names, mean, std, target_layer, scores or output that cannot be.
+        TypeError, ValueError: names, mean, std, target_layer, scores, output or crop that cannot be.
     """
 
     def __init__(
@@ -138,6 +141,7 @@ class Classifier(nn.Module):
         size: int = 224,
         scores: str | None = None,
         output: Output = None,
+        crop: float = 1.0,
     ) -> None:
         super().__init__()
         check_model(net)
@@ -158,6 +162,12 @@ class Classifier(nn.Module):
             raise ValueError(f"scores cannot be {scores!r} for {names} class name(s).")
         if output is not None and not callable(output):
             raise TypeError(f"output must be a function from what the network returns, got {output!r}.")
+        if not 0 < crop <= 1:
+            raise ValueError(
+                f"crop is a share of the picture's shorter side, above 0 and up to 1, got {crop}. If the side is "
+                "scaled to 256 pixels and 224 of them are cut out, it is 224 / 256."
+            )
+        self.crop = float(crop)
         self._target_layer, self._scores, self._output = target_layer, scores, output
         self._last_step: str | None = None  # not known before the network has run
         self._independent = False  # nor this
@@ -219,8 +229,8 @@ class Classifier(nn.Module):
     def preprocess(self, image: Image.Image) -> Tensor:
         """Return a PIL image as a tensor (1, 3, size, size) in [0, 1]; (1, 1, size, size) for a network of gray images.
 
-        The image is turned as its EXIF data say, converted to RGB (or gray), scaled (bicubic) until its shorter
-        side has ``size`` pixels, and cropped to the square in its center.
+        The image is turned as its EXIF data say, converted to RGB (or gray), and the square in its center, the share
+        ``crop`` of its shorter side, is scaled (bicubic) to ``size`` pixels.
 
         Raises:
             TypeError: not a PIL image.
@@ -242,7 +252,9 @@ class Classifier(nn.Module):
         if channels not in (1, 3):
             raise ValueError(f"this network takes images of {channels} channels; a PIL image becomes 1 or 3.")
         image = ImageOps.exif_transpose(image).convert("RGB" if channels == 3 else "L")
-        square = ImageOps.fit(image, (self.size, self.size), Image.Resampling.BICUBIC)
+        square = ImageOps.fit(
+            image, (self.size, self.size), Image.Resampling.BICUBIC, bleed=(1 - self.crop) / 2
+        )
         return transforms.pil_to_tensor(square)[None].float() / 255
 
     def class_index(self, name: str | int) -> int:

@@ -1,9 +1,10 @@
-"""The network that a command line names: one of the course's, or whatever a function of somebody's own returns."""
+"""What a command line names as MODULE:FUNCTION: somebody's own network, or another function of theirs."""
 
 from __future__ import annotations
 
 import importlib
 import traceback
+from collections.abc import Callable
 from pathlib import Path, PureWindowsPath
 
 import torch
@@ -11,7 +12,7 @@ from torch import nn
 
 from .classifier import Classifier, load_classifier
 
-__all__ = ["named_classifier"]
+__all__ = ["named_classifier", "named_function"]
 
 
 def named_classifier(model: str, weights: str = "imagenet", device: str | None = None) -> Classifier:
@@ -33,21 +34,7 @@ def named_classifier(model: str, weights: str = "imagenet", device: str | None =
         return load_classifier(model, None if weights == "none" else weights, device)
     if weights == "none":
         raise ValueError(f"--weights none is for the course's networks; {model} brings its own weights.")
-    name, _, attribute = model.rpartition(":")
-    if name.endswith(".py") or "/" in name or "\\" in name:
-        stem = PureWindowsPath(name).name.removesuffix(".py")  # its paths have both kinds of slash
-        raise ValueError(
-            f"--model {model}: {name} is a file. Name the module as `import` would, without .py, from within its "
-            f"folder: `{stem}:{attribute}`."
-        )
-    try:
-        module = importlib.import_module(name)
-    except Exception as error:  # a module of somebody's own raises what it likes
-        raise ValueError(f"--model {model}: {name!r} cannot be imported ({_told(error)}).") from error
-    function = getattr(module, attribute, None)
-    if not callable(function):
-        found = f"but {function!r}" if hasattr(module, attribute) else f"in {name} there is no {attribute!r}"
-        raise ValueError(f"--model {model} names no function that could be called, {found}.")
+    function = named_function(model, "--model")
     try:
         made = function if isinstance(function, nn.Module) else function()
     except Exception as error:
@@ -58,6 +45,30 @@ def named_classifier(model: str, weights: str = "imagenet", device: str | None =
             "`Classifier(net, classes, mean, std)`."
         )
     return made.eval().to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def named_function(text: str, option: str) -> Callable:
+    """Return what an option names as MODULE:FUNCTION. The module is imported, the function is not called.
+
+    Raises:
+        ValueError: there is no such module or function, or its import fails; the sentence begins with the option.
+    """
+    name, _, attribute = text.rpartition(":")
+    if name.endswith(".py") or "/" in name or "\\" in name:
+        stem = PureWindowsPath(name).name.removesuffix(".py")  # its paths have both kinds of slash
+        raise ValueError(
+            f"{option} {text}: {name} is a file. Name the module as `import` would, without .py, from within its "
+            f"folder: `{stem}:{attribute}`."
+        )
+    try:
+        module = importlib.import_module(name)
+    except Exception as error:  # a module of somebody's own raises what it likes
+        raise ValueError(f"{option} {text}: {name!r} cannot be imported ({_told(error)}).") from error
+    function = getattr(module, attribute, None)
+    if not callable(function):
+        found = f"but {function!r}" if hasattr(module, attribute) else f"in {name} there is no {attribute!r}"
+        raise ValueError(f"{option} {text} names no function that could be called, {found}.")
+    return function
 
 
 def _told(error: Exception) -> str:

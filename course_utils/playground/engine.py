@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -29,12 +30,12 @@ from course_utils.methods import METHODS, Method
 from course_utils.networks import Classifier
 from course_utils.pictures import Picture
 
-from .marks import GRID, marked_squares, marks, marks_a_place, signed_maps
+from .marks import GRID, marked_squares, marks, marks_a_place, moved_copies, signed_maps
 from .results import Check, ClassResult, Result, class_cautions, picture_cautions
 
 __all__ = ["DRAWS", "SQUARES", "Explainer", "Stage", "typed_class"]
 
-DRAWS = 10  # covers of random squares to compare with
+DRAWS = 10  # places elsewhere at which the same shape is covered, to compare with
 SQUARES = 5  # of GRID * GRID that are covered
 TOP = 5  # predictions that are told
 LEAST = 1e-5  # a smaller change of a logit may be rounding
@@ -87,12 +88,11 @@ class Explainer:
         self._layers: dict[str, tuple[int, int]] = {}
         # What is known of a picture, filled in as it is computed: an empty dict to begin with.
         self._seen = lru_cache(maxsize=8)(lambda picture: {})  # "image" (1, 3, S, S), and its "logits"
-        self._at_random = lru_cache(maxsize=16)(
-            lambda picture, squares: {}
-        )  # logits by the number of the draw
-        # For each class, by its number: its map, and (covered picture (3, S, S), its logits).
+        # For each class, by its number: its map; (what is covered (7, 7), the covered picture (3, S, S), its logits);
+        # and the class's logits after covering the same shape elsewhere, by the number of the draw.
         self._maps = lru_cache(maxsize=32)(lambda picture, method, layer: {})
         self._covers = lru_cache(maxsize=32)(lambda picture, method, layer, squares: {})
+        self._elsewhere = lru_cache(maxsize=32)(lambda picture, method, layer, squares: {})
 
     @property
     def layers(self) -> dict[str, tuple[int, int]]:
@@ -145,8 +145,8 @@ class Explainer:
     ) -> Generator[Stage, None, Result]:
         """Explain as :meth:`explain` does, and stop before each part that takes long, for whoever shows the progress.
 
-        Yields a Stage before each part, with the maps before their check, and with the marked covers before the
-        random ones; returns the result. What was computed is kept, also by whoever breaks off. Between two stages
+        Yields a Stage before each part, with the maps before their check, and with the marked covers before those
+        elsewhere; returns the result. What was computed is kept, also by whoever breaks off. Between two stages
         the network is as it was.
         """
         self.check(method, layer, threshold, squares)
@@ -164,11 +164,11 @@ class Explainer:
             made = signed_maps(how, self.classifier, image, new, layer).detach().float().cpu()
             maps.update(zip(new, made, strict=True))
         covers = self._covers(picture, method, layer, squares)
-        random = self._at_random(picture, squares)
+        elsewhere = self._elsewhere(picture, method, layer, squares)
 
         def found() -> Result:
             return self._result(
-                picture, chosen, method, layer, threshold, squares, seen, maps, covers, random
+                picture, chosen, method, layer, threshold, squares, seen, maps, covers, elsewhere
             )
 
         marked = [c for c in chosen if marks_a_place(how, maps[c])]
@@ -176,17 +176,19 @@ class Explainer:
         if new:
             yield Stage("covering what is marked", 0.3, found())
             over = marked_squares(how, torch.stack([maps[c] for c in new]))
-            pictures = cover(image, top_share_mask(over, squares / GRID**2))
+            masks = top_share_mask(over, squares / GRID**2)
+            pictures = cover(image, masks)
             after = batched_logits(self.classifier, pictures).float().cpu()
-            covers.update({c: (p.cpu(), y) for c, p, y in zip(new, pictures, after, strict=True)})
-        missing = [draw for draw in range(DRAWS) if draw not in random] if marked else []
-        # The same squares for each picture and class, and one picture at a time: no part is to take long.
-        drawn = torch.rand(DRAWS, GRID, GRID, generator=torch.Generator().manual_seed(0))
-        for draw in missing:
-            share = 0.4 + 0.6 * draw / DRAWS
-            yield Stage(f"random cover {draw + 1} of {DRAWS}", share, found() if draw == missing[0] else None)
-            covered = cover(image, top_share_mask(drawn[draw : draw + 1], squares / GRID**2))
-            random[draw] = batched_logits(self.classifier, covered)[0].float().cpu()
+            covers.update({c: made for c, *made in zip(new, masks, pictures.cpu(), after, strict=True)})
+        missing = [(c, draw) for c in marked for draw in range(DRAWS) if draw not in elsewhere.get(c, {})]
+        own = crc32(picture.image.tobytes())  # each picture has draws of its own, the same on every machine
+        copies = {c: moved_copies(covers[c][0], DRAWS, own) for c in dict(missing)}
+        for number, (c, draw) in enumerate(missing):  # one picture at a time: no part is to take long
+            share = 0.4 + 0.6 * number / len(missing)
+            stage = f"the same shape elsewhere, {number + 1} of {len(missing)}"
+            yield Stage(stage, share, None if number else found())
+            logits_there = batched_logits(self.classifier, cover(image, copies[c][draw][None]))
+            elsewhere.setdefault(c, {})[draw] = logits_there[0, c].item()
         return found()
 
     def _result(
@@ -199,21 +201,28 @@ class Explainer:
         squares: int,
         seen: dict[str, Tensor],
         maps: dict[int, Tensor],
-        covers: dict[int, tuple[Tensor, Tensor]],
-        random: dict[int, Tensor],
+        covers: dict[int, Sequence[Tensor]],
+        elsewhere: dict[int, dict[int, float]],
     ) -> Result:
         """What is known of the chosen classes, whose maps are there."""
         how, image, logits = METHODS[method], seen["image"], seen["logits"]
-        by_chance = torch.stack([random[n] for n in range(DRAWS)]) if len(random) == DRAWS else None
         found = [
-            self._class(picture, c, how, maps[c], covers.get(c), threshold, squares, logits, by_chance)
+            self._class(
+                picture, c, how, maps[c], covers.get(c), threshold, squares, logits, elsewhere.get(c, {})
+            )
             for c in chosen
         ]
         where = (layer or list(self.layers)[-1]) if how.takes_layer else None
         size = self._size(where) if where else None
         first = self.classifier.probabilities(logits).topk(min(TOP, len(logits)))
         cautions = picture_cautions(
-            picture, how, self.classifier.size, size, list(self.layers.values())[-1], self.random_weights
+            picture,
+            how,
+            self.classifier.size,
+            self.classifier.crop,
+            size,
+            list(self.layers.values())[-1],
+            self.random_weights,
         )
         return Result(
             picture=picture,
@@ -262,7 +271,7 @@ class Explainer:
 
     def forget(self) -> None:
         """Drop what is kept of pictures, as after each one of a long list."""
-        for kept in (self._seen, self._at_random, self._maps, self._covers):
+        for kept in (self._seen, self._maps, self._covers, self._elsewhere):
             kept.cache_clear()
 
     def _look(self, picture: Picture, seen: dict[str, Tensor]) -> None:
@@ -284,24 +293,25 @@ class Explainer:
         c: int,
         how: Method,
         raw: Tensor,
-        covered: tuple[Tensor, Tensor] | None,
+        covered: Sequence[Tensor] | None,
         threshold: float,
         squares: int,
         logits: Tensor,
-        by_chance: Tensor | None,
+        elsewhere: dict[int, float],
     ) -> ClassResult:
         heat = heatmaps(marks(how, raw[None])[0], self.classifier.size)
         box = box_from_heatmap(heat, threshold)
         check = None
         if covered is not None:
-            random = logits.new_empty(0) if by_chance is None else by_chance[:, c]
-            moved, others = how.sign * (covered[1][c] - logits[c]), how.sign * (random - logits[c])
+            before, after = logits[c].item(), covered[2][c].item()
+            random = tuple(elsewhere[n] for n in range(DRAWS)) if len(elsewhere) == DRAWS else ()
+            moved, others = how.sign * (after - before), [how.sign * (value - before) for value in random]
             check = Check(
-                before=logits[c].item(),
-                after=covered[1][c].item(),
-                random=tuple(random.tolist()),
-                prediction=self.classifier.classes[int(covered[1].argmax())],
-                confirmed=bool(len(random) and moved < -LEAST and moved < others.min()),
+                before=before,
+                after=after,
+                random=random,
+                prediction=self.classifier.classes[int(covered[2].argmax())],
+                confirmed=bool(random) and moved < -LEAST and moved < min(others),
             )
         probability, name = self.classifier.probabilities(logits)[c].item(), self.classifier.classes[c]
         rank = int((logits > logits[c]).sum()) + 1
@@ -315,9 +325,9 @@ class Explainer:
             heat=heat.numpy(),
             empty=not marks_a_place(how, raw),
             box=box,
-            box_in_file=box and to_original(box, *picture.size, self.classifier.size),
+            box_in_file=box and to_original(box, *picture.size, self.classifier.size, self.classifier.crop),
             check=check,
-            covered=None if covered is None else covered[0].expand(3, -1, -1).numpy(),
+            covered=None if covered is None else covered[1].expand(3, -1, -1).numpy(),
             cautions=class_cautions(name, probability, rank, how, heat, box, check, squares),
         )
 

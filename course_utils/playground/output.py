@@ -168,9 +168,9 @@ def _class_words(found: ClassResult, result: Result) -> str:
         return f"{words} what covering the marked squares changes: being computed."
     changes = [value - found.check.before for value in found.check.random]
     beside = (
-        f"as many at random by {min(changes):+.1f} to {max(changes):+.1f}."
+        f"the same shape elsewhere by {min(changes):+.1f} to {max(changes):+.1f}."
         if changes
-        else "as many at random: being computed."
+        else "the same shape elsewhere: being computed."
     )
     return (
         f"{words} covering {result.squares} of {GRID**2} squares changes the logit by "

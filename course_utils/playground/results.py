@@ -39,14 +39,17 @@ class Caution:
 
 @dataclass(frozen=True)
 class Check:
-    """What covering the squares that a map marks most does to the class's logit, beside random squares.
+    """What covering the squares that a map marks most does to the class's logit, beside the same shape elsewhere.
+
+    Scattered squares would be an easier control: they rarely cover as much of one thing as connected squares do.
 
     Attributes:
         before, after: the logit of the whole picture, and of the covered one.
-        random: the logits after covering as many squares at random; empty while they are being computed.
+        random: the logits after covering the same shape, moved or mirrored, at ten places drawn for the picture; empty
+            while they are being computed.
         prediction: the class predicted for the covered picture.
         confirmed: whether the logit moved as the map says, by more than rounding, and further than after each of the
-            random covers.
+            covers elsewhere.
     """
 
     before: float
@@ -119,6 +122,7 @@ def picture_cautions(
     picture: Picture,
     how: Method,
     side: int,
+    crop: float,
     layer_size: tuple[int, int] | None,
     last_size: tuple[int, int],
     random_weights: bool,
@@ -129,6 +133,7 @@ def picture_cautions(
         picture: as it was read.
         how: the method.
         side: of the square that the network sees.
+        crop: the square's share of the picture's shorter side.
         layer_size: (h, w) of the layer's map, None where the method takes no layer.
         last_size: of the last convolutional map.
         random_weights: whether the network has learned nothing.
@@ -143,16 +148,18 @@ def picture_cautions(
             )
         )
     width, height = picture.size
-    unseen = 1 - min(width, height) / max(width, height)
+    seen = crop * min(width, height)  # pixels a side
+    unseen = 1 - seen**2 / (width * height)
     if unseen > CUT:
         ends = "left and right" if width > height else "at the top and at the bottom"
+        ends = ends if crop == 1 else "on all sides"
         found.append(
             Caution(
                 "cropped",
                 f"The network sees the square in the middle only, not the other {unseen:.0%} of the picture, {ends}.",
             )
         )
-    if min(width, height) < side:
+    if seen < side:
         found.append(
             Caution(
                 "enlarged",
@@ -226,7 +233,7 @@ def _not_confirmed(name: str, how: Method, check: Check, squares: int) -> str:
     move = "raise" if how.sign < 0 else "lower"
     return (
         f"Not confirmed: covering the {squares} of {GRID**2} squares that the map for {name} marks most changes its "
-        f"logit by {check.after - check.before:+.1f}, covering {squares} at random by {min(changes):+.1f} to "
+        f"logit by {check.after - check.before:+.1f}, covering the same shape elsewhere by {min(changes):+.1f} to "
         f"{max(changes):+.1f}. To confirm the map, the marked squares would have to {move} it "
         "further than each of these."
     )

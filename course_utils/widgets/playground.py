@@ -47,7 +47,7 @@ from .explorer import Explorer, Progress, Steps, choice, slider, typed
 __all__ = ["PlaygroundExplorer", "playground_explorer", "uploaded_files"]
 
 MOSAIC = "four photographs in one"
-QUARTERS = ("cat", "coffee", "motorcycle", "camera")
+QUARTERS = ("cat", "coffee", "flower", "camera")
 CLASS_FIELDS = ("first", "second", "third")
 
 
@@ -105,7 +105,7 @@ class PlaygroundExplorer(Explorer):
         self._changing = False  # while controls are adjusted to one another
         start = self._adjusted_to = next(iter(self._own))
         classes = sorted(set(self._own[start].classes))
-        known = {"first": "moped", "second": "tripod", "third": ""}
+        known = {"first": "daisy", "second": "tripod", "third": ""}
         fields = {
             key: typed(f"{key} class", classes, value if value in classes else "")
             for key, value in known.items()

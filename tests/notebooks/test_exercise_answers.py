@@ -1173,24 +1173,55 @@ RIGHT = {
         fractions.Fraction(1 + len([v for v in random if not v > after]), 1 + len(random))
         (torch.searchsorted(torch.tensor(sorted(random)), torch.tensor(after), right=True) + 1) / (len(random) + 1)
     """,
-    "14-normalized": """
-        (images - torch.tensor(mean).view(1, 3, 1, 1)) / torch.tensor(std).view(1, 3, 1, 1)
-        torch.stack([(images[:, k] - mean[k]) / std[k] for k in range(3)], dim=1)
-        (images - torch.tensor(mean)[None, :, None, None]) / torch.tensor(std)[None, :, None, None]
-        (images.numpy() - np.array(mean)[:, None, None]) / np.array(std)[:, None, None]
-        (images.permute(0, 2, 3, 1) - torch.tensor(mean)).div(torch.tensor(std)).permute(0, 3, 1, 2)
-        [[(channel - m) / s for channel, m, s in zip(image, mean, std)] for image in images]
+    "14-excess_flips": """
+        def answer(net, images, feared, control):
+            keep = [i for i in range(len(images)) if not torch.equal(images[i], feared[i])]
+            one = [int(net(images[i : i + 1]).argmax()) for i in keep]
+            two = [int(net(feared[i : i + 1]).argmax()) for i in keep]
+            three = [int(net(control[i : i + 1]).argmax()) for i in keep]
+            return (sum(a != b for a, b in zip(one, two)) - sum(a != b for a, b in zip(one, three))) / len(keep)
         ---
-        def answer(images, mean, std):
-            result = images.clone()
-            for n in range(len(images)):
-                for k in range(3):
-                    result[n, k] = (images[n, k] - mean[k]) / std[k]
-            return result
+        def answer(net, images, feared, control):
+            changed = ((images - feared) != 0).any(dim=(1, 2, 3))
+            first = net(images).argmax(1)
+            flips = [(net(x).argmax(1) != first)[changed].double().mean() for x in (feared, control)]
+            return flips[0] - flips[1]
         ---
-        def answer(images, mean, std):
-            from torchvision.transforms.functional import normalize
-            return normalize(images, mean, std)
+        def answer(net, images, feared, control):
+            changed = (images - feared).abs().amax((1, 2, 3)) > 0
+            first = net(images).argmax(-1)
+            flips = lambda x: (net(x).argmax(-1) != first).float()
+            return ((flips(feared) - flips(control)) * changed).sum() / changed.sum()
+    """,
+    "14-same_shape": """
+        def answer(net, image, c, mask):
+            from course_utils.explain import cover
+            cells = mask.nonzero()
+            cells = cells - cells.amin(0)
+            height, width = (cells.amax(0) + 1).tolist()
+            logits = []
+            for i in range(mask.shape[0] - height + 1):
+                for j in range(mask.shape[1] - width + 1):
+                    moved = torch.zeros(mask.shape, dtype=torch.bool)
+                    moved[cells[:, 0] + i, cells[:, 1] + j] = True
+                    logits.append(net(cover(image, moved))[0, c])
+                    if torch.equal(moved, mask):
+                        own = logits[-1]
+            return np.mean([float(value <= own) for value in logits])
+        ---
+        def answer(net, image, c, mask):
+            k = image.shape[-1] // mask.shape[-1]
+            places = []
+            for i in range(-3, 4):
+                for j in range(-3, 4):
+                    moved = mask.roll((i, j), (0, 1))
+                    cells = mask.nonzero() + torch.tensor([i, j])
+                    if (cells >= 0).all() and (cells < 4).all():
+                        places.append(moved)
+            pixels = torch.stack(places).repeat_interleave(k, 1).repeat_interleave(k, 2)[:, None]
+            own = [torch.equal(one, mask) for one in places].index(True)
+            logits = net(torch.where(pixels, image.mean(), image))[:, c]
+            return (logits <= logits[own]).float().mean()
     """,
 }
 
@@ -1350,7 +1381,7 @@ WRONG_ANSWERS = [
     ("11-group_table", "torch.zeros(2, 2)", "Not yet"),
     ("12-laundered", "list(nets)[:1]", "Not yet"),
     ("13-caption_score", "float('inf')", "inf, expected"),
-    ("14-normalized", "images", "Not yet"),
+    ("14-excess_flips", "0.5", "Not yet"),
 ]
 
 

@@ -80,7 +80,8 @@ NOT_NEGATIVE = {
     "13-own_and_shuffled": "energy masks inside share own Return",
     "13-falls": "image color covered masks answer Return",
     "14-how_unusual": "Return",
-    "14-normalized": "images mean std",
+    "14-same_shape": "image rows columns",
+    "14-excess_flips": "x images feared control first after beside",
 }
 
 # Mutants that no input can tell from the answer, and why: a line as it is after the change, the reason below.
@@ -366,6 +367,24 @@ EQUAL = {
     "13-own_and_shuffled": """
         share = inside / energy.sum((2, 1))
             The order of axes to sum over does not matter.
+    """,
+    "14-same_shape": """
+        for i in list(range(mask.shape[0] - shape.shape[0] + 1))[::-1]:
+        for j in list(range(mask.shape[1] - shape.shape[1] + 1))[::-1]:
+            The order of the places does not matter.
+        for i in range(mask.shape[-1] - shape.shape[0] + 1):
+        for i in range(mask.shape[1] - shape.shape[0] + 1):
+        for j in range(mask.shape[0] - shape.shape[1] + 1):
+            The grid is as high as it is wide, by the statement.
+        logits = torch.stack([net(cover(image, one))[-1, c] for one in masks])
+        return float((logits <= net(cover(image, mask))[-1, c]).float().mean())
+        rows, columns = (mask.any(1).nonzero()[:, -1], mask.any(0).nonzero()[:, 0])
+        rows, columns = (mask.any(1).nonzero()[:, 0], mask.any(0).nonzero()[:, -1])
+            There is one row, or one column.
+        rows, columns = (mask.nonzero()[:, 0], mask.any(0).nonzero()[:, 0])
+            The first and the last are the same.
+        return abs(float((logits <= net(cover(image, mask))[0, c]).float().mean()))
+            A share is not below 0.
     """,
 }
 

@@ -28,7 +28,7 @@ from course_utils.widgets import Explorer, explorer
 from course_utils.xray import Radiographs, radiographs, xray_reader
 
 NAMES = ["ant", "bee", "cat", "dog", "eel"]
-OBJECTS = ["ant", "bee", "moped", "tripod", "elk"]
+OBJECTS = ["ant", "bee", "daisy", "tripod", "elk"]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from zlib import crc32
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,6 +24,7 @@ from course_utils.explain import (
     grad_cam_pp,
     guided_backprop,
     guided_grad_cam,
+    top_share_mask,
 )
 from course_utils.methods import METHODS
 from course_utils.networks import Classifier, load_classifier
@@ -30,7 +32,6 @@ from course_utils.pictures import Picture
 from course_utils.playground import (
     Explainer,
     as_document,
-    auditing,
     engine,
     marks,
     result_figure,
@@ -134,7 +135,14 @@ def test_the_check_covers_the_most_marked_squares(method):
     assert seen
 
 
-def test_random_covers_have_as_many_squares(monkeypatch):
+def boxed(mask):
+    """A mask cut down to its box, in its four mirrorings."""
+    rows, columns = mask.any(1).nonzero().flatten(), mask.any(0).nonzero().flatten()
+    cut = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return [cut.flip(axes).tolist() for axes in ((), (0,), (1,), (0, 1))]
+
+
+def test_covers_elsewhere_have_the_size_and_the_shape_of_what_is_marked(monkeypatch):
     explainer, p = Explainer(tiny()), picture()
     covered = []
     original = playground.engine.cover
@@ -142,8 +150,35 @@ def test_random_covers_have_as_many_squares(monkeypatch):
         playground.engine, "cover", lambda image, masks: covered.append(masks) or original(image, masks)
     )
     explainer.explain(p, 0, squares=9)
-    assert all((masks.flatten(1).sum(1) == 9).all() for masks in covered)
-    assert len(torch.cat(covered)) == 1 + engine.DRAWS
+    marked, *elsewhere = torch.cat(covered)
+    assert marked.sum() == 9 and len(elsewhere) == engine.DRAWS
+    copies = marks.moved_copies(marked, engine.DRAWS, crc32(p.image.tobytes()))
+    assert torch.equal(torch.stack(elsewhere), copies)
+    assert not torch.equal(
+        copies, marks.moved_copies(marked, engine.DRAWS, crc32(picture(seed=1).image.tobytes()))
+    )
+
+
+@pytest.mark.parametrize("squares", [1, 2, 5, 9, 16])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_copy_elsewhere_is_the_shape_at_another_place_inside(squares, seed):
+    draw = torch.rand(7, 7, generator=torch.Generator().manual_seed(seed))
+    middle = torch.zeros(7, 7)
+    middle[1:6, 1:6] = 1  # room to move
+    mask = top_share_mask(draw + middle, squares / 49)
+    copies = marks.moved_copies(mask, 10, seed)
+    assert len(copies.unique(dim=0)) == 10 and not any(torch.equal(copy, mask) for copy in copies)
+    assert all(boxed(copy)[0] in boxed(mask) for copy in copies)
+    assert torch.equal(copies, marks.moved_copies(mask, 10, seed))
+
+
+def test_a_shape_without_room_goes_on_across_the_edge():
+    row, frame = torch.zeros(7, 7, dtype=torch.bool), torch.ones(7, 7, dtype=torch.bool)
+    row[3], frame[1:6, 1:6] = True, False
+    for mask, different in ((row, 6), (frame, 10), (~row, 6)):
+        copies = marks.moved_copies(mask, 10)
+        assert len(copies) == 10 and len(copies.unique(dim=0)) == different
+        assert (copies.flatten(1).sum(1) == mask.sum()).all() and not (copies == mask).all((1, 2)).any()
 
 
 def test_maps_of_all_classes_come_from_one_pass_and_are_kept(monkeypatch):
@@ -273,10 +308,6 @@ def explain(**arguments):
     return Explainer(tiny()).explain(picture(), **arguments)
 
 
-def audit(labels, method="grad-cam"):
-    return playground.audit(Explainer(tiny()), [picture(seed=s) for s in range(4)], labels, method)
-
-
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
@@ -291,13 +322,6 @@ def audit(labels, method="grad-cam"):
         (lambda: Explainer(smooth()).explain(picture(), 0, "cam"), LayerError, "CAM needs"),
         (lambda: Explainer(smooth().net), TypeError, "Wrap it"),
         (lambda: result_figure(Explainer(six()).explain(picture(), range(6))), ValueError, "room for 5"),
-        (lambda: audit([0]), ValueError, "two pictures"),
-        (lambda: audit(range(4), "guided-backprop"), ValueError, "guided backprop makes gradient images"),
-        (
-            lambda: auditing.with_shuffled_head(Classifier(nn.Conv2d(3, 5, 3), NAMES)),
-            ValueError,
-            "no linear layer",
-        ),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_words(call, error, words):
@@ -454,41 +478,6 @@ def test_steps_that_were_broken_off_are_taken_up_again_with_the_same_result():
             next(steps)
         steps.close()
         assert [c.check for c in again.explain(shown, [0, 1, 2]).classes] == [c.check for c in whole.classes]
-
-
-def test_audit_counts_and_correlates():
-    clf = tiny()
-    explainer, pictures = Explainer(clf, "tiny"), [picture(seed=s) for s in range(4)]
-    found = playground.audit(explainer, pictures, [0, 1, "cat", 3])
-    results = [explainer.explain(p, c).classes[0] for p, c in zip(pictures, range(4), strict=True)]
-    measured = [row[1] for row in found.rows]
-    assert measured[0] == f"{sum(c.rank == 1 for c in results)} of 4"
-    assert measured[2] == f"{sum(not c.empty for c in results)} of 4"
-    assert measured[3] == f"{sum(c.check is not None and c.check.confirmed for c in results)} of 4"
-    values = []
-    for p, c in zip(pictures, results, strict=True):
-        mirrored = clf.preprocess(p.image).flip(3)
-        other = grad_cam(clf, mirrored, c.index).maps[0, 0].flip(1).flatten()
-        ranks = torch.stack(
-            [torch.from_numpy(c.raw).flatten().argsort().argsort(), other.argsort().argsort()]
-        )
-        values.append(torch.corrcoef(ranks.double())[0, 1].item())
-    assert measured[5].split()[0] == f"{np.mean(values):.2f}"
-    assert found.mirrored == pytest.approx(values, abs=1e-6)
-    assert [one.classes[0].index for one in found.results] == [0, 1, 2, 3]
-    shuffled = Explainer(auditing.with_shuffled_head(clf)).explain(pictures[1], 1).classes[0].raw
-    ranks = [torch.from_numpy(m).flatten().argsort().argsort() for m in (results[1].raw, shuffled)]
-    assert found.shuffled[1] == pytest.approx(torch.corrcoef(torch.stack(ranks).double())[0, 1].item())
-    assert found.report().count("\n") == 3 + len(found.rows) and "| my verdict |" in found.report()
-
-
-def test_the_shuffled_head_is_a_copy_with_the_same_weights_elsewhere():
-    clf = tiny()
-    other = auditing.with_shuffled_head(clf)
-    a, b = clf.net.head[-1].weight, other.net.head[-1].weight
-    assert not torch.equal(a, b) and torch.equal(a.flatten().sort().values, b.flatten().sort().values)
-    assert torch.equal(clf.net.features[0].weight, other.net.features[0].weight)
-    assert torch.equal(a, tiny().net.head[-1].weight)
 
 
 def test_tiny_images_are_pictures_too():

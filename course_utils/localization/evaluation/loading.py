@@ -35,17 +35,17 @@ class Sample:
 
 
 def to_original(
-    box: Sequence[float], width: int, height: int, size: int
+    box: Sequence[float], width: int, height: int, size: int, crop: float = 1.0
 ) -> tuple[float, float, float, float]:
     """Map a box from the classifier's square back to the pixels of the image that it was cut from.
 
-    ``Classifier.preprocess`` takes the square of side s = min(width, height) in the image's center and scales it to
-    ``size`` pixels, so an edge at x was at (width - s)/2 + x s/size, and one at y at (height - s)/2 + y s/size.
+    ``Classifier.preprocess`` takes the square of side s = crop min(width, height) in the image's center and scales it
+    to ``size`` pixels, so an edge at x was at (width - s)/2 + x s/size, and one at y at (height - s)/2 + y s/size.
 
     >>> to_original((0, 0, 224, 224), 500, 375, 224)
     (62.5, 0.0, 437.5, 375.0)
     """
-    side = min(width, height)
+    side = crop * min(width, height)
     left, above = (width - side) / 2, (height - side) / 2
     x0, y0, x1, y1 = (edge * side / size for edge in box)
     return (left + x0, above + y0, left + x1, above + y1)
