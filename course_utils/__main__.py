@@ -1,4 +1,4 @@
-"""``python -m course_utils explain`` explains pictures, ``audit`` audits a network; the others are for lecturers and authors.
+"""``python -m course_utils explain`` explains pictures, ``audit`` audits a network; the others are for lecturers.
 
 Each command loads what it needs when it runs, so that a typing error is answered at once.
 """
