@@ -5,14 +5,27 @@ attacks shown to other networks.
 """
 
 from . import study
+from .jpeg import ThroughJPEG, jpeg, measure_jpeg
+from .digits import (
+    DIGIT_EPSILON,
+    WAYS,
+    digit_attacks,
+    digit_net,
+    digits,
+    measure_digits,
+    train_digits,
+)
 from .maps import move_map, share_in
 from .pixels import fgsm, pgd, pgd_path, project, random_noise
 from .transfer import TRANSFER, attacked_photos, measure_transfer
 
 __all__ = [
     "TRANSFER",
+    "ThroughJPEG",
     "attacked_photos",
     "fgsm",
+    "jpeg",
+    "measure_jpeg",
     "measure_transfer",
     "move_map",
     "pgd",

@@ -61,13 +61,13 @@ NOT_NEGATIVE = {
     "09-contrast": "heat mask Return",
     "09-calibration_error": "confidence right inside Return",
     "10-smallest_epsilon": "Return",
-    "10-pgd_step": "images Return",
     "10-l2_projection": "length",
-    "10-transfer_rate": "clean attacked labels right Return",
+    "10-robust_accuracy": "versions labels right Return",
     "11-energy_and_area": "positive mask area Return",
     "11-group_table": "predicted labels grounds right table group Return",
     "11-group_weights": "labels grounds group sizes Return",
     "11-flip_rate": "Return",
+    "11-risers": "clean stamped control",
     "12-flip_rate": "Return",
     "12-lift": "energy mask share Return",
     "12-worst_group": "predicted labels has_marker right group groups Return",
@@ -236,21 +236,10 @@ EQUAL = {
         return float((x @ w + b).abs() / w.abs().sum())
             A product of two vectors is symmetric.
     """,
-    "10-pgd_step": """
-        x = x.relu() - step_size * gradient.sign()
-        x = x.abs() - step_size * gradient.sign()
-            A picture is not below 0.
-        delta = (x.relu() - images).clamp(-epsilon, epsilon)
-            What is below 0 is clipped to 0 at the end.
-    """,
     "10-l2_projection": """
         length = (-delta).flatten(1).norm(dim=1)[:, None, None, None]
         length = delta.abs().flatten(1).norm(dim=1)[:, None, None, None]
             A length has no sign.
-    """,
-    "10-transfer_rate": """
-        def transfer_rate(labels, attacked, clean):
-            Where the two agree it does not matter which is compared.
     """,
     "11-energy_and_area": """
         pass
