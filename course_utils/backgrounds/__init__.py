@@ -12,7 +12,7 @@ from .study import (
     train_head,
     training_features,
 )
-from .watermark_remedies import DIRECTIONS, PIXELS, held_out_directions, measure_remedies, without
+from .watermark_remedies import DIRECTIONS, PIXELS, held_out_directions, measure_remedies, remove_direction
 from .watermark_study import DOSES, MATCHED, STAMPS, measure_watermarks, stamped_photographs
 from .watermarks import CHANGES, SCRIPTS, stamp, watermark
 
@@ -39,6 +39,7 @@ __all__ = [
     "measure_remedies",
     "measure_watermarks",
     "pictures",
+    "remove_direction",
     "scene",
     "stamp",
     "stamped_photographs",
@@ -46,5 +47,4 @@ __all__ = [
     "train_head",
     "training_features",
     "watermark",
-    "without",
 ]

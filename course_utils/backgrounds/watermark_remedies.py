@@ -21,7 +21,7 @@ from .study import feature_maps
 from .watermark_study import stamped_photographs
 from .watermarks import HEIGHT, PLACE
 
-__all__ = ["DIRECTIONS", "DRAWS", "PIXELS", "held_out_directions", "measure_remedies", "without"]
+__all__ = ["DIRECTIONS", "DRAWS", "PIXELS", "held_out_directions", "measure_remedies", "remove_direction"]
 
 DRAWS = 20
 """Random directions of each kind."""
@@ -60,7 +60,7 @@ def held_out_directions(changes: Tensor) -> Tensor:
     return (changes.sum(0) - changes) / (len(changes) - 1)
 
 
-def without(features: Tensor, directions: Tensor, centers: Tensor) -> Tensor:
+def remove_direction(features: Tensor, directions: Tensor, centers: Tensor) -> Tensor:
     """Return features (n, C) with the component along a direction set to that of the center.
 
         F' = F - <F - m, u> u,    u = d / |d|
@@ -145,7 +145,7 @@ def measure_remedies(classifier: Classifier, progress: bool = True) -> Iterator[
         each = []
         with torch.no_grad():
             for directions in drawn:
-                pair = (head(without(some, directions, centers)) for some in (clean, marked))
+                pair = (head(remove_direction(some, directions, centers)) for some in (clean, marked))
                 each.append(values(*pair))
                 along = ((marked - clean) * F.normalize(directions, dim=1)).sum(1).square()
                 each[-1]["share of the change"] = (along / (marked - clean).square().sum(1)).tolist()

@@ -399,7 +399,7 @@ def _of_others(change):
 )
 def held_out_rise(head, clean, marked, c):
     change = marked - clean
-    d = (change.sum(0) - change) / (len(change) - 1)
+    d = change.sum(0) - change  # n - 1 times the mean over all others; its length is divided out
     u = d / d.norm(dim=1, keepdim=True)
     left = change - (change * u).sum(1, keepdim=True) * u
     return left @ head.weight[c]

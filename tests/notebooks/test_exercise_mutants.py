@@ -62,12 +62,14 @@ NOT_NEGATIVE = {
     "09-calibration_error": "confidence right inside Return",
     "10-smallest_epsilon": "Return",
     "10-l2_projection": "length",
-    "10-robust_accuracy": "versions labels right Return",
+    "10-robust_accuracy": "version versions labels right Return",
+    "10-expected_gradient": "images leaf loss labels",
     "11-energy_and_area": "positive mask area Return",
     "11-group_table": "predicted labels grounds right table group Return",
     "11-group_weights": "labels grounds group sizes Return",
     "11-flip_rate": "Return",
-    "11-risers": "clean stamped control",
+    "11-risers": "stamped control Return",
+    "11-held_out_rise": "clean",
     "12-flip_rate": "Return",
     "12-lift": "energy mask share Return",
     "12-worst_group": "predicted labels has_marker right group groups Return",
@@ -241,6 +243,10 @@ EQUAL = {
         length = delta.abs().flatten(1).norm(dim=1)[:, None, None, None]
             A length has no sign.
     """,
+    "10-expected_gradient": """
+        leaf = images.requires_grad_()
+            The images are a copy already.
+    """,
     "11-energy_and_area": """
         pass
         if positive.sum() < 0:
@@ -272,6 +278,17 @@ EQUAL = {
             A number of pictures is not below 0.
         return len(labels) / (present * sizes[group])
             Dividing makes broken numbers.
+    """,
+    "11-risers": """
+        beyond = (model(stamped) - model(control)).sum(0)
+            The order is the same.
+    """,
+    "11-held_out_rise": """
+        u = -d / d.norm(dim=1, keepdim=True)
+        u = d / (-d).norm(dim=1, keepdim=True)
+        u = d / d.abs().norm(dim=1, keepdim=True)
+        d = change - change.sum(0)
+            A direction and its opposite are one line.
     """,
     "11-flip_rate": """
         def flip_rate(second, first):
