@@ -13,8 +13,8 @@ __all__ = ["measure_topic", "studies"]
 
 
 def studies() -> dict[str, tuple[str, Callable]]:
-    """By the notebook's number, with a word where it reads two tables: the table's name, and a function that takes a classifier and a progress flag and
-    yields :class:`course_utils.evidence.Measurement`.
+    """By the notebook's number, with a word where it reads two tables: the table's name, and a function that takes a
+    classifier and a progress flag and yields :class:`course_utils.evidence.Measurement`.
     """
     # Imported here: the other commands of this room need no PyTorch.
     from course_utils.attacks import measure_jpeg, measure_transfer

@@ -181,8 +181,8 @@ def _right_each(model: nn.Module, versions: Tensor, labels: Tensor) -> Tensor:
     """,
     mistakes="""
         float(_right_each(model, versions, labels).float().mean())
-            You averaged over the attacks. Whoever attacks takes the one that works: a picture counts if it is right after
-            all of them.
+            You averaged over the attacks. Whoever attacks takes the one that works: a picture counts if it is right
+            after all of them.
         float(_right_each(model, versions, labels).float().mean(1).min())
             That is the accuracy under the attack that does most. Another attack may fool other pictures: ask for each
             picture whether it withstands all.
@@ -248,7 +248,9 @@ def _each(model: nn.Module, images: Tensor, noises: Tensor) -> Tensor:
 
 
 def _mean_of_signs(model: nn.Module, images: Tensor, labels: Tensor, noises: Tensor) -> Tensor:
-    return torch.stack([_gradient_by_loop(model, images, labels, noise[None]).sign() for noise in noises]).mean(0)
+    return torch.stack(
+        [_gradient_by_loop(model, images, labels, noise[None]).sign() for noise in noises]
+    ).mean(0)
 
 
 @exercise(
@@ -258,12 +260,13 @@ def _mean_of_signs(model: nn.Module, images: Tensor, labels: Tensor, noises: Ten
     hints="""
         The attacker does not know which noise will be drawn: so climb on the mean of J over many draws.
         leaf = images.clone().requires_grad_(), then add up the losses of model(leaf + noise) for each noise.
-        F.cross_entropy(..., reduction="sum") keeps one picture's gradient from depending on how many there are; divide by
-        len(noises) at the end.
+        F.cross_entropy(..., reduction="sum") keeps one picture's gradient from depending on how many there are; divide
+        by len(noises) at the end.
     """,
     mistakes="""
         _slope(lambda x: F.cross_entropy(model(x + noises.mean(0)), labels, reduction="sum"), images)
-            You averaged the noise first, and so nearly took it away. Average the gradients (or the losses) of the draws.
+            You averaged the noise first, and so nearly took it away. Average the gradients (or the losses) of the
+            draws.
         _slope(lambda x: F.cross_entropy(model(x + noises[0]), labels, reduction="sum"), images)
             You used one draw: the defense will take another. Average over all.
         _slope(lambda x: F.cross_entropy(model(x), labels, reduction="sum"), images)
@@ -274,8 +277,8 @@ def _mean_of_signs(model: nn.Module, images: Tensor, labels: Tensor, noises: Ten
             You divided by the number of pictures as well (the default of cross_entropy): each picture has a gradient of
             its own, whatever stands beside it. Use reduction="sum".
         _mean_of_signs(model, images, labels, noises)
-            You averaged signs: then a draw with a tiny gradient counts as much as one with a large. Average the gradients;
-            the sign comes afterward.
+            You averaged signs: then a draw with a tiny gradient counts as much as one with a large. Average the
+            gradients; the sign comes afterward.
         -_slope(lambda x: _sum_of_losses(model, x, labels, noises), images, len(noises))
             The sign is wrong: asked for is the gradient of J itself.
         _slope(lambda x: F.nll_loss(_each(model, x, noises).softmax(2).mean(0).log(), labels, reduction="sum"), images)

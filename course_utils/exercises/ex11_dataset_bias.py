@@ -298,7 +298,8 @@ def _highest(gain, k):
     """,
     mistakes="""
         _highest((model(stamped) - model(clean)).mean(0), k)
-            You left out the control: what rises under any white shape is on your list, too. Subtract the control's rise.
+            You left out the control: what rises under any white shape is on your list, too. Subtract the control's
+            rise.
         _highest((model(control) - model(clean)).mean(0), k)
             You ranked by what the control does. Asked for is what the writing does beyond it.
         _highest((model(control) - model(stamped)).mean(0), k)
@@ -312,7 +313,8 @@ def _highest(gain, k):
             You took each class's largest rise over the pictures: one picture then decides. Take the mean.
         _highest((model(stamped) - model(control)).mean(0), k).flip(0)
         (model(stamped) - model(control)).mean(0).argsort()[-k:]
-            The right classes in the wrong order: the one that rises most comes first (argsort begins with the smallest).
+            The right classes in the wrong order: the one that rises most comes first (argsort begins with the
+            smallest).
         (model(stamped) - model(control)).mean(0).topk(k).values
             Those are the rises. Return the numbers of the classes.
         _highest(model(stamped).mean(0), k)

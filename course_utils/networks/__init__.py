@@ -23,7 +23,16 @@ from .small import (
     train_classifiers,
     unseen_scenes,
 )
-from .training import descend, evaluate, fit, load_or_train, one_cycle, one_thread, standardize, train_and_store
+from .training import (
+    descend,
+    evaluate,
+    fit,
+    load_or_train,
+    one_cycle,
+    one_thread,
+    standardize,
+    train_and_store,
+)
 from .weights import WEIGHTS, load_into, load_weights, save_weights
 
 __all__ = [

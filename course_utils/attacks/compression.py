@@ -43,8 +43,8 @@ class ThroughJPEG(nn.Module):
 
         forward: y(jpeg(x)),    backward: dy/dx := dy/d jpeg(x)
 
-    Rounding inside the JPEG has a gradient of zero nearly everywhere; the picture and its JPEG are nearly equal, so that
-    the identity stands in for it: backward pass differentiable approximation (Athalye et al. 2018, arXiv 1802.00420).
+    Rounding inside the JPEG has a gradient of zero nearly everywhere; the picture and its JPEG are nearly equal, so
+    that the identity stands in for it: backward pass differentiable approximation (Athalye et al. 2018, arXiv 1802.00420).
     """
 
     def __init__(self, classifier: nn.Module) -> None:
@@ -86,4 +86,6 @@ def measure_jpeg(classifier: Classifier, progress: bool = True) -> Iterator[Meas
         for name, found in answers.items():
             for photo, answer, clean in zip(some, found.tolist(), answers["clean"].tolist(), strict=True):
                 yield Measurement(classifier.name, photo, "airliner", name, float(answer == target))
-                yield Measurement(classifier.name, photo, "first answer changes", name, float(answer != clean))
+                yield Measurement(
+                    classifier.name, photo, "first answer changes", name, float(answer != clean)
+                )

@@ -147,6 +147,8 @@ def measure_digits(epsilons: tuple[float, ...] = (0.05, 0.1, 0.2, 0.3)) -> Itera
         right["in all"] = torch.stack(list(right.values())).all(0)
         for epsilon in epsilons:
             with torch.enable_grad():
-                right[f"PGD {epsilon:g}"] = net(climb(net, images, labels, epsilon, STEPS)).argmax(1) == labels
+                right[f"PGD {epsilon:g}"] = (
+                    net(climb(net, images, labels, epsilon, STEPS)).argmax(1) == labels
+                )
         for name, each in right.items():
             yield Measurement(way, f"training {seed}", "right", name, each.double().mean().item())
