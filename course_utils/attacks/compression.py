@@ -44,7 +44,8 @@ class ThroughJPEG(nn.Module):
         forward: y(jpeg(x)),    backward: dy/dx := dy/d jpeg(x)
 
     Rounding inside the JPEG has a gradient of zero nearly everywhere; the picture and its JPEG are nearly equal, so
-    that the identity stands in for it: backward pass differentiable approximation (Athalye et al. 2018, arXiv 1802.00420).
+    that the identity stands in for it: backward pass differentiable approximation (Athalye et al. 2018,
+    arXiv 1802.00420).
     """
 
     def __init__(self, classifier: nn.Module) -> None:

@@ -260,8 +260,7 @@ def _mean_of_signs(model: nn.Module, images: Tensor, labels: Tensor, noises: Ten
     hints="""
         The attacker does not know which noise will be drawn: so climb on the mean of J over many draws.
         leaf = images.clone().requires_grad_(), then add up the losses of model(leaf + noise) for each noise.
-        F.cross_entropy(..., reduction="sum") keeps one picture's gradient from depending on how many there are; divide
-        by len(noises) at the end.
+        With reduction="sum" one picture's gradient does not depend on the others; divide by len(noises) at the end.
     """,
     mistakes="""
         _slope(lambda x: F.cross_entropy(model(x + noises.mean(0)), labels, reduction="sum"), images)

@@ -368,10 +368,9 @@ def _of_others(change):
     inputs=_features,
     reference=_held_out_by_loop,
     hints="""
-        change = marked - clean. For photograph i the direction is the mean of the changes of all others:
-        (change.sum(0) - change) / (n - 1) has all of them, one in a row.
-        Divide each direction by its length, and subtract from the change what lies along it: (change * u).sum(1,
-        keepdim=True) * u.
+        change = marked - clean. For photograph i the direction is the mean of the changes of all others.
+        (change.sum(0) - change) / (n - 1) has all of these means, one in a row.
+        Divide each direction by its length. (change * u).sum(1, keepdim=True) * u lies along it: subtract that.
         The head is linear: the rise that is left is the rest of the change times head.weight[c].
     """,
     mistakes="""
