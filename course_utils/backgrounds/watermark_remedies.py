@@ -25,7 +25,7 @@ __all__ = ["DIRECTIONS", "DRAWS", "PIXELS", "held_out_directions", "measure_reme
 
 DRAWS = 20
 """Random directions of each kind."""
-MEASURES = ("rise of carton", "cost in logits", "right, clean", "right, stamped")
+MEASURES = ("rise", "cost in logits", "right, clean", "right, stamped")
 
 
 def covered(images: Tensor) -> Tensor:
@@ -96,7 +96,7 @@ DIRECTIONS = ("shortcut", "in pieces", "Latin", "bar", "random, their covariance
 def measure_remedies(classifier: Classifier, progress: bool = True) -> Iterator[Measurement]:
     """Yield, for each remedy and photograph, what the first writing still does, and what the remedy costs.
 
-    "rise of carton": y(stamped) - y(clean), both after the remedy; "cost in logits": by how much the remedy lowers the
+    "rise": y(stamped) - y(clean), both after the remedy; "cost in logits": by how much the remedy lowers the
     right class on the clean photograph; "right, clean" and "right, stamped": whether the first answer is right after
     the remedy (1 or 0); the last three for photographs with a label. Of random directions the mean over all draws, and
     for the rise also the draw that does most ("..., the best"). "share of the change": of the squared length of the

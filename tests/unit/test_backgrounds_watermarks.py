@@ -155,7 +155,7 @@ def test_the_study_is_what_a_loop_finds(monkeypatch):
         with torch.no_grad():
             rises.append((clf(stamp(image, watermark("bar"))) - clf(image))[0])
         (found,) = [
-            row.value for row in rows if (row.photo, row.measure, row.map) == (name, "rise of carton", "bar")
+            row.value for row in rows if (row.photo, row.measure, row.map) == (name, "rise", "bar")
         ]
         assert found == pytest.approx(rises[-1][carton].item(), abs=1e-3)
     (above,) = [
