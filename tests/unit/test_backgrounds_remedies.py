@@ -74,9 +74,7 @@ def test_the_study_is_what_a_loop_finds(monkeypatch):
         untouched = clf(image)[0]
     label = clf.class_index(photo.labels[0])
     assert rows["rise", "cropped", names[1]] == pytest.approx(0, abs=1e-4)
-    assert rows["rise", "as it is", names[1]] == pytest.approx(
-        (marked - untouched)[carton].item(), abs=1e-3
-    )
+    assert rows["rise", "as it is", names[1]] == pytest.approx((marked - untouched)[carton].item(), abs=1e-3)
     assert rows["right, clean", "cropped", names[1]] == float(clf.classes[clean.argmax()] in photo.labels)
     if len(photo.labels) == 1:
         assert rows["cost in logits", "cropped", names[1]] == pytest.approx(

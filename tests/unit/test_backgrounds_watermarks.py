@@ -154,9 +154,7 @@ def test_the_study_is_what_a_loop_finds(monkeypatch):
         image = load_photo(name).tensor()
         with torch.no_grad():
             rises.append((clf(stamp(image, watermark("bar"))) - clf(image))[0])
-        (found,) = [
-            row.value for row in rows if (row.photo, row.measure, row.map) == (name, "rise", "bar")
-        ]
+        (found,) = [row.value for row in rows if (row.photo, row.measure, row.map) == (name, "rise", "bar")]
         assert found == pytest.approx(rises[-1][carton].item(), abs=1e-3)
     (above,) = [
         row.value for row in rows if (row.measure, row.map) == ("classes that rise more than carton", "bar")
