@@ -12,14 +12,18 @@ from .study import (
     train_head,
     training_features,
 )
-from .watermark_study import FOLLOWED, STAMPS, measure_watermarks
+from .watermark_remedies import DIRECTIONS, PIXELS, held_out_directions, measure_remedies, remove_direction
+from .watermark_study import DOSES, MATCHED, STAMPS, measure_watermarks, stamped_photographs
 from .watermarks import CHANGES, SCRIPTS, stamp, watermark
 
 __all__ = [
     "CHANGES",
     "CLASSES",
-    "FOLLOWED",
+    "DIRECTIONS",
+    "DOSES",
     "GROUNDS",
+    "MATCHED",
+    "PIXELS",
     "REPAIRS",
     "SCRIPTS",
     "STAMPS",
@@ -30,11 +34,15 @@ __all__ = [
     "feature_maps",
     "group_accuracy",
     "head_maps",
+    "held_out_directions",
     "labels_of",
+    "measure_remedies",
     "measure_watermarks",
     "pictures",
+    "remove_direction",
     "scene",
     "stamp",
+    "stamped_photographs",
     "store_features",
     "train_head",
     "training_features",

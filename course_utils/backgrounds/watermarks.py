@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from course_utils.arguments import whole_number
 from course_utils.assets import data_file
 
-__all__ = ["CHANGES", "SCRIPTS", "stamp", "watermark"]
+__all__ = ["CHANGES", "HEIGHT", "SCRIPTS", "as_much_ink", "opacity_for", "stamp", "watermark"]
 
 SCRIPTS = {
     "shortcut": "two Chinese characters for shortcut, three times over",
@@ -27,11 +27,14 @@ SCRIPTS = {
     "Hiragana": "six Japanese syllables",
     "Latin": "the word SHORTCUT",
     "bar": "a plain bar, as wide as the writing and with as much ink as the first",
+    "plate": "a plain plate, as large as the first writing and as faint as gives it as much ink",
 }
 """What can be laid over a picture: its name, and what it is. The first five stand in the file, in this order."""
-CHANGES = ("as written", "mirrored", "upside down", "shuffled")
+CHANGES = ("as written", "mirrored", "upside down", "shuffled", "in pieces", "in small pieces")
 """What can be done to the writing first. "shuffled": its columns of pixels in a random order, so that each row keeps
-its ink, and no stroke is left."""
+its ink, and no stroke is left. "in pieces": cut into squares of two ninths of a character's side, laid in a random
+order, so that strokes are left and no character is; "in small pieces": of one ninth."""
+PIECES = {"in pieces": 16, "in small pieces": 8}  # pixels of the file
 FILE = "watermarks.png"
 ROWS = 5
 LETTERS = 72  # pixels in the file that a character's side takes
@@ -74,7 +77,8 @@ def watermark(
             f"height {height} and place {tuple(place)} are shares of the picture: height above 0, all up to 1."
         )
     size = whole_number(size, "size", least=1)
-    ink = _changed(_bar() if script == "bar" else _drawn()[list(SCRIPTS).index(script)], change)
+    plain = {"bar": _bar, "plate": _plate}
+    ink = _changed(plain[script]() if script in plain else _drawn()[list(SCRIPTS).index(script)], change)
     scale = height * size / LETTERS
     ink = F.interpolate(
         ink[None, None], scale_factor=scale, mode="bilinear", antialias=True, recompute_scale_factor=True
@@ -85,12 +89,25 @@ def watermark(
 def _bar() -> Tensor:
     """A bar as wide as the first writing, and so high that it has as much ink."""
     writing = _drawn()[0]
-    columns = writing.sum(0).nonzero().flatten()
-    left, right = int(columns[0]), int(columns[-1]) + 1
-    rows = round(float(writing.sum()) / (right - left))
+    columns = _extent(writing, 0)
+    rows = round(float(writing.sum()) / (columns.stop - columns.start))
     bar, top = torch.zeros_like(writing), (len(writing) - rows) // 2
-    bar[top : top + rows, left:right] = 1
+    bar[top : top + rows, columns] = 1
     return bar
+
+
+def _plate() -> Tensor:
+    """A plate that covers the first writing evenly, with as much ink."""
+    writing = _drawn()[0]
+    plate, place = torch.zeros_like(writing), (_extent(writing, 1), _extent(writing, 0))
+    plate[place] = writing[place].mean()
+    return plate
+
+
+def _extent(ink: Tensor, along: int) -> slice:
+    """From the first to the last row (``along`` 1) or column (0) with ink."""
+    found = ink.sum(along).nonzero().flatten()
+    return slice(int(found[0]), int(found[-1]) + 1)
 
 
 def _changed(ink: Tensor, change: str) -> Tensor:
@@ -101,6 +118,11 @@ def _changed(ink: Tensor, change: str) -> Tensor:
     if change == "shuffled":
         order = torch.randperm(ink.shape[1], generator=torch.Generator().manual_seed(0))
         return ink[:, order]
+    if change in PIECES:
+        side = PIECES[change]
+        pieces = F.unfold(ink[None, None], side, stride=side)  # (1, side * side, pieces)
+        order = torch.randperm(pieces.shape[2], generator=torch.Generator().manual_seed(0))
+        return F.fold(pieces[:, :, order], ink.shape, side, stride=side)[0, 0]
     return ink
 
 
@@ -115,13 +137,25 @@ def _placed(ink: Tensor, size: int, place: Sequence[float]) -> Tensor:
     return picture
 
 
-def stamp(images: Tensor, ink: Tensor, opacity: float = 0.5) -> Tensor:
+def as_much_ink(script: str, size: int = 224) -> Tensor:
+    """Return a writing (size, size) with as much ink as the first: a second line below it, cut off where it suffices.
+
+    Raises:
+        ValueError: another script.
+    """
+    wanted = watermark(size=size).sum()
+    first, second = (watermark(script, size, place=(PLACE[0], PLACE[1] + down)) for down in (0, HEIGHT))
+    kept = second.sum(0).cumsum(0) <= wanted - first.sum()  # columns
+    return (first + second * kept).clamp(0, 1)
+
+
+def stamp(images: Tensor, ink: Tensor, opacity: float | Tensor = 0.5) -> Tensor:
     """Lay white ink over images: x' = (1 - a m) x + a m, with m the ink and a the opacity.
 
     Args:
         images: (N, 3, H, W), RGB in [0, 1].
         ink: (H, W), as :func:`watermark` returns it.
-        opacity: 0 leaves the images as they are, 1 is white.
+        opacity: 0 leaves the images as they are, 1 is white; one for all images, or a tensor (N,).
 
     Raises:
         ValueError: ink of another size than the images', or an opacity outside 0 to 1.
@@ -131,7 +165,25 @@ def stamp(images: Tensor, ink: Tensor, opacity: float = 0.5) -> Tensor:
             f"ink of {tuple(ink.shape)} pixels does not fit images of {tuple(images.shape[-2:])}: "
             f"watermark(size={images.shape[-1]})."
         )
-    if not 0 <= opacity <= 1:
+    each = torch.as_tensor(opacity, dtype=images.dtype, device=images.device)
+    if each.ndim and each.shape != images.shape[:1]:
+        raise ValueError(
+            f"one opacity for all {len(images)} images, or one for each: got shape {tuple(each.shape)}."
+        )
+    if not ((each >= 0) & (each <= 1)).all():  # NaN is refused, too
         raise ValueError(f"opacity must lie between 0 and 1, got {opacity}. For 50% write 0.5.")
-    share = opacity * ink.to(images)
+    share = each.view(-1, 1, 1, 1) * ink.to(images)
     return (1 - share) * images + share
+
+
+def opacity_for(images: Tensor, ink: Tensor, change: float | Tensor) -> Tensor:
+    """Return the opacity (N,) at which stamped images differ from the images by ``change`` on average.
+
+        mean |x' - x| = a mean(m (1 - x)), so a = change / mean(m (1 - x)), at most 1
+
+    Args:
+        images: (N, 3, H, W), RGB in [0, 1].
+        ink: (H, W).
+        change: mean absolute change of the values, one for all images or (N,).
+    """
+    return (change / (ink.to(images) * (1 - images)).mean((1, 2, 3))).clamp(max=1)

@@ -1,18 +1,19 @@
-"""Exercises of notebook 10: the smallest epsilon on a linear model, one step of PGD, a projection in L2, transfer."""
+"""Exercises of notebook 10: the smallest epsilon on a linear model, a projection in L2, accuracy under several attacks,
+the gradient of a defense that draws at random.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
-
-from course_utils.attacks import project  # noqa: F401 - mistakes use it, in their text
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .engine import exercise
 from .inputs import tensor_of
 from .progress import progress as progress
 
-__all__ = ["l2_projection", "pgd_step", "smallest_epsilon", "transfer_rate"]
+__all__ = ["expected_gradient", "l2_projection", "robust_accuracy", "smallest_epsilon"]
 
 
 # --- 1. how small a change is enough
@@ -79,96 +80,7 @@ def smallest_epsilon(w, b, x):
     return float((w @ x + b).abs() / w.abs().sum())
 
 
-# --- 2. one step of PGD
-
-
-def _step_by_loop(x: Tensor, images: Tensor, gradient: Tensor, step_size: float, epsilon: float) -> Tensor:
-    result = torch.empty_like(x)
-    every = zip(x.flatten().tolist(), images.flatten().tolist(), gradient.flatten().tolist(), strict=True)
-    for i, (value, start, slope) in enumerate(every):
-        moved = value - step_size * ((slope > 0) - (slope < 0))
-        lowest, highest = max(0.0, start - epsilon), min(1.0, start + epsilon)
-        result.view(-1)[i] = min(max(moved, lowest), highest)
-    return result
-
-
-def _draw_steps(rng: np.random.Generator) -> list[tuple]:
-    drawn = []
-    for shape, epsilon, step_size in [
-        ((1, 1, 2, 3), 0.1, 0.04),
-        ((2, 3, 4, 4), 0.06, 0.1),
-        ((1, 3, 6, 6), 0.3, 0.1),
-    ]:
-        # Some values at 0 and 1, so that a missing clip shows; x anywhere in the ball, its border included.
-        images = tensor_of((rng.random(shape) * 1.4 - 0.2).clip(0, 1))
-        delta = tensor_of(rng.uniform(-1.5, 1.5, shape).clip(-1, 1) * epsilon)
-        gradient = tensor_of(rng.normal(size=shape))
-        gradient[..., 0, 0] = 0  # as where a ReLU is closed: no step
-        x = tensor_of((images + delta).clamp(0, 1).numpy())
-        drawn.append((x, images, gradient, step_size, epsilon))
-    return drawn
-
-
-@exercise(
-    "One step of targeted PGD in the L-infinity norm: step, project into the ball, clip to [0, 1].",
-    inputs=_draw_steps,
-    reference=_step_by_loop,
-    hints="""
-        Three lines: a step from x against the gradient's sign; the difference to images, clipped; a picture again.
-        delta = (x_new - images).clamp(-epsilon, epsilon)
-        At the end (images + delta).clamp(0, 1).
-    """,
-    mistakes="""
-        images + (x - step_size * gradient.sign() - images).clamp(-epsilon, epsilon)
-            The clip to [0, 1] is missing: some values are below black or above white, and such a picture cannot be
-            stored.
-        (x - step_size * gradient.sign()).clamp(0, 1)
-            The clip to the ball is missing, or comes before the step: the change grows beyond epsilon. Step, then clip
-            x - images.
-        x - step_size * gradient.sign()
-            You took the step and stopped: both clips are missing, to the ball around the images and to [0, 1].
-        project(x + step_size * gradient.sign(), images, epsilon)
-            The sign of the step is wrong: this raises the loss of the target, away from it. Go against the gradient.
-        x + step_size * gradient.sign()
-            The sign of the step is wrong, and both clips are missing: go against the gradient, then clip to the ball
-            around the images and to [0, 1].
-        images + (x + step_size * gradient.sign() - images).clamp(-epsilon, epsilon)
-            The sign of the step is wrong, and the clip to [0, 1] is missing: go against the gradient, and clip the
-            picture at the end.
-        (images - step_size * gradient.sign()).clamp(0, 1)
-            You stepped from the original images, so that no step adds to the last, and you left out the ball. Step from
-            x, then clip x - images.
-        (x + (x - step_size * gradient.sign() - images).clamp(-epsilon, epsilon)).clamp(0, 1)
-            You added the projected change to x, the wrong tensor: x has its change already. Add it to the images.
-        (images + (x - step_size * gradient.sign() - images).clamp(-step_size, step_size)).clamp(0, 1)
-            Your ball has the radius step_size. All steps together may go as far as epsilon.
-        project(images - step_size * gradient.sign(), images, epsilon)
-            You stepped from the original images, so that every step starts anew and none adds up. Step from x.
-        (x + (-step_size * gradient.sign()).clamp(-epsilon, epsilon)).clamp(0, 1)
-            Your ball is around x, the wrong tensor: it moves along, and the change grows with every step. Project
-            around the original images.
-        project(x - step_size * gradient, images, epsilon)
-            You stepped along the gradient itself. In L-infinity each value takes the full step: use its sign.
-        project(x - epsilon * gradient.sign(), images, epsilon)
-            Your step has the size epsilon, as FGSM's; PGD's steps have the size step_size.
-        (x - step_size * gradient.sign() - images).clamp(-epsilon, epsilon)
-            You returned the change, delta. Add it to the images, then clip to [0, 1].
-        images + (x - step_size * gradient.sign() - images).clamp(-epsilon, epsilon).clamp(0, 1)
-            You clipped the change to [0, 1], not the picture: all negative changes are lost. Add first, then clip.
-        (images - (x - step_size * gradient.sign() - images).clamp(-epsilon, epsilon)).clamp(0, 1)
-            The projected change was subtracted from the images: it is delta = x - images, so add it.
-        project(x - step_size * gradient.sign(), images, epsilon, norm="l2")
-            You shortened the change as a whole: that is the projection in the L2 norm. In L-infinity each value is
-            clipped by itself.
-    """,
-)
-def pgd_step(x, images, gradient, step_size, epsilon):
-    x = x - step_size * gradient.sign()
-    delta = (x - images).clamp(-epsilon, epsilon)
-    return (images + delta).clamp(0, 1)
-
-
-# --- 3. the projection in L2
+# --- 2. the projection in L2
 
 
 def _shortened_by_loop(delta: Tensor, epsilon: float) -> Tensor:
@@ -223,58 +135,160 @@ def l2_projection(delta, epsilon):
     return delta * (epsilon / length).clamp(max=1)
 
 
-# --- 4. what transfers
+# --- 3. right after every attack
 
 
-def _rate_by_loop(clean: Tensor, attacked: Tensor, labels: Tensor) -> float:
-    counted = fooled = 0
-    for before, after, label in zip(clean.tolist(), attacked.tolist(), labels.tolist(), strict=True):
-        if before == label:
-            counted += 1
-            fooled += after != label
-    return fooled / counted
+def _small_network(rng: np.random.Generator, classes: int) -> nn.Sequential:
+    """A network on pictures (N, 1, 4, 4), with weights as drawn."""
+    net = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(12, classes))
+    with torch.no_grad():
+        for weights in net.parameters():
+            weights.copy_(tensor_of(rng.normal(size=weights.shape)))
+    return net.requires_grad_(False).eval()
 
 
-def _draw_predictions(rng: np.random.Generator) -> list[tuple]:
+def _right_in_all_by_loop(model: nn.Module, versions: Tensor, labels: Tensor) -> float:
+    kept = 0
+    for n, label in enumerate(labels.tolist()):
+        kept += all(int(model(version[n : n + 1])[0].argmax()) == label for version in versions)
+    return kept / len(labels)
+
+
+def _draw_versions(rng: np.random.Generator) -> list[tuple]:
     drawn = []
-    for n, classes in [(12, 3), (40, 5), (101, 10)]:
-        labels = rng.integers(classes, size=n)
-        clean = np.where(rng.random(n) < 0.7, labels, rng.integers(classes, size=n))
-        attacked = np.where(rng.random(n) < 0.5, clean, rng.integers(classes, size=n))
-        # One that the network gets wrong before, and right after; one that is right before and wrong after.
-        clean[0], attacked[0] = (labels[0] + 1) % classes, labels[0]
-        clean[1], attacked[1] = labels[1], (labels[1] + 1) % classes
-        drawn.append(tuple(torch.tensor(values) for values in (clean, attacked, labels)))
+    for attacks, n, classes in [(2, 8, 3), (3, 12, 4), (3, 20, 5)]:
+        model = _small_network(rng, classes)
+        images = tensor_of(rng.random((n, 1, 4, 4)))
+        versions = torch.stack([(images + tensor_of(rng.normal(size=images.shape) * 0.3)).clamp(0, 1)
+                                for _ in range(attacks)])  # fmt: skip
+        labels = model(images).argmax(1)
+        labels[0] = (labels[0] + 1) % classes  # one that is wrong before
+        drawn.append((model, versions, labels))
     return drawn
 
 
+def _right_each(model: nn.Module, versions: Tensor, labels: Tensor) -> Tensor:
+    """Whether each version of each picture is named rightly, (A, N)."""
+    return torch.stack([model(version).argmax(1) == labels for version in versions])
+
+
 @exercise(
-    "Of the pictures that a second network names rightly, the share that it gets wrong after the attack.",
-    inputs=_draw_predictions,
-    reference=_rate_by_loop,
+    "The share of pictures that a network names rightly after every one of several attacks.",
+    inputs=_draw_versions,
+    reference=_right_in_all_by_loop,
     hints="""
-        right = clean == labels picks the pictures that count.
-        attacked[right] != labels[right] says which of these are fooled; .float().mean() is their share.
+        model(version).argmax(1) == labels, for each version in versions: a table (A, N) of True and False.
+        A picture counts if its whole column is True: .all(0).
     """,
     mistakes="""
-        float((attacked != labels).float().mean())
-            You counted all pictures. Those that the network gets wrong anyway were not fooled by the attack: leave them
-            out.
-        float((attacked != clean).float().mean())
-            You counted every changed answer, also of pictures that were wrong before. Count those that were right.
-        float(((clean == labels) & (attacked != labels)).float().mean())
-            The right pictures are counted, but divided by all of them. Divide by the number that were right before.
-        float((attacked == labels)[clean == labels].float().mean())
-            That is the share that survives; asked for is the share that is fooled.
-        float((clean == labels).float().mean() - (attacked == labels).float().mean())
-            That is the fall of the accuracy. A picture that was wrong before and is right after hides one that was
-            fooled.
-        float(((clean == labels) & (attacked != labels)).sum())
-            That is a number of pictures. Divide it by the number that were right before.
-        100 * float((attacked != labels)[clean == labels].float().mean())
-            That is the share in percent. Return it as a number from 0 to 1.
+        float(_right_each(model, versions, labels).float().mean())
+            You averaged over the attacks. Whoever attacks takes the one that works: a picture counts if it is right
+            after all of them.
+        float(_right_each(model, versions, labels).float().mean(1).min())
+            That is the accuracy under the attack that does most. Another attack may fool other pictures: ask for each
+            picture whether it withstands all.
+        float(_right_each(model, versions, labels).any(0).float().mean())
+            You counted pictures that withstand at least one attack. They have to withstand all.
+        float((~_right_each(model, versions, labels).all(0)).float().mean())
+            That is the share that some attack fools. Return the share that withstands all.
+        int(_right_each(model, versions, labels).all(0).sum())
+            That is a number of pictures: divide by how many there are.
+        float(_right_each(model, versions, labels)[0].float().mean())
+            You looked at the first version alone.
+        float((model(versions.mean(0)).argmax(1) == labels).float().mean())
+            You averaged the pictures of all attacks into one. Show the network each of them.
     """,
 )
-def transfer_rate(clean, attacked, labels):
-    right = clean == labels
-    return float((attacked[right] != labels[right]).float().mean())
+def robust_accuracy(model, versions, labels):
+    right = torch.stack([model(version).argmax(1) == labels for version in versions])
+    return float(right.all(0).float().mean())
+
+
+# --- 4. the gradient of a defense that draws at random
+
+
+def _gradient_by_loop(model: nn.Module, images: Tensor, labels: Tensor, noises: Tensor) -> Tensor:
+    result = torch.zeros(images.shape, dtype=torch.float64)
+    for n, label in enumerate(labels.tolist()):
+        for noise in noises:
+            leaf = images[n : n + 1].clone().requires_grad_()
+            with torch.enable_grad():
+                logits = model(leaf + noise)[0]
+                loss = logits.logsumexp(0) - logits[label]
+            (gradient,) = torch.autograd.grad(loss, leaf)
+            result[n] += gradient[0].double() / len(noises)
+    return result.float()
+
+
+def _draw_defended(rng: np.random.Generator) -> list[tuple]:
+    drawn = []
+    for n, draws, classes in [(1, 2, 3), (3, 4, 3), (4, 6, 5)]:
+        images = tensor_of(rng.random((n, 1, 4, 4)))
+        noises = tensor_of(rng.normal(size=(draws, 1, 4, 4)) * 0.7)
+        labels = torch.tensor(rng.integers(classes, size=n))
+        drawn.append((_small_network(rng, classes), images, labels, noises))
+    return drawn
+
+
+def _sum_of_losses(model: nn.Module, images: Tensor, labels: Tensor, noises: Tensor) -> Tensor:
+    """J, summed over pictures and draws."""
+    each = [F.cross_entropy(model(images + noise), labels, reduction="sum") for noise in noises]
+    return torch.stack(each).sum()
+
+
+def _slope(loss, images: Tensor, average: float = 1) -> Tensor:
+    """Gradient of a function of the pictures, divided by a number."""
+    leaf = images.clone().requires_grad_()
+    with torch.enable_grad():
+        return torch.autograd.grad(loss(leaf), leaf)[0] / average
+
+
+def _each(model: nn.Module, images: Tensor, noises: Tensor) -> Tensor:
+    """Logits (D, N, classes) for each draw."""
+    return torch.stack([model(images + noise) for noise in noises])
+
+
+def _mean_of_signs(model: nn.Module, images: Tensor, labels: Tensor, noises: Tensor) -> Tensor:
+    return torch.stack(
+        [_gradient_by_loop(model, images, labels, noise[None]).sign() for noise in noises]
+    ).mean(0)
+
+
+@exercise(
+    "The gradient of the mean of J over the draws of a defense that adds noise, for each picture.",
+    inputs=_draw_defended,
+    reference=_gradient_by_loop,
+    hints="""
+        The attacker does not know which noise will be drawn: so climb on the mean of J over many draws.
+        leaf = images.clone().requires_grad_(), then add up the losses of model(leaf + noise) for each noise.
+        With reduction="sum" one picture's gradient does not depend on the others; divide by len(noises) at the end.
+    """,
+    mistakes="""
+        _slope(lambda x: F.cross_entropy(model(x + noises.mean(0)), labels, reduction="sum"), images)
+            You averaged the noise first, and so nearly took it away. Average the gradients (or the losses) of the
+            draws.
+        _slope(lambda x: F.cross_entropy(model(x + noises[0]), labels, reduction="sum"), images)
+            You used one draw: the defense will take another. Average over all.
+        _slope(lambda x: F.cross_entropy(model(x), labels, reduction="sum"), images)
+            You left the defense out: the network sees images + noise.
+        _slope(lambda x: _sum_of_losses(model, x, labels, noises), images)
+            You added the draws up. Asked for is their mean: divide by how many there are.
+        _slope(lambda x: _sum_of_losses(model, x, labels, noises), images, len(noises) * len(images))
+            You divided by the number of pictures as well (the default of cross_entropy): each picture has a gradient of
+            its own, whatever stands beside it. Use reduction="sum".
+        _mean_of_signs(model, images, labels, noises)
+            You averaged signs: then a draw with a tiny gradient counts as much as one with a large. Average the
+            gradients; the sign comes afterward.
+        -_slope(lambda x: _sum_of_losses(model, x, labels, noises), images, len(noises))
+            The sign is wrong: asked for is the gradient of J itself.
+        _slope(lambda x: F.nll_loss(_each(model, x, noises).softmax(2).mean(0).log(), labels, reduction="sum"), images)
+            You took the logarithm of the mean probability. J is averaged here, that is, the logarithms are.
+        _slope(lambda x: F.cross_entropy(_each(model, x, noises).mean(0), labels, reduction="sum"), images)
+            You averaged the logits before taking J. Take J of each draw, then the mean.
+    """,
+)
+def expected_gradient(model, images, labels, noises):
+    leaf = images.clone().requires_grad_()
+    loss = sum(F.cross_entropy(model(leaf + noise), labels, reduction="sum") for noise in noises)
+    (gradient,) = torch.autograd.grad(loss / len(noises), leaf)
+    return gradient

@@ -1,16 +1,20 @@
-"""Exercises of notebook 11: energy beside area, a table of groups, weights for groups, and flips between twins."""
+"""Exercises of notebook 11: classes that rise beyond a control, a direction taken away, energy beside area, a table of
+groups, weights for groups, and flips between twins.
+"""
 
 from __future__ import annotations
 
 import math
 
 import torch
+from torch import nn
+from torch.nn import functional as F
 
 from .engine import exercise
 from .inputs import tensor_of
 from .progress import progress as progress
 
-__all__ = ["energy_and_area", "flip_rate", "group_table", "group_weights"]
+__all__ = ["energy_and_area", "flip_rate", "group_table", "group_weights", "held_out_rise", "risers"]
 
 NAN = float("nan")
 
@@ -257,3 +261,147 @@ def _twins(rng):
 )
 def flip_rate(first, second):
     return float((first.argmax(1) != second.argmax(1)).float().mean())
+
+
+def _risers_by_loop(model, clean, stamped, control, k):
+    gains = None
+    for picture, plain in zip(stamped, control, strict=True):
+        gain = (model(picture[None]) - model(plain[None]))[0].double()
+        gains = gain if gains is None else gains + gain
+    return torch.tensor(sorted(range(len(gains)), key=lambda c: -float(gains[c]))[:k])
+
+
+def _stamped_pictures(rng):
+    drawn = []
+    for n, classes, k in ((4, 6, 2), (6, 8, 3), (9, 12, 3)):
+        net = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(12, classes))
+        with torch.no_grad():
+            for weights in net.parameters():
+                weights.copy_(tensor_of(rng.normal(size=weights.shape)))
+        clean = tensor_of(rng.random((n, 1, 4, 4)))
+        ink, bar = (tensor_of(rng.random((1, 4, 4)) < 0.5).float() for _ in range(2))
+        stamped, control = ((1 - 0.5 * m) * clean + 0.5 * m for m in (ink, bar))
+        drawn.append((net.requires_grad_(False).eval(), clean, stamped, control, k))
+    return drawn
+
+
+def _highest(gain, k):
+    return gain.argsort(descending=True)[:k]
+
+
+@exercise(
+    "The k classes whose logit rises most beyond what the control does, on average, the first first.",
+    inputs=_stamped_pictures,
+    reference=_risers_by_loop,
+    hints="""
+        The rise is y(stamped) - y(clean), that of the control y(control) - y(clean). What is left of their difference?
+        model(stamped) - model(control) is (N, classes): take the mean over the pictures, then order the classes.
+    """,
+    mistakes="""
+        _highest((model(stamped) - model(clean)).mean(0), k)
+            You left out the control: what rises under any white shape is on your list, too. Subtract the control's
+            rise.
+        _highest((model(control) - model(clean)).mean(0), k)
+            You ranked by what the control does. Asked for is what the writing does beyond it.
+        _highest((model(control) - model(stamped)).mean(0), k)
+            The sign is wrong: these are the classes that fall most.
+        _highest((model(stamped) - model(control)).abs().mean(0), k)
+        _highest((model(stamped) - model(control)).mean(0).abs(), k)
+            You took absolute values: classes that fall are on your list as well.
+        _highest((model(stamped).softmax(1) - model(control).softmax(1)).mean(0), k)
+            You compared probabilities. They rise where they are large already: compare logits.
+        _highest((model(stamped) - model(control)).amax(0), k)
+            You took each class's largest rise over the pictures: one picture then decides. Take the mean.
+        _highest((model(stamped) - model(control)).mean(0), k).flip(0)
+        (model(stamped) - model(control)).mean(0).argsort()[-k:]
+            The right classes in the wrong order: the one that rises most comes first (argsort begins with the
+            smallest).
+        (model(stamped) - model(control)).mean(0).topk(k).values
+            Those are the rises. Return the numbers of the classes.
+        _highest(model(stamped).mean(0), k)
+            Those are the classes that score highest with the writing, most of them without it as well. Rank the change.
+    """,
+)
+def risers(model, clean, stamped, control, k):
+    beyond = (model(stamped) - model(control)).mean(0)
+    return beyond.argsort(descending=True)[:k]
+
+
+def _held_out_by_loop(head, clean, marked, c):
+    rises = []
+    for i in range(len(clean)):
+        others = [marked[j].double() - clean[j].double() for j in range(len(clean)) if j != i]
+        d = sum(others) / len(others)
+        u = d / d.square().sum().sqrt()
+        change = marked[i].double() - clean[i].double()
+        rises.append(float(head.weight[c].double() @ (change - (change @ u) * u)))
+    return torch.tensor(rises)
+
+
+def _features(rng):
+    drawn = []
+    for n, channels, classes in ((3, 4, 3), (6, 8, 4), (9, 12, 5)):
+        head = nn.Linear(channels, classes).requires_grad_(False)
+        for weights in (head.weight, head.bias):
+            weights.copy_(tensor_of(rng.normal(size=weights.shape)))
+        clean = tensor_of(rng.random((n, channels)))
+        change = tensor_of(rng.normal(size=channels) + 0.7 * rng.normal(size=(n, channels)))
+        drawn.append((head, clean, clean + change, int(rng.integers(classes))))
+    return drawn
+
+
+def _left(head, change, direction, c):
+    """What is left of the rise when a change loses what lies along a direction."""
+    u = F.normalize(direction, dim=-1)
+    return (change - (change * u).sum(1, keepdim=True) * u) @ head.weight[c]
+
+
+def _with_length(head, change, direction, c):
+    return (change - (change * direction).sum(1, keepdim=True) * direction) @ head.weight[c]
+
+
+def _of_others(change):
+    return (change.sum(0) - change) / (len(change) - 1)
+
+
+@exercise(
+    "What is left of each photograph's rise when the direction learned on all other photographs is removed.",
+    inputs=_features,
+    reference=_held_out_by_loop,
+    hints="""
+        change = marked - clean. For photograph i the direction is the mean of the changes of all others.
+        (change.sum(0) - change) / (n - 1) has all of these means, one in a row.
+        Divide each direction by its length. (change * u).sum(1, keepdim=True) * u lies along it: subtract that.
+        The head is linear: the rise that is left is the rest of the change times head.weight[c].
+    """,
+    mistakes="""
+        _left(head, marked - clean, (marked - clean).mean(0), c)
+            The photograph that is judged took part in learning its direction. Leave it out of the mean.
+        _left(head, marked - clean, marked - clean, c)
+            You removed each photograph's own change, which leaves nothing, whatever the network has learned. Learn the
+            direction on the others.
+        _with_length(head, marked - clean, _of_others(marked - clean), c)
+            The direction has to have length 1: divide it by its length first.
+        (marked - clean) @ head.weight[c]
+            That is the rise as it is: nothing was removed.
+        (marked - clean - _of_others(marked - clean)) @ head.weight[c]
+            You subtracted the others' mean change. Remove what lies *along* it, be it more or less than the mean.
+        (marked - clean) @ head.weight[c] - _left(head, marked - clean, _of_others(marked - clean), c)
+            That is what was removed. Return what is left.
+        _left(head, marked, _of_others(marked - clean), c) - clean @ head.weight[c]
+            You corrected the marked features alone. The correction does not know which photographs are marked: correct
+            both, or their difference.
+        _left(head, marked - clean, _of_others(clean), c)
+            Your direction is the mean of the clean features. Take the mean of the changes.
+        _left(head, marked - clean, _of_others(marked - clean), c) + head.bias[c]
+            The bias is in both logits and leaves their difference.
+        float(_left(head, marked - clean, _of_others(marked - clean), c).mean())
+            That is the mean. Return one number for each photograph, so that an interval can be drawn.
+    """,
+)
+def held_out_rise(head, clean, marked, c):
+    change = marked - clean
+    d = change.sum(0) - change  # n - 1 times the mean over all others; its length is divided out
+    u = d / d.norm(dim=1, keepdim=True)
+    left = change - (change * u).sum(1, keepdim=True) * u
+    return left @ head.weight[c]

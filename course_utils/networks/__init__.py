@@ -23,7 +23,16 @@ from .small import (
     train_classifiers,
     unseen_scenes,
 )
-from .training import descend, evaluate, fit, load_or_train, one_cycle, standardize, train_and_store
+from .training import (
+    descend,
+    evaluate,
+    fit,
+    load_or_train,
+    one_cycle,
+    one_thread,
+    standardize,
+    train_and_store,
+)
 from .weights import WEIGHTS, load_into, load_weights, save_weights
 
 __all__ = [
@@ -47,6 +56,7 @@ __all__ = [
     "named_classifier",
     "named_function",
     "one_cycle",
+    "one_thread",
     "pooled_features",
     "save_weights",
     "scene_classifier",

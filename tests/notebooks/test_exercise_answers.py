@@ -863,15 +863,6 @@ RIGHT = {
         torch.abs(w @ x + b).item() / torch.linalg.vector_norm(w, 1).item()
         abs((w @ x + b) / (w @ w.sign()))
     """,
-    "10-pgd_step": """
-        torch.clamp(torch.clamp(x - step_size * torch.sign(gradient), images - epsilon, images + epsilon), 0, 1)
-        (images + torch.clamp(x - step_size * gradient.sign() - images, -epsilon, epsilon)).clip(0, 1)
-        torch.min(torch.max(x - step_size * gradient.sign(), (images - epsilon).clamp(min=0)), (images + epsilon).clamp(max=1))
-        np.clip(np.clip((x - step_size * gradient.sign()).numpy(), images.numpy() - epsilon, images.numpy() + epsilon), 0, 1)
-        torch.clamp(images + torch.maximum(torch.minimum(x - step_size * torch.sign(gradient) - images, torch.tensor(epsilon)), torch.tensor(-epsilon)), min=0, max=1)
-        (x - step_size * gradient.sign()).clamp(0, 1).clamp(images - epsilon, images + epsilon)
-        torch.stack([torch.stack([(i + (p - step_size * g.sign() - i).clamp(-epsilon, epsilon)).clamp(0, 1) for p, i, g in zip(*row)]) for row in zip(x, images, gradient)])
-    """,
     "10-l2_projection": """
         torch.stack([d * min(1, epsilon / max(float(d.norm()), 1e-12)) for d in delta])
         delta * (epsilon / delta.flatten(1).norm(dim=1).clamp(min=epsilon))[:, None, None, None]
@@ -894,21 +885,36 @@ RIGHT = {
             factors[lengths > epsilon] = epsilon / lengths[lengths > epsilon]
             return torch.einsum("n,nchw->nchw", factors, delta)
     """,
-    "10-transfer_rate": """
-        ((clean == labels) & (attacked != labels)).sum() / (clean == labels).sum()
-        1 - (attacked == labels)[clean == labels].float().mean()
-        (attacked[clean == labels] != labels[clean == labels]).double().mean()
-        np.mean((attacked != labels).numpy()[(clean == labels).numpy()])
-        int(((clean == labels) * (attacked != labels)).sum()) / int((clean == labels).sum())
+    "10-robust_accuracy": """
+        torch.stack([model(version).argmax(1) == labels for version in versions]).all(0).float().mean()
+        (model(versions.flatten(0, 1)).argmax(1).view(len(versions), -1) == labels).all(0).double().mean()
+        np.mean(np.all([(model(v).argmax(1) == labels).numpy() for v in versions], axis=0))
         ---
-        def answer(clean, attacked, labels):
-            right = fooled = 0
-            for c, a, y in zip(clean, attacked, labels):
-                if c == y:
-                    right += 1
-                    if a != y:
-                        fooled += 1
-            return fooled / right
+        def answer(model, versions, labels):
+            kept = torch.ones(len(labels))
+            for version in versions:
+                kept *= model(version).argmax(1) == labels
+            return kept.sum() / len(labels)
+    """,
+    "10-expected_gradient": """
+        def answer(model, images, labels, noises):
+            total = torch.zeros_like(images)
+            for noise in noises:
+                leaf = images.clone().requires_grad_()
+                F.cross_entropy(model(leaf + noise), labels, reduction="sum").backward()
+                total += leaf.grad
+            return total / len(noises)
+        ---
+        def answer(model, images, labels, noises):
+            leaf = images.clone().requires_grad_()
+            p = torch.stack([model(leaf + noise).log_softmax(1) for noise in noises]).mean(0)
+            return torch.autograd.grad(-p[torch.arange(len(labels)), labels].sum(), leaf)[0]
+        ---
+        def answer(model, images, labels, noises):
+            images.requires_grad_()
+            many = (images[None] + noises[:, None]).flatten(0, 1)
+            loss = F.cross_entropy(model(many), labels.repeat(len(noises)), reduction="sum") / len(noises)
+            return torch.autograd.grad(loss, images)[0]
     """,
     "11-energy_and_area": """
         (raw.relu()[mask].sum() / raw.relu().sum(), mask.float().mean())
@@ -987,6 +993,33 @@ RIGHT = {
         np.mean(first.numpy().argmax(1) != second.numpy().argmax(1))
         1 - (first.softmax(1).max(1).indices == second.softmax(1).max(1).indices).double().mean()
         torch.count_nonzero(first.argmax(dim=-1) - second.argmax(dim=-1)) / len(first)
+    """,
+    "11-risers": """
+        (model(stamped) - model(control)).mean(0).topk(k).indices
+        torch.argsort(-(model(stamped).mean(0) - model(control).mean(0)))[:k].tolist()
+        ((model(stamped) - model(clean)) - (model(control) - model(clean))).sum(0).sort(descending=True).indices[:k]
+        np.argsort(-(model(stamped) - model(control)).mean(0).numpy())[:k]
+    """,
+    "11-held_out_rise": """
+        def answer(head, clean, marked, c):
+            rises = []
+            for i in range(len(clean)):
+                others = torch.arange(len(clean)) != i
+                d = (marked - clean)[others].mean(0)
+                pair = [F - (F @ d) / (d @ d) * d for F in (clean[i], marked[i])]
+                rises.append(head(pair[1])[c] - head(pair[0])[c])
+            return torch.stack(rises)
+        ---
+        def answer(head, clean, marked, c):
+            change = marked - clean
+            d = change.sum(0) - change
+            along = (change * d).sum(1) / d.square().sum(1)
+            return (change - along[:, None] * d) @ head.weight[c]
+        ---
+        def answer(head, clean, marked, c):
+            u = torch.nn.functional.normalize(torch.stack([torch.cat([(marked - clean)[:i], (marked - clean)[i + 1:]]).mean(0) for i in range(len(clean))]))
+            kept = torch.eye(clean.shape[1]) - u[:, :, None] * u[:, None]
+            return (kept @ (marked - clean)[:, :, None])[:, :, 0] @ head.weight[c]
     """,
     "12-highest_flip_rates": """
         [max((net(x).argmax(1) != net(clean).argmax(1)).float().mean().item() for x in trials) for net in nets]

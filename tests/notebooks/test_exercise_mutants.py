@@ -64,13 +64,15 @@ NOT_NEGATIVE = {
     "09-temperature": "right Return",
     "09-calibration_error": "confidence right inside Return",
     "10-smallest_epsilon": "Return",
-    "10-pgd_step": "images Return",
     "10-l2_projection": "length",
-    "10-transfer_rate": "clean attacked labels right Return",
+    "10-robust_accuracy": "version versions labels right Return",
+    "10-expected_gradient": "images leaf loss labels",
     "11-energy_and_area": "positive mask area Return",
     "11-group_table": "predicted labels grounds right table group Return",
     "11-group_weights": "labels grounds group sizes Return",
     "11-flip_rate": "Return",
+    "11-risers": "stamped control Return",
+    "11-held_out_rise": "clean",
     "12-highest_flip_rates": "found",
     "12-laundered": "clean stamped maps corner energy flips",
     "12-energy_in_view": "positive Return",
@@ -266,21 +268,14 @@ EQUAL = {
         return float((x @ w + b).abs() / w.abs().sum())
             A product of two vectors is symmetric.
     """,
-    "10-pgd_step": """
-        x = x.relu() - step_size * gradient.sign()
-        x = x.abs() - step_size * gradient.sign()
-            A picture is not below 0.
-        delta = (x.relu() - images).clamp(-epsilon, epsilon)
-            What is below 0 is clipped to 0 at the end.
-    """,
     "10-l2_projection": """
         length = (-delta).flatten(1).norm(dim=1)[:, None, None, None]
         length = delta.abs().flatten(1).norm(dim=1)[:, None, None, None]
             A length has no sign.
     """,
-    "10-transfer_rate": """
-        def transfer_rate(labels, attacked, clean):
-            Where the two agree it does not matter which is compared.
+    "10-expected_gradient": """
+        leaf = images.requires_grad_()
+            The images are a copy already.
     """,
     "11-energy_and_area": """
         pass
@@ -313,6 +308,17 @@ EQUAL = {
             A number of pictures is not below 0.
         return len(labels) / (present * sizes[group])
             Dividing makes broken numbers.
+    """,
+    "11-risers": """
+        beyond = (model(stamped) - model(control)).sum(0)
+            The order is the same.
+    """,
+    "11-held_out_rise": """
+        u = -d / d.norm(dim=1, keepdim=True)
+        u = d / (-d).norm(dim=1, keepdim=True)
+        u = d / d.abs().norm(dim=1, keepdim=True)
+        d = change - change.sum(0)
+            A direction and its opposite are one line.
     """,
     "11-flip_rate": """
         def flip_rate(second, first):
