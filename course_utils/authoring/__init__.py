@@ -15,11 +15,15 @@ from .notebooks import (
     MAX_NOTEBOOK,
     find_notebooks,
     image_sizes,
+    kernel_client,
     read_notebook,
     refresh_notebooks,
+    started,
 )
-from .pages import REMOTE_PICTURE
+from .pages import MAX_LINES, MAX_WORDS, REMOTE_PICTURE, count_words, pages_of, polls_of
+from .plans import find_plans, read_plan, section_cells
 from .publishing import publish
+from .rewrapping import rewrapped, two_rows
 from .slides import build_decks, build_plan
 from .tracks import (
     CORE,
@@ -44,24 +48,36 @@ __all__ = [
     "HEADER_SECONDS",
     "HIDDEN",
     "MAX_IMAGE",
+    "MAX_LINES",
     "MAX_NOTEBOOK",
+    "MAX_WORDS",
     "REMOTE_PICTURE",
     "Minutes",
     "build_decks",
     "build_plan",
     "cell_tracks",
     "compare_machines",
+    "count_words",
     "find_notebooks",
+    "find_plans",
     "header_line",
     "image_sizes",
+    "kernel_client",
     "mark",
     "measure_topic",
     "minutes",
+    "pages_of",
+    "polls_of",
     "publish",
     "questions",
     "read_notebook",
+    "read_plan",
     "refresh_notebooks",
+    "rewrapped",
+    "section_cells",
+    "started",
     "table_row",
     "train_topic",
+    "two_rows",
     "write_tracks",
 ]

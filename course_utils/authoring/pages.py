@@ -330,16 +330,19 @@ def polls_of(questions: Sequence[dict], section: str = "Quiz") -> list[Page]:
         asked, answers = question["question"], question["answers"]
         if question["type"] == "numeric":  # nothing to choose from: the room calls out numbers
             right = " or ".join(str(one["value"]) for one in answers if one.get("correct"))
-            choose, notes = "", [one["feedback"] for one in answers]
+            choices, notes = [], [one["feedback"] for one in answers]
         else:
             named = list(zip("ABCDEFG", answers, strict=False))
             right = ", ".join(letter for letter, one in named if one.get("correct"))
-            choose = "\n\n".join(f"**{letter}** {one['answer']}" for letter, one in named)
+            choices = [f"**{letter}** {one['answer']}" for letter, one in named]
             notes = [f"**{letter}** {one['feedback']}" for letter, one in named]
-        if count_words(f"{asked} {choose}") <= MAX_WORDS - 4:
-            texts = [f"{asked}\n\n{choose}".strip()]
-        else:
-            texts = [asked, choose]
+        texts = [asked]
+        for choice in choices:
+            together = f"{texts[-1]}\n\n{choice}"
+            if count_words(together) <= MAX_WORDS - 4:
+                texts[-1] = together
+            else:
+                texts.append(choice)
         pages += [Page(section, text=text, cell=f"q{number}") for text in texts]
         pages[-1].answer = f"**{right}**"
         pages[-1].asked = VOTE

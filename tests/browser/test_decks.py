@@ -8,8 +8,7 @@ import pytest
 from lab import NOTEBOOKS, ROOT, left_out
 
 from course_utils.assets import cache_folder
-from course_utils.authoring import build_decks, build_plan, slides
-from course_utils.authoring.plans import find_plans, read_plan
+from course_utils.authoring import build_decks, build_plan, find_plans, read_plan, slides
 
 WIDTH, HEIGHT = 1280, 720
 SMALLEST = 0.7  # of the intended size: text of 18 pixels on a page of 720

@@ -17,11 +17,12 @@ from course_utils.authoring import (
     DEEPER,
     cell_tracks,
     header_line,
+    kernel_client,
     mark,
     minutes,
     questions,
+    started,
 )
-from course_utils.authoring.notebooks import kernel_client, started
 from course_utils.authoring.sandbox import confine
 
 ROOT = Path(__file__).resolve().parents[2]

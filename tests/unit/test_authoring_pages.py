@@ -8,8 +8,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 from PIL import Image
 
-from course_utils.authoring.pages import MAX_LINES, MAX_WORDS, count_words, pages_of, polls_of
-from course_utils.authoring.rewrapping import rewrapped, two_rows
+from course_utils.authoring import MAX_LINES, MAX_WORDS, count_words, pages_of, polls_of, rewrapped, two_rows
 
 
 def text(source, kind="-"):
@@ -128,7 +127,7 @@ def test_a_quiz_is_put_to_a_vote():
     assert (
         page.text == "Which?\n\n**A** aaa\n\n**B** b" and page.answer == "**B**" and "**B** yes" in page.notes
     )
-    asked, choose = polls_of([short | {"question": "word " * 58}])
+    asked, choose = polls_of([short | {"question": "word " * 56}])
     assert not asked.answer and choose.answer == "**B**" and choose.words <= MAX_WORDS
     numeric = {
         "question": "How many?",

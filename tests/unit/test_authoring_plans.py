@@ -7,9 +7,7 @@ import pytest
 from nbformat.v4 import new_markdown_cell, new_notebook
 
 from course_utils import __main__ as command
-from course_utils.authoring import slides
-from course_utils.authoring.pages import MAX_LINES, MAX_WORDS
-from course_utils.authoring.plans import find_plans, read_plan, section_cells
+from course_utils.authoring import MAX_LINES, MAX_WORDS, find_plans, read_plan, section_cells, slides
 
 ROOT = Path(__file__).resolve().parents[2]
 CELLS = [

@@ -14,8 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from course_utils import __main__ as command
 from course_utils.assets import AssetError
-from course_utils.authoring import build_decks, slides
-from course_utils.authoring.pages import pages_of
+from course_utils.authoring import build_decks, pages_of, slides
 
 LIBRARY = {name: f"/* {name} */" for _, members in slides.LIBRARIES.values() for name in members}
 BADGE = "[![Open in Colab](https://colab.research.google.com/a.svg)](https://colab.research.google.com/x)"
