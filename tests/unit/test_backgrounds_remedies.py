@@ -3,9 +3,14 @@
 import pytest
 import torch
 
-from course_utils.backgrounds import PIXELS, held_out_directions, measure_remedies, remove_direction
+from course_utils.backgrounds import (
+    PIXELS,
+    held_out_directions,
+    measure_remedies,
+    remove_direction,
+    watermark_remedies,
+)
 from course_utils.backgrounds import stamped_photographs as stamped
-from course_utils.backgrounds.watermark_remedies import _of_covariance, _of_pairs
 from course_utils.networks import load_classifier
 from course_utils.pictures import list_photos, load_photo
 
@@ -42,20 +47,22 @@ def test_removing_a_direction_is_the_formula():
         assert new @ u == pytest.approx((m @ u).item(), abs=1e-5)  # there it has the center's
 
 
-@pytest.mark.parametrize("draw", [_of_covariance, _of_pairs])
+@pytest.mark.parametrize("draw", [watermark_remedies._of_covariance, watermark_remedies._of_pairs])
 def test_random_directions_know_nothing_of_the_photograph_judged(draw):
     clean = torch.randn(6, 9, generator=torch.Generator().manual_seed(0))
     other = clean.clone()
     other[3] = 50.0
     rows = [draw(some, torch.Generator().manual_seed(1)) for some in (clean, other)]
     torch.testing.assert_close(rows[0][3], rows[1][3])
-    assert not torch.allclose(rows[0][1], rows[1][1]) or draw is _of_pairs  # the others' may contain it
+    assert (
+        not torch.allclose(rows[0][1], rows[1][1]) or draw is watermark_remedies._of_pairs
+    )  # the others' may contain it
 
 
 def test_random_directions_have_the_features_covariance():
     scale = torch.tensor([5.0, 1.0, 0.1])
     clean = scale * torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
-    drawn = _of_covariance(clean, torch.Generator().manual_seed(2))
+    drawn = watermark_remedies._of_covariance(clean, torch.Generator().manual_seed(2))
     spread = drawn.std(0) / drawn.std(0)[1]
     torch.testing.assert_close(spread, scale, rtol=0.25, atol=0)
 

@@ -13,8 +13,8 @@ from course_utils.backgrounds import (
     stamp,
     stamped_photographs,
     watermark,
+    watermarks,
 )
-from course_utils.backgrounds.watermarks import opacity_for
 from course_utils.networks import load_classifier
 from course_utils.pictures import list_photos, load_photo
 
@@ -101,7 +101,7 @@ def test_as_much_ink_and_as_large_a_change(script):
 
 def test_where_white_is_not_enough_the_opacity_is_one():
     images = torch.full((2, 3, 224, 224), 0.2)
-    opacity = opacity_for(images, watermark("Hiragana"), torch.tensor([0.001, 0.5]))
+    opacity = watermarks.opacity_for(images, watermark("Hiragana"), torch.tensor([0.001, 0.5]))
     assert opacity[0] < 0.1 and opacity[1] == 1
 
 
