@@ -95,10 +95,8 @@ def test_the_code_of_a_plot_is_not_shown():
 
 def test_each_figure_has_a_page():
     pages = pages_of([code("explorer.stills([{}, {}])", shown(figure(), figure(caption="A dog")))])
-    assert [page.pictured for page in pages] == [True, True] and [page.notes[-1] for page in pages] == [
-        "A cat",
-        "A dog",
-    ]
+    assert [page.pictured for page in pages] == [True, True]
+    assert "A cat" in pages[0].notes and pages[1].notes == ["A dog"]
 
 
 def test_a_question_to_the_room_stands_first_in_the_notes_and_takes_its_minutes():
