@@ -100,7 +100,8 @@ def test_success(run):
     assert tested == f"pytest() in {ROOT}, CI=true, PYTHONPATH=, input: "
     assert "installing took 0 s" in rest[0] or "installing took 1 s" in rest[0]
     assert "ended with status 0" in rest[1]
-    machines, _, unit, processor, _ = rest[2:]
+    cores, _, machines, _, unit, processor, _ = rest[2:]
+    assert cores.startswith("pytest(-n 2 -m core tests/notebooks/test_tracks.py)")
     assert machines.startswith(
         "python(-m course_utils notebooks --machines --only SSE 4.1 --only weights times"
     )
@@ -116,7 +117,7 @@ def test_the_status_is_that_of_the_first_command_that_fails(run, command):
 
 def test_after_tests_that_failed_nothing_further_is_run(run):
     assert "course_utils" not in run(pytest=1).stdout
-    assert "processor" not in run(machines=1).stdout
+    assert "on an old processor" not in run(machines=1).stdout
 
 
 def test_chromium_and_npm_are_installed_where_missing(run):

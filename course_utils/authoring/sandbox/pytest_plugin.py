@@ -25,7 +25,11 @@ LONGEST = (
     "notebooks/",
 )
 # Each of these files has a test for each notebook. Together they take longer than all unit tests.
-ONE_BY_ONE = ("tests/browser/test_accessibility.py", "tests/browser/test_notebooks_in_lab.py")
+ONE_BY_ONE = (
+    "tests/browser/test_accessibility.py",
+    "tests/browser/test_notebooks_in_lab.py",
+    "tests/notebooks/test_tracks.py::test_the_core_runs_alone",
+)
 
 
 class Scheduling(LoadFileScheduling):
