@@ -4,15 +4,17 @@ import argparse
 import re
 import shlex
 from collections import Counter
+from itertools import accumulate
 from pathlib import Path
 
 import nbformat
 import pytest
+import tomllib
 from nbformat.v4 import new_markdown_cell
 from page import links
 
 from course_utils import __main__ as command
-from course_utils.authoring import DEEPER, cell_tracks
+from course_utils.authoring import DATA_URI, DEEPER, cell_tracks
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -67,6 +69,22 @@ def unanswered(asked, answered):
         if counted[heading] != number:
             wrong.append(f"{heading!r} asks {number}, the guide answers {counted[heading]}")
     return wrong
+
+
+def text_of(cells):
+    """All that a notebook says and prints, without thousands' commas, pluses and pictures."""
+    said = [cell.source for cell in cells]
+    for cell in cells:
+        for output in cell.get("outputs", []):
+            said += [output.get("text", ""), *map(str, output.get("data", {}).values())]
+    return re.sub("[,+]", "", DATA_URI.sub("", "\n".join(said)))
+
+
+def figures_without_source(item, text):
+    """Figures with two decimals or more in an item of the guide that the notebook nowhere has."""
+    return [
+        x for x in re.findall(r"(?<![\w.])\d+\.\d{2,}", item) if not re.search(rf"(?<![\d.]){x}(?!\d)", text)
+    ]
 
 
 def quoted_commands(guide):
@@ -131,6 +149,25 @@ def test_each_question_has_its_answers_and_each_answer_its_question(path):
     found = items(GUIDE).get(f"{path.stem[:2]} {title}")
     assert found, f"TEACHING.md has no part called {path.stem[:2]} {title}"
     assert unanswered(prompts(cells), found) == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_figures_in_the_answers_are_the_notebooks(path):
+    text = text_of(nbformat.read(path, as_version=4).cells)
+    answered = [part for title, part in items(GUIDE).items() if title.startswith(path.stem[:2])]
+    wrong = {begin: figures_without_source(line, text) for part in answered for begin, _, line in part}
+    assert {begin: found for begin, found in wrong.items() if found} == {}
+
+
+@pytest.mark.parametrize(
+    ("section", "plan"), [("Ninety minutes", "lecture-90"), ("Three hours, with exercises", "workshop-3h")]
+)
+def test_the_schedules_begin_their_parts_when_the_plans_do(section, plan):
+    table = GUIDE.partition(f"## {section}\n")[2].partition("\n## ")[0]
+    parts = tomllib.loads((ROOT / "data" / "plans" / f"{plan}.toml").read_text(encoding="utf-8"))["parts"]
+    begins = {f"{at // 60}:{at % 60:02}" for at in accumulate((part[2] for part in parts), initial=0)}
+    said = re.findall(r"^\| (\d:\d\d) \|", table, re.M)
+    assert said and [at for at in said if at not in begins] == []
 
 
 def test_the_parts_are_those_of_the_notebooks_in_their_order():
@@ -205,6 +242,11 @@ def test_prompts_are_found_with_their_sections():
 def test_what_is_missing_doubled_or_too_much_is_found(answered, wrong):
     guide = f"# Teaching\n\n{QUESTIONS}\nBy notebook.\n\n### 03 Why?\n\n{answered}\n"
     assert unanswered(prompts(room("## 1. One", "## 2. Two (deeper)")), items(guide)["03 Why?"]) == wrong
+
+
+def test_a_figure_that_the_notebook_has_not_is_found():
+    text = text_of(room("It is 0.70 (+1.25 to 11.50), of 1,000."))
+    assert figures_without_source("0.70, 1.25 and 0.71 of 2, 1.50 more", text) == ["0.71", "1.50"]
 
 
 def test_a_command_that_does_not_parse_is_found(monkeypatch):
