@@ -83,7 +83,9 @@ def text_of(cells):
 def figures_without_source(item, text):
     """Figures with two decimals or more in an item of the guide that the notebook nowhere has."""
     return [
-        x for x in re.findall(r"(?<![\w.])\d+\.\d{2,}", item) if not re.search(rf"(?<![\d.]){x}(?!\d)", text)
+        x
+        for x in re.findall(r"(?<![\w.])\d+\.\d{2,}", item)
+        if not re.search(rf"(?<![\d.]){re.escape(x)}(?!\d)", text)
     ]
 
 
@@ -245,7 +247,7 @@ def test_what_is_missing_doubled_or_too_much_is_found(answered, wrong):
 
 
 def test_a_figure_that_the_notebook_has_not_is_found():
-    text = text_of(room("It is 0.70 (+1.25 to 11.50), of 1,000."))
+    text = text_of(room("It is 0.70 (+1.25 to 11.50), of 1,000, 0x71."))
     assert figures_without_source("0.70, 1.25 and 0.71 of 2, 1.50 more", text) == ["0.71", "1.50"]
 
 
