@@ -35,7 +35,8 @@ from course_utils.xray import (
 def films():
     """24 films of one hospital and 24 brighter ones of another; of these each second from the front, brighter still."""
     coarse = torch.rand(48, 1, 5, 5, generator=torch.Generator().manual_seed(1))
-    images = 0.5 * F.interpolate(coarse, (64, 64), mode="bilinear")  # noise of single pixels tells how it was scaled
+    # Smooth: noise of single pixels would tell how a picture was scaled.
+    images = 0.5 * F.interpolate(coarse, (64, 64), mode="bilinear")
     images[24:] += 0.2
     images[24::2] += 0.2
     records = [
