@@ -256,7 +256,7 @@ NOTEBOOKS: dict[str, tuple[str, tuple[str, ...], int, int]] = {
 # Stations in order; behind a colon, the sections.
 ROUTES: dict[str, tuple[str, ...]] = {
     "evenings, one each": tuple(NOTEBOOKS),
-    "workshop, 3 hours": ("00: 1, 3", "03: 2, 4", "04: core", "06: 3, 5", "12: 2, 4, 6"),
+    "workshop, 3 hours": ("00: 1, 4", "04: 1, 2", "03: 2", "06: 1", "12: 3, 4"),
     "lecture, 90 minutes": ("00: 1", "04: 1, 2", "03: 2 to 4", "04: 4, 6, 9", "12: 6"),
 }
 _COLUMNS, _WIDE, _HIGH, _PITCH = (0.05, 1.7, 3.35, 5.0, 6.65, 8.6), 1.35, 0.82, 0.95  # in inches
