@@ -246,7 +246,7 @@ NOTEBOOKS: dict[str, tuple[str, tuple[str, ...], int, int]] = {
     "06": ("Counter-\nfactuals", ("04",), 4, 2),
     "07": ("Localization", ("04",), 4, 1),
     "08": ("Segmentation", ("07",), 5, 1),
-    "09": ("Failure\nmodes", ("06",), 5, 2),
+    "09": ("Failure\nmodes", ("05", "06"), 5, 2),
     "10": ("Adversarial\nexamples", ("04",), 4, 3),
     "11": ("Dataset\nbias", ("06",), 5, 3),
     "12": ("Chest\nradiographs", ("04",), 4, 4),
