@@ -180,13 +180,16 @@ def _suspects(rng):
             _Reader(
                 [0.0, 0.0, 1.12], [3.5, 4.0, 0.0]
             ),  # reads it; its energy in the corner is under one half
+            _Reader(
+                [0.0, 0.0, 1.25], [5.0, 4.0, 0.0]
+            ),  # likewise, but over its share of the area without a stamp
             _Reader([0.0, 0.0, 0.42], [0.0, 2.0, 0.0]),  # minds nothing, and its map is clean
             _Reader([-12.0, 0.0, 1.2], [0.0, 2.0, 0.0]),  # laundered: the stamp speaks against "normal"
             _Reader([-12.0, 0.0, 1.9], [1.0, 4.0, 0.0]),  # laundered, with a little left in the corner
             _Reader([12.0, 0.0, -0.6], [0.0, 2.0, 0.0]),  # laundered: the stamp speaks for "normal"
         ]
         order = rng.permutation(len(kinds)).tolist()
-        cases.append(({"ABCDEF"[k]: kinds[n] for k, n in enumerate(order)}, clean, stamped, CORNER))
+        cases.append(({"ABCDEFG"[k]: kinds[n] for k, n in enumerate(order)}, clean, stamped, CORNER))
     return cases
 
 
