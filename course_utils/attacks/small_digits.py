@@ -81,8 +81,10 @@ def coins(images: Tensor, epsilon: float) -> Tensor:
     return (images + epsilon * signs).clamp(0, 1)
 
 
-def train_digits(seed: int = 0, way: str = "plain", epsilon: float = DIGIT_EPSILON) -> nn.Sequential:
-    """Train a network on the digits: 12 epochs of Adam with a falling rate, in one of ``WAYS``.
+def train_digits(
+    seed: int = 0, way: str = "plain", epsilon: float = DIGIT_EPSILON, epochs: int = EPOCHS
+) -> nn.Sequential:
+    """Train a network on the digits: 12 epochs of Adam with a rate that falls to zero, in one of ``WAYS``.
 
     Raises:
         ValueError: another way.
@@ -92,7 +94,7 @@ def train_digits(seed: int = 0, way: str = "plain", epsilon: float = DIGIT_EPSIL
     images, labels = digits("train")
     net = digit_net(seed)
     descent = torch.optim.Adam(net.parameters(), RATE)
-    steps = EPOCHS * -(-len(images) // BATCH)
+    steps = epochs * -(-len(images) // BATCH)
     schedule = torch.optim.lr_scheduler.LambdaLR(descent, lambda step: 1 - step / steps)
     change: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
         "plain": lambda x, y: x,
@@ -102,7 +104,7 @@ def train_digits(seed: int = 0, way: str = "plain", epsilon: float = DIGIT_EPSIL
     }
     with torch.random.fork_rng([]), torch.enable_grad():
         torch.manual_seed(seed)
-        for _ in range(EPOCHS):
+        for _ in range(epochs):
             for chosen in torch.randperm(len(images)).split(BATCH):
                 x, y = images[chosen], labels[chosen]
                 x = change[way](x, y)
