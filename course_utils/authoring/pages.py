@@ -34,6 +34,7 @@ QUESTION = re.compile(r"\*\*(?:Before you [^*]+|Predict|Guess|Your turn)[:.]?\*\
 BOLD = re.compile(r"\*\*[^*]+[.!]\*\*")
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!data:)[^)]*\)")
 SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z*$`(\[\"])")
+INTERVAL = re.compile(r"\([-+]?[\d.]+(?: to |-)[-+]?[\d.]+\)")
 TABLE = re.compile(r"(?m)^\|.*(?:\n\|.*)+")
 LIST = re.compile(r"(?m)^(?:[-*+]|\d+\.) .+(?:\n(?:[-*+]|\d+\.|  ).*)*")
 REMOTE_PICTURE = re.compile(r"\[!\[[^\]]*\]\(https?://[^)]*\)\]\([^)]*\)\n*")  # a badge
@@ -113,8 +114,11 @@ def minutes_asked(note: str) -> int:
 
 
 def count_words(text: str) -> int:
-    """Words that are read: a formula set apart is looked at, one within a sentence is a word; marks are none."""
-    text = re.sub(r"\$[^$\n]+\$", "x", FORMULA.sub(" ", text))
+    """Words that are read: a formula set apart is looked at, one within a sentence is a word; marks are none.
+
+    An interval in brackets belongs to the number before it.
+    """
+    text = re.sub(r"\$[^$\n]+\$", "x", FORMULA.sub(" ", INTERVAL.sub("", text)))
     return sum(
         any(letter.isalnum() for letter in word) for word in re.sub(r"<[^>]+>|[|#*]", " ", text).split()
     )
@@ -221,8 +225,10 @@ def _said_first(text: str, most: int) -> str:
 
 
 def _shortened(question: str, most: int) -> str:
-    """Return a question without what follows it, until it is short enough."""
+    """Return a question without what follows its last question mark, and shorter until it is short enough."""
     sentences = SENTENCE.split(re.sub(r"\s+", " ", re.sub(r" \([^()]{12,}\)", "", question)).strip())
+    while len(sentences) > 1 and "?" in question and "?" not in sentences[-1]:
+        sentences.pop()
     while len(sentences) > 1 and count_words(" ".join(sentences)) > most:
         sentences.pop()
     return " ".join(sentences)

@@ -114,8 +114,14 @@ def test_solutions_sources_and_badges_are_left_out():
     assert page.text == "# Why?\n\nWhich of them was it then?"
 
 
+def test_what_follows_a_question_is_not_shown_with_it():
+    (page,) = pages_of([text("## Why?\n\n**Predict:** is it so? And that? In words: it is. So it goes.")])
+    assert page.text == "## Why?\n\n**Predict:** is it so? And that?"
+
+
 def test_a_formula_in_a_sentence_is_a_word_and_one_set_apart_is_none():
     assert count_words("the map $L^c = x$ is\n\n$$a + b$$\n\n| signed |") == 5
+    assert count_words("0.70 (0.66 to 0.74)  0.1 (-0.2-+0.3)") == 2
 
 
 def test_a_quiz_is_put_to_a_vote():
