@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from lab import NOTEBOOKS, Lab, Notebook, Visit, lab_server, left_out, new_window
@@ -76,7 +78,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
     item.browser_test_failed = report.failed
     context = getattr(item, "browser_context", None)
     if report.when == "call" and report.failed and context and context.pages:
-        path = item.funcargs["tmp_path"] / "screenshot.png"
+        path = item.funcargs.get("tmp_path", Path(tempfile.gettempdir())) / "screenshot.png"
         try:
             context.pages[-1].screenshot(path=path)
             report.sections.append(("Screenshot", str(path)))

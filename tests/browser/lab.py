@@ -59,6 +59,12 @@ READY = """name => {
     const open = panel?.context?.path === `notebooks/${name}`;
     return open && panel.sessionContext.session?.kernel?.status === 'idle';
 }"""
+# For each cell: whether it is folded away under a heading, and whether its code is folded.
+FOLDS = "() => jupyterapp.shell.currentWidget.content.widgets.map(cell => [cell.isHidden, cell.inputHidden])"
+UNFOLD = """async () => {
+    await jupyterapp.commands.execute('notebook:expand-all-headings');
+    await jupyterapp.commands.execute('notebook:show-all-cell-code');
+}"""
 OPEN_ANOTHER = "name => { jupyterapp.commands.execute('docmanager:open', { path: `notebooks/${name}` }); }"
 CLOSE = """() => {
     courseWatch.stop();
@@ -203,6 +209,8 @@ class Notebook:
             self.page.wait_for_function(READY, arg=name, timeout=1000 * OPEN)
         except Error as error:
             raise AssertionError(f"{name} did not open with a kernel. {self._dialog()}") from error
+        self.folds: list[list[bool]] = self.page.evaluate(FOLDS)
+        self.page.evaluate(UNFOLD)
         self.page.add_script_tag(path=WATCH)
         if self._dialog():
             self.faults.append(self._dialog())

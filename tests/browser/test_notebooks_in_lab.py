@@ -14,6 +14,8 @@ from lab import NOTEBOOKS, Notebook
 from needed import needed_cells
 from PIL import Image
 
+from course_utils.authoring import DEEPER, HIDDEN
+
 WHOLE = (NOTEBOOKS[0], NOTEBOOKS[-1])
 EXPLORER = re.compile(r"\b(?:Explorer|\w+_explorer|BlindGame)\(")
 
@@ -42,10 +44,22 @@ def run(notebook: Notebook, path) -> None:
         notebook.run_cell(places[number])
 
 
+def folds(path) -> list[list[bool]]:
+    """What is folded when a notebook is opened: deeper sections under their headings, code that sets up or draws."""
+    found, under = [], False
+    for cell in nbformat.read(path, as_version=4).cells:
+        heading = cell.metadata.get("jp-MarkdownHeadingCollapsed", False)
+        deeper = DEEPER in cell.metadata.tags
+        under = deeper and (under or heading)
+        found.append([under and not heading, bool(set(HIDDEN) & set(cell.metadata.tags))])
+    return found
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook(path, open_notebook, request, files):
     notebook = open_notebook(path.name)
     assert not notebook.failures(), "when it was opened"
+    assert notebook.folds == folds(path)
     run(notebook, path)
     assert not notebook.failures(), "when the cells had run"
 
