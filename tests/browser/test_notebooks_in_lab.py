@@ -14,7 +14,7 @@ from lab import NOTEBOOKS, Notebook
 from needed import needed_cells
 from PIL import Image
 
-from course_utils.authoring import DEEPER, HIDDEN
+from course_utils.authoring import HIDDEN
 
 WHOLE = (NOTEBOOKS[0], NOTEBOOKS[-1])
 EXPLORER = re.compile(r"\b(?:Explorer|\w+_explorer|BlindGame)\(")
@@ -46,12 +46,14 @@ def run(notebook: Notebook, path) -> None:
 
 def folds(path) -> list[list[bool]]:
     """What is folded when a notebook is opened: deeper sections under their headings, code that sets up or draws."""
-    found, under = [], False
+    found, level = [], 0  # of the folded heading; 0: none
     for cell in nbformat.read(path, as_version=4).cells:
-        heading = cell.metadata.get("jp-MarkdownHeadingCollapsed", False)
-        deeper = DEEPER in cell.metadata.tags
-        under = deeper and (under or heading)
-        found.append([under and not heading, bool(set(HIDDEN) & set(cell.metadata.tags))])
+        heading = re.match(r"#+", cell.source) if cell.cell_type == "markdown" else None
+        if heading and len(heading[0]) <= level:
+            level = 0
+        found.append([level > 0, bool(set(HIDDEN) & set(cell.metadata.tags))])
+        if heading and not level and cell.metadata.get("jp-MarkdownHeadingCollapsed", False):
+            level = len(heading[0])
     return found
 
 
