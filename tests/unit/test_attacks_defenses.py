@@ -33,9 +33,8 @@ def test_the_parts_of_the_digits_have_no_picture_in_common():
     assert again == 0
 
 
-def test_a_training_on_attacks_is_the_loop_of_the_notebook(monkeypatch):
-    monkeypatch.setattr("course_utils.attacks.small_digits.EPOCHS", 1)
-    found = train_digits(seed=2, way="attacks")
+def test_a_training_on_attacks_is_the_loop_of_the_notebook():
+    found = train_digits(seed=2, way="attacks", epochs=1)
     images, labels = digits("train")
     net = digit_net(2)
     descent = torch.optim.Adam(net.parameters(), 4e-3)
@@ -53,14 +52,13 @@ def test_a_training_on_attacks_is_the_loop_of_the_notebook(monkeypatch):
         torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-9)
 
 
-def test_trainings_leave_the_global_seed_alone(monkeypatch):
-    monkeypatch.setattr("course_utils.attacks.small_digits.EPOCHS", 1)
+def test_trainings_leave_the_global_seed_alone():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    first = train_digits(0, "noise")
+    first = train_digits(0, "noise", epochs=1)
     assert torch.equal(torch.rand(3), expected)
-    second = train_digits(0, "noise")
+    second = train_digits(0, "noise", epochs=1)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
 
@@ -77,9 +75,8 @@ def test_refusals(call, words):
         call()
 
 
-def test_attacks_stay_in_the_ball_and_raise_the_loss(monkeypatch):
-    monkeypatch.setattr("course_utils.attacks.small_digits.EPOCHS", 2)
-    net, other = train_digits(0), train_digits(1)
+def test_attacks_stay_in_the_ball_and_raise_the_loss():
+    net, other = train_digits(0, epochs=2), train_digits(1, epochs=2)
     images, labels = (some[:60] for some in digits("choose"))
     found = digit_attacks(net, other, images, labels)
     loss = {name: F.cross_entropy(net(x), labels).item() for name, x in found.items()}
