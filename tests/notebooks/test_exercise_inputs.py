@@ -69,4 +69,5 @@ def test_what_a_message_shows_of_an_input_gives_it(name):
 
 def test_most_first_inputs_are_small_enough_to_be_shown():
     large = [name for name, e in FUNCTIONS.items() if ".example(" in e._input_as_code(0)]
-    assert len(large) <= 6, large
+    # Networks, and pictures for them, have no short way to be written.
+    assert len(large) <= 0.4 * len(FUNCTIONS), large

@@ -101,9 +101,13 @@ def test_the_command_writes_a_table_that_was_not_there(rows, tmp_path, monkeypat
     monkeypatch.setattr(__main__, "DATA", tmp_path)
     monkeypatch.setattr(study, "measure", lambda classifier, cases: rows)
     monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
+    monkeypatch.setattr(__main__, "measure_digits", list)
+    monkeypatch.setattr(__main__, "save_measurements", lambda rows, path: None)
     __main__.main()
     assert study.load(tmp_path / study.FILE)[0].picture == "a picture"
-    assert capsys.readouterr().out == f"10_adversarial_examples.csv: {len(rows)} lines\n"
+    lines, digits = capsys.readouterr().out.splitlines()
+    assert digits == "10_digits.csv: networks for digits"
+    assert lines == f"10_adversarial_examples.csv: {len(rows)} lines"
 
 
 def test_the_stored_table_is_complete():

@@ -147,7 +147,7 @@ def old_notebook(folder):
 
 def hidden(folder):
     page = stored(folder, new_markdown_cell("# Why?", metadata={"slideshow": {"slide_type": "skip"}}))
-    return slides.build_deck(page, {})
+    return slides.build_deck("All", slides.notebook_parts(folder, page), {})
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def hidden(folder):
             ValueError,
             '0 cells tagged "setup"',
         ),
-        (hidden, ValueError, "All cells are hidden"),
+        (hidden, ValueError, "has no page to show"),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path, call, error, words):
