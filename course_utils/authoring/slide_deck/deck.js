@@ -5,7 +5,7 @@ const WIDTH = 1280;
 const HEIGHT = 720;
 const FIGURE = { largest: 600, smallest: 500, step: 20 }; // pixels high, before the page is scaled
 const GRID = { width: 1168, height: 360 }; // pixels for several pictures together, beside some text
-const SCALE = { smallest: 0.5, largest: 1.6, step: 0.02 }; // tests ask for more than that; a lecture should open all the same
+const SCALE = { smallest: 0.5, wrap: 0.8, largest: 1.6, step: 0.02 }; // tests ask for more than that; a lecture should open all the same
 
 /** Wrap what a page shows, so that it can be scaled as one, and leave the speaker's notes outside. */
 function wrapped(page) {
@@ -45,7 +45,12 @@ function fit(page) {
     content.style.zoom = scale;
   };
   for (apply(); overflows(page) && figure > FIGURE.smallest; apply()) figure -= FIGURE.step;
-  for (; overflows(page) && scale > SCALE.smallest; apply()) scale -= SCALE.step;
+  for (; overflows(page) && scale > SCALE.wrap; apply()) scale -= SCALE.step;
+  if (overflows(page)) {
+    content.classList.add("wrap"); // printed lines too long to be read when they fit
+    scale = 1;
+    for (apply(); overflows(page) && scale > SCALE.smallest; apply()) scale -= SCALE.step;
+  }
   if (!content.querySelector("img")) {
     // Words, formulas and code as large as the page has room for.
     for (; !overflows(page) && scale < SCALE.largest; apply()) scale += SCALE.step;
