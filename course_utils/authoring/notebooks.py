@@ -33,6 +33,7 @@ __all__ = [
     "find_notebooks",
     "image_sizes",
     "read_notebook",
+    "read_quiz",
     "refresh_notebooks",
 ]
 
@@ -69,6 +70,12 @@ def read_notebook(path: Path) -> NotebookNode:
         seen.add(cell["id"])
     raw["nbformat_minor"] = max(5, raw.get("nbformat_minor", 0))
     return nbformat.reads(json.dumps(raw), as_version=4)
+
+
+def read_quiz(root: Path, name: str) -> list[dict]:
+    """Return the questions of a notebook's quiz, as data/quizzes has them; none if it has no quiz."""
+    file = root / "data" / "quizzes" / f"{name}.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
 
 
 def _outputs(notebook: NotebookNode) -> Iterator[tuple[int, NotebookNode]]:

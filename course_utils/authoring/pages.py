@@ -28,7 +28,7 @@ SENTENCE_WORDS = 6  # fewer say nothing without what is around them
 ANSWER = 30  # words below a figure or a result
 MAX_PAGES = 2  # of a cell's code; longer code is not read from a wall
 
-HEADING = re.compile(r"^(#{1,4})\s+(.+?)\s*$", re.MULTILINE)
+HEADING = re.compile(r"^(#{1,6})\s+(.+?)\s*$", re.MULTILINE)
 FORMULA = re.compile(r"\$\$.+?\$\$", re.DOTALL)
 QUESTION = re.compile(r"\*\*(?:Before you [^*]+|Predict|Guess|Your turn)[:.]?\*\*:?.*", re.DOTALL)
 BOLD = re.compile(r"\*\*[^*]+[.!]\*\*")
@@ -156,7 +156,7 @@ def _parts(source: str) -> list[tuple[str, str]]:
     text = LINK.sub(r"\1", REMOTE_PICTURE.sub("", FOLDED.sub("", source))).strip()
     if "```" in text:
         return [("", text)]
-    pieces = re.split(r"(?m)^(?=#{1,4} )", text)
+    pieces = re.split(r"(?m)^(?=#{1,6} )", text)
     found = []
     for piece in pieces:
         heading = HEADING.match(piece)
@@ -295,32 +295,23 @@ def _chunks(source: str) -> list[str]:
     lines = source.split("\n")
     chunks: list[list[str]] = []
     for node in ast.parse(re.sub(r"^(\s*)[%!]", r"\1# ", source, flags=re.M)).body:
-        shown = lines[node.lineno - 1 : node.end_lineno]
-        decorators = getattr(node, "decorator_list", [])
-        if decorators:
-            shown = lines[decorators[0].lineno - 1 : node.end_lineno]
-        if _left_out(node) or DRAWING.search(shown[0]):
+        first = min([node, *getattr(node, "decorator_list", [])], key=lambda part: part.lineno).lineno
+        if _left_out(node) or DRAWING.search(lines[first - 1]):
             continue
-        if isinstance(node, (ast.For, ast.With, ast.If)) and len(shown) > 1:
-            asserted = {
-                line
-                for inner in ast.walk(node)
-                if isinstance(inner, ast.Assert)
-                for line in range(inner.lineno, inner.end_lineno + 1)
-            }
-            shown = [
-                line
-                for number, line in enumerate(lines, 1)
-                if node.lineno <= number <= node.end_lineno and number not in asserted
-            ]
-            if len(shown) < 2:
+        numbers = list(range(first, node.end_lineno + 1))
+        if isinstance(node, (ast.For, ast.With, ast.If)) and len(numbers) > 1:
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.Assert):
+                    numbers = [n for n in numbers if not inner.lineno <= n <= inner.end_lineno]
+            if len(numbers) < 2:
                 continue
+        shown = [lines[n - 1] for n in numbers]
         if len(shown) > MAX_LINES:
             return []
         if chunks and len(chunks[-1]) + len(shown) <= MAX_LINES:
             chunks[-1] += shown
         else:
-            chunks.append(list(shown))
+            chunks.append(shown)
     return ["\n".join(chunk) for chunk in chunks] if len(chunks) <= MAX_PAGES else []
 
 

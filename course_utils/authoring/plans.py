@@ -18,7 +18,6 @@ the second level or the third; its core cells are taken, unless its heading itse
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Sequence
@@ -28,9 +27,9 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from .notebooks import find_notebooks
-from .pages import Page, pages_of, polls_of
-from .tracks import CORE, HEADING, cell_tracks
+from .notebooks import find_notebooks, read_quiz
+from .pages import HEADING, Page, pages_of, polls_of
+from .tracks import CORE, cell_tracks
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -118,8 +117,10 @@ def _part(root: Path, file: str, part: object, without: Sequence[str]) -> Part:
     if others:
         raise ValueError(f"{file}: {name!r} fits several notebooks.")
     if section == "quiz":
-        questions = json.loads((root / "data" / "quizzes" / f"{path.stem}.json").read_text(encoding="utf-8"))
-        return Part(f"{path.stem[:2]} quiz", polls_of(questions), minutes)
+        pages = polls_of(read_quiz(root, path.stem))
+        if not pages:
+            raise ValueError(f"{file}: {path.stem} has no quiz.")
+        return Part(f"{path.stem[:2]} quiz", pages, minutes)
     cells = nbformat.read(path, as_version=4).cells
     try:
         chosen = [cell for cell in section_cells(cells, section) if cell.id not in without]

@@ -9,7 +9,6 @@ window that the key S opens; and skip, not in a deck.
 
 from __future__ import annotations
 
-import json
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -23,7 +22,7 @@ from pygments.formatters import HtmlFormatter
 
 from course_utils.assets import download
 
-from .notebooks import find_notebooks
+from .notebooks import find_notebooks, read_quiz
 from .pages import pages_of, polls_of
 from .plans import Part, read_plan
 from .tracks import CORE, cell_tracks
@@ -70,11 +69,7 @@ def notebook_parts(root: Path, path: Path, deeper: bool = False) -> list[Part]:
     notebook = nbformat.read(path, as_version=4)
     tracks = cell_tracks(notebook.cells)
     cells = [cell for cell, track in zip(notebook.cells, tracks, strict=True) if deeper or track == CORE]
-    pages = pages_of(cells)
-    quiz = root / "data" / "quizzes" / f"{path.stem}.json"
-    if quiz.exists():
-        pages += polls_of(json.loads(quiz.read_text(encoding="utf-8")))
-    return [Part(path.stem, pages, None)]
+    return [Part(path.stem, pages_of(cells) + polls_of(read_quiz(root, path.stem)), None)]
 
 
 def build_deck(title: str, parts: Sequence[Part], libraries: dict[str, str]) -> str:

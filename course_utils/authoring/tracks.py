@@ -7,7 +7,6 @@ and is written by ``mark``: a tag on each cell, folds, and the minutes in header
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable
@@ -17,8 +16,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from .notebooks import find_notebooks, read_notebook, store_notebook
-from .pages import pages_of
+from .notebooks import find_notebooks, read_notebook, read_quiz, store_notebook
+from .pages import HEADING, pages_of
 
 __all__ = [
     "CORE",
@@ -36,13 +35,9 @@ __all__ = [
 
 CORE, DEEPER = "core", "deeper"
 WORDS, LINES = 130, 12  # read in a minute
-PAGE, QUESTION = (
-    1,
-    1,
-)  # minutes for a page of a lecture beside its questions to the room; for a question of a quiz
+QUESTION = 1  # minutes for a question of a quiz
 HIDDEN = ("setup", "imports", "plot")
 """Tags of cells whose code is folded when the notebook is opened: one looks at what they show, or needs no look."""
-HEADING = re.compile(r"^(#{1,6})\s+(.+?)\s*$", re.MULTILINE)
 MARKED = re.compile(r"\((?:[^()]*\W)?deeper\)$")
 EXERCISE = re.compile(r"^#+ Exercise .*?(\d+) minutes", re.MULTILINE)
 SOURCES = re.compile(r"^## Sources\b.*", re.MULTILINE | re.DOTALL)  # with what follows: looked up, not read
@@ -63,7 +58,7 @@ def cell_tracks(cells: list[NotebookNode]) -> list[str]:
         )
         for place, (marks, words) in enumerate(headings):
             deeper = bool(MARKED.search(words))
-            ends = 0 < len(marks) <= level if level else False
+            ends = len(marks) <= level
             if place and (ends or deeper):
                 raise ValueError(
                     f'The heading "{words}" begins or ends a deeper section, so it must begin a cell of its own.'
@@ -113,7 +108,7 @@ def minutes(notebook: NotebookNode, questions: int = 0) -> Minutes:
         tags = cell.metadata.get("tags", [])
         if kind == "notes":
             continue
-        elif cell.cell_type == "markdown":
+        if cell.cell_type == "markdown":
             begins = HEADING.search(cell.source)
             taken = [int(number) for number in EXERCISE.findall(cell.source)]
             exercises[track] += sum(taken)
@@ -146,8 +141,7 @@ def _words(text: str) -> int:
 
 def questions(root: Path, name: str) -> int:
     """Return how many questions the quiz of a notebook has: 0 if there is none."""
-    file = root / "data" / "quizzes" / f"{name}.json"
-    return len(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else 0
+    return len(read_quiz(root, name))
 
 
 def rounded(number: float) -> int:

@@ -83,6 +83,7 @@ def test_cells_can_be_left_out(course):
         ('title = "T"\nparts = [["03", 1, 5]]', 'stand in quotes, such as "04" and "1"'),
         ('title = "T"\nparts = [["07", "1", 5]]', "No notebook is called '07'"),
         ('title = "T"\nparts = [["03", "2", 5]]', "in 03_small no sections are called '2'. There are: 1. The method;"),
+        ('title = "T"\nparts = [["03", "quiz", 5]]', "03_small has no quiz."),
         ('title = "T"\nparts = [["03", "a", 5]]', "2 sections are called 'a'"),
         ('title = "T"\nparts = [["03", "1", 5]]\nspeaker = "me"', "says 'speaker'; a plan knows"),
     ],
