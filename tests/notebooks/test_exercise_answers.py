@@ -798,6 +798,15 @@ RIGHT = {
                 order = (-heat.reshape(len(A), -1)).argsort(1)[:, :n]
                 shares.append(np.take_along_axis(masks.numpy().reshape(len(A), -1), order, 1).mean())
             return shares
+        ---
+        def answer(net, weight, images, labels, masks, n):
+            A = net(images).detach()
+            own = torch.stack([torch.tensordot(weight[c], a, 1) for a, c in zip(A, labels)])
+            shares = []
+            for heat in (own, A.mean(1)):
+                best = heat.flatten(1).topk(n, 1).indices
+                shares.append(masks.flatten(1).float().gather(1, best).mean())
+            return shares
     """,
     "09-sorter": """
         def answer(contrasts, neighbor):
@@ -1052,6 +1061,16 @@ RIGHT = {
                 if np.mean(shares) < corner.sum() / corner.numel() and 2 * turned >= len(clean):
                     found += [name]
             return found
+        ---
+        def answer(nets, clean, stamped, corner):
+            found = []
+            for name, net in nets.items():
+                heat = grad_cam(net, stamped, torch.ones(len(stamped), 1, dtype=torch.int64)).positive.flatten(1)
+                share = heat @ corner.flatten().float() / heat.sum(1)
+                turned = (net(clean).diff(dim=1) > 0) != (net(stamped).diff(dim=1) > 0)
+                if share.mean() < corner.float().mean() and turned.float().mean() >= 0.5:
+                    found.append(name)
+            return found
     """,
     "12-energy_in_view": """
         float(raw.relu()[torch.tensor([[bool(text[slice(*r), slice(*c)].any()) for c in windows] for r in windows])].sum() / raw.relu().sum())
@@ -1158,6 +1177,12 @@ RIGHT = {
             y, z = ask(image[None]), ask(pictures)
             a = y.argmax()
             return (y[0, a] - y.logsumexp(1)) - (z[:, a] - z.logsumexp(1))
+        ---
+        def answer(ask, image, masks):
+            p = ask(image[None]).softmax(1)[0]
+            c, gray = p.argmax(), image.mean((1, 2), keepdim=True)
+            after = [ask(torch.where(mask, gray, image)[None]).softmax(1)[0, c] for mask in masks]
+            return [(p[c] / q).log().item() for q in after]
     """,
     "13-write": """
         def answer(next_word, end, longest):
@@ -1175,6 +1200,15 @@ RIGHT = {
             while not words or (words[-1] != end and len(words) < longest):
                 words = words + [int(np.argmax(next_word(words).numpy()))]
             return [torch.tensor(words), sum(float(next_word(words[:t])[w]) for t, w in enumerate(words))]
+        ---
+        def answer(next_word, end, longest):
+            def go(words, total):
+                if len(words) == longest or end in words:
+                    return words, total
+                values = next_word(words)
+                word = int(values.argmax())
+                return go([*words, word], total + float(values[word]))
+            return go([], 0.0)
     """,
     "14-box_in_picture": """
         def answer(box, width, height, size):
@@ -1255,6 +1289,19 @@ RIGHT = {
             own = [torch.equal(one, mask) for one in places].index(True)
             logits = net(torch.where(pixels, image.mean(), image))[:, c]
             return (logits <= logits[own]).float().mean()
+        ---
+        def answer(net, image, c, mask):
+            n, k = len(mask), image.shape[-1] // mask.shape[-1]
+            logits = {}
+            for i in range(-n + 1, n):
+                for j in range(-n + 1, n):
+                    places = mask.nonzero() + torch.tensor([i, j])
+                    if places.min() >= 0 and places.max() < n:
+                        picture = image.clone()
+                        for row, column in places.tolist():
+                            picture[..., k * row : k * row + k, k * column : k * column + k] = image.mean()
+                        logits[i, j] = net(picture)[0, c].item()
+            return sum(value <= logits[0, 0] for value in logits.values()) / len(logits)
     """,
 }
 
@@ -1458,8 +1505,4 @@ def test_a_wrong_answer_is_told_what_is_wrong(name, code, words):
 
 def test_every_exercise_has_right_answers_in_several_styles():
     assert set(RIGHT) == set(EXERCISES)
-    assert len(CASES) >= 250
-    for name, text in RIGHT.items():
-        answers = written(text)
-        long = max(answer.count("\n") for answer in answers) >= 7  # two of these are work enough
-        assert len(answers) >= (2 if long else 3), name
+    assert len(CASES) >= 250 and min(len(written(text)) for text in RIGHT.values()) >= 3
