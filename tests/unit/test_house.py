@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"
-NOT_FOR_LEARNERS = ("course_utils.authoring", "course_utils.classroom")
+NOT_FOR_LEARNERS = ("course_utils.authoring", "course_utils.classroom", "course_utils.website")
 ROOMS = {path.parent for path in (ROOT / "course_utils").rglob("__init__.py")} - {ROOT / "course_utils"}
 FACES = {".".join(room.relative_to(ROOT).parts) for room in ROOMS}
 

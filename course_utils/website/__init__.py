@@ -1,0 +1,6 @@
+"""The course as a website, for whoever publishes it: pages made of the stored notebooks, with nothing executed.
+
+Nothing that a learner's kernel imports imports this room.
+"""
+
+__all__: list[str] = []
