@@ -3,4 +3,6 @@
 Nothing that a learner's kernel imports imports this room.
 """
 
-__all__: list[str] = []
+from .links import heading_slug
+
+__all__ = ["heading_slug"]
