@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -51,7 +52,8 @@ def scene(number: int, ground: str, part: str = "train", texture: int | None = N
     picture = empty_ground(number if texture is None else texture, ground, part)
     name = OBJECTS[number % 2][number // 2 % 3]
     place = SEED + PARTS.index(part)
-    return composites(1, place, SIZE, names=[name], background=picture, scale=SCALE, start=number)[0]
+    made = composites(1, place, SIZE, names=[name], background=picture, scale=SCALE, start=number)[0]
+    return replace(made, background=ground)
 
 
 def empty_ground(number: int, ground: str, part: str = "train") -> Image.Image:

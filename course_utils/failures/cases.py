@@ -91,6 +91,8 @@ class Case:
     """The picture without the part, for each part that is there."""
     also: tuple[str, ...] = ()
     """Names of other things that it shows: to call it by one of them is no mistake."""
+    photos: tuple[str, ...] = ()
+    """Names of the photographs that are seen in it, textures included: whom a figure's caption credits."""
 
     def tensor(self, without: str | None = None) -> Tensor:
         """Return the picture, or its twin without a part, as a (1, 3, H, W) tensor in [0, 1]."""
@@ -110,10 +112,11 @@ def _case(
     other: np.ndarray,
     twins: dict,
     also: Sequence[str],
+    photos: Sequence[str],
 ) -> Case:
     masks = {"object": subject, "other object": other & ~subject, "context": ~(subject | other)}
     kept = {part: twins[part] for part in PARTS if masks[part].any()}
-    return Case(name, family, tuple(load_photo(name).labels), image, masks, kept, tuple(also))
+    return Case(name, family, tuple(load_photo(name).labels), image, masks, kept, tuple(also), tuple(photos))
 
 
 @lru_cache(maxsize=1)
@@ -199,7 +202,8 @@ def _composite(draw: np.random.Generator, family: str, instead: str, names: list
             break
     twins = {part: _pasted(name, grounds[part], upper, scale).image for part in PARTS[1:]}
     also = load_photo(second).labels if other.any() else ()
-    return _case(name, family, top.image, subject, other, {"object": grounds["whole"], **twins}, also)
+    photos = {FAMILIES[2]: (name, second, texture), FAMILIES[3]: (name, second)}.get(family, (name, texture))
+    return _case(name, family, top.image, subject, other, {"object": grounds["whole"], **twins}, also, photos)
 
 
 def _pasted(name: str, ground: Image.Image, seed: int, scale: tuple[float, float]) -> Composite:
@@ -262,4 +266,4 @@ def crop_cases(names: Sequence[str] | None = None, size: int = SIZE) -> list[Cas
 
 def _crop(name: str, family: str, image: Image.Image, mask: np.ndarray) -> Case:
     twins = {"object": _flattened(image, mask), "context": _flattened(image, ~mask)}
-    return _case(name, family, image, mask, np.zeros_like(mask), twins, ALSO_SHOWN.get(name, ()))
+    return _case(name, family, image, mask, np.zeros_like(mask), twins, ALSO_SHOWN.get(name, ()), (name,))

@@ -126,8 +126,9 @@ class Composite:
 
     @property
     def photos(self) -> list[str]:
-        """Names of the photographs that its objects were cut out of."""
-        return [thing.name for thing in self.objects]
+        """Names of the photographs that are seen: those that its objects were cut out of, then the texture."""
+        ground = [self.background] if self.background in records()["textures"] else []
+        return [thing.name for thing in self.objects] + ground
 
     def tensor(self) -> torch.Tensor:
         """Return the picture as a (1, 3, size, size) float32 tensor, RGB in [0, 1]."""

@@ -86,6 +86,7 @@ def background_explorer(maps: Tensor) -> Explorer:
 
     return Explorer(
         draw,
+        lambda picture, **_: [picture.split(": ")[1], *GROUNDS],
         strength=choice("on its usual ground (%)", STRENGTHS, 95),
         repair=choice("repair", list(REPAIRS)),
         picture=choice("test scene", list(names)),

@@ -96,7 +96,12 @@ class BlindGame:
         # Before the explorer watches: the guess must be noted, or taken back, when it draws.
         answer.observe(record, names="value")
         number.observe(lambda change: setattr(answer, "value", NO_GUESS), names="value")
-        explorer = Explorer(self._draw, number=number, answer=answer)
+        explorer = Explorer(
+            self._draw,
+            lambda number, **_: [self.mistakes[number - 1].case],
+            number=number,
+            answer=answer,
+        )
         explorer.box.add_class(REMEMBERS)
         return explorer
 

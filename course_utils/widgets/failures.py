@@ -91,20 +91,28 @@ def failure_explorer(mistakes: Sequence[Mistake]) -> Explorer:
     outlined(mistakes[0].case)  # imports what is slow to import before the first answer
     families = sorted({mistake.case.family for mistake in mistakes})
 
+    def chosen(kind: str, made: str) -> list[Mistake]:
+        return [m for m in mistakes if kind in (ALL, m.kind) and made in (ALL, m.case.family)]
+
     def draw(kind: str, made: str, number: int, second: str) -> tuple[Figure, str]:
-        chosen = [m for m in mistakes if kind in (ALL, m.kind) and made in (ALL, m.case.family)]
-        if not chosen:
+        some = chosen(kind, made)
+        if not some:
             raise ValueError(
                 f"No mistake of this kind ({kind}) was made on these pictures ({made}). Choose others."
             )
-        place = (number - 1) % len(chosen)
-        mistake = chosen[place]
+        place = (number - 1) % len(some)
+        mistake = some[place]
         return draw_mistake(
             mistake, SHOWN.index(second)
-        ), f"Mistake {place + 1} of {len(chosen)}. {in_words(mistake)}"
+        ), f"Mistake {place + 1} of {len(some)}. {in_words(mistake)}"
+
+    def photos(kind: str, made: str, number: int, **_: object) -> list[Case]:
+        some = chosen(kind, made)
+        return [some[(number - 1) % len(some)].case]
 
     return Explorer(
         draw,
+        photos,
         kind=choice("kind", [ALL, *KINDS]),
         made=choice("how the picture was made", [ALL, *families]),
         number=slider("number (goes round)", 1, len(mistakes), 1),

@@ -7,12 +7,17 @@ the cell. test_structure.py asks them of every notebook; test_rules.py shows tha
 from __future__ import annotations
 
 import ast
+import base64
+import html
+import io
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import unquote
 
 from page import Page, images, links
+from PIL import Image
 
 from course_utils.authoring import CHECKED, DATA_URI, HEADER_SECONDS, MAX_IMAGE, MAX_NOTEBOOK, image_sizes
 
@@ -24,7 +29,9 @@ WITHOUT_PAPERS = ("01", "02")  # their sources are the documentation of PyTorch
 WITHOUT_QUIZ = ("14",)  # it has a capstone instead
 EXPLORER = re.compile(r"\b(?:Explorer|\w+_explorer)\(")
 FORBIDDEN = re.compile(r"issue #|(?<![\w.])/(?:work|tmp)\b")
-CREDIT = re.compile(r" Photographs?: .+\.$")
+CREDIT = re.compile(r" Photographs?: (.+)\.$")
+_RECORDS = json.loads((Path(__file__).resolve().parents[2] / "data" / "photos.json").read_text("utf-8"))
+CREDITS = {name: one["credit"] for kind in ("objects", "textures") for name, one in _RECORDS[kind].items()}
 # One line for lecturers, folded away from readers; or, as it was, a quotation.
 NOTE = re.compile(r"> \*For lecturers\.\* .+|<details><summary>For lecturers</summary>.+</details>")
 IMPORT_LIST = re.compile(r"(?<= import )\([^)]*\)")  # names one below the other
@@ -332,19 +339,35 @@ def no_stray_words(page: Page) -> list[str]:
 
 
 def photographs_are_credited(page: Page) -> list[str]:
-    """Pictures with many colors are stored as JPEG: photographs, drawn scenes, gradients.
+    """A figure with many colors, a photograph, drawn scene or gradient, ends with credits, and with the right ones.
 
-    Where there is no photograph of ``pictures.list_photos()`` among them, the cell is tagged "no-photographs".
+    They are those of data/photos.json, and where the caption names a photograph or a texture, its own is among them.
+    Where there is no photograph in the figure, the cell is tagged "no-photographs".
     """
     faults = []
     for index, cell in page.code:
         shown = "".join(output.get("data", {}).get("text/html", "") for output in cell.get("outputs", []))
-        for alt in re.findall(r'<img src="data:image/jpeg;[^"]*" alt="([^"]*)"', shown):
-            if "no-photographs" not in cell.metadata.get("tags", []) and not CREDIT.search(alt):
+        for kind, data, alt in re.findall(r'<img src="data:image/(\w+);base64,([^"]*)" alt="([^"]*)"', shown):
+            if kind == "png" and Image.open(io.BytesIO(base64.b64decode(data))).mode == "P":
+                continue  # a drawing: `figure_html` stores no photograph in 256 colors
+            caption = html.unescape(alt)
+            found = CREDIT.search(caption)
+            given = found[1].split("; ") if found else []
+            if "no-photographs" not in cell.metadata.get("tags", []) and not found:
                 faults.append(
                     f"{page.where(index)} has a figure whose caption does not end with the credits of its photographs: "
                     'say `photos=...` in `show` or `stills`, or tag the cell "no-photographs".'
                 )
+            faults += [
+                f"{page.where(index)} credits {credit!r}, as data/photos.json credits nobody."
+                for credit in set(given) - set(CREDITS.values())
+            ]
+            said = caption[: found.start()] if found else ""
+            faults += [
+                f"{page.where(index)} names {name!r} in a caption that does not credit {credit!r}."
+                for name, credit in CREDITS.items()
+                if re.search(rf"\b{name}s?\b", said, re.I) and credit not in given
+            ]
             if "themusicianlab" in alt:
                 faults.append(f"{page.where(index)} stores the drum, whose license does not allow it.")
     return faults

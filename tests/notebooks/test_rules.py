@@ -1,6 +1,7 @@
 """The rules themselves: a tiny good notebook passes them all, and each broken variant fails with its own message."""
 
 import base64
+import io
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import rules
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from page import Page, links, without_code
+from PIL import Image
 
 HEADER = """# Why did it say cat?
 
@@ -42,7 +44,8 @@ Selvaraju et al., arXiv 1610.02391.
 """
 NOTE = '> *For lecturers.* Ask the room: "{n} or more?" ({n} minutes.)'
 PIXELS = base64.b64encode(b"0" * 300).decode()
-FIGURE = f'<figure><img src="data:image/jpeg;base64,{PIXELS}" alt="A cat. Photograph: me (CC0)."></figure>'
+ME = "Stefan van der Walt (CC0)"
+FIGURE = f'<figure><img src="data:image/jpeg;base64,{PIXELS}" alt="A cat. Photograph: {ME}."></figure>'
 
 
 def good_cells() -> list:
@@ -99,8 +102,20 @@ def test_the_good_notebook_passes(tmp_path, rule):
 
 def test_a_cell_without_photographs_says_so(tmp_path):
     cells = good_cells()
-    cells[4].outputs[0].data["text/html"] = FIGURE.replace("A cat. Photograph: me (CC0).", "A drawn scene.")
+    cells[4].outputs[0].data["text/html"] = FIGURE.replace(f"A cat. Photograph: {ME}.", "A drawn scene.")
     cells[4].metadata.tags = ["no-photographs"]
+    assert rules.photographs_are_credited(store(tmp_path, cells, good_quiz())) == []
+
+
+def png(mode: str, alt: str) -> str:
+    """A figure that is stored as a PNG of that mode: "P" for drawings."""
+    Image.new(mode, (2, 2)).save(buffer := io.BytesIO(), "png")
+    return f'<img src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}" alt="{alt}">'
+
+
+def test_a_drawing_needs_no_credit(tmp_path):
+    cells = good_cells()
+    cells[4].outputs[0].data["text/html"] = png("P", "The cat's score, as a graph.")
     assert rules.photographs_are_credited(store(tmp_path, cells, good_quiz())) == []
 
 
@@ -168,7 +183,7 @@ def sources_elsewhere(cells, questions):
     )
 
 
-PICTURE = FIGURE.replace("A cat. Photograph: me (CC0).", "{}")
+PICTURE = FIGURE.replace(f"A cat. Photograph: {ME}.", "{}")
 BIG = base64.b64encode(b"0" * 120_000).decode()
 LONG = "import torch\n" * 16
 
@@ -179,6 +194,21 @@ BROKEN = [
         rules.photographs_are_credited,
         output(4, {"text/html": PICTURE.format("A cat. Photograph:")}),
         "`photos=...`",
+    ),
+    (
+        rules.photographs_are_credited,
+        output(4, {"text/html": PICTURE.format("A cat. Photograph: me (CC0).")}),
+        "credits 'me (CC0)', as data/photos.json credits nobody",
+    ),
+    (
+        rules.photographs_are_credited,
+        output(4, {"text/html": PICTURE.format(f"Two cats on gravel. Photograph: {ME}.")}),
+        "names 'gravel' in a caption that does not credit 'cc0textures.com (CC0)'",
+    ),
+    (
+        rules.photographs_are_credited,
+        output(4, {"text/html": png("RGB", "A film.")}),
+        "does not end with the credits",
     ),
     (
         rules.photographs_are_credited,

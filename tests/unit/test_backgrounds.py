@@ -55,6 +55,14 @@ def test_twins_differ_in_the_ground_alone():
         assert (np.asarray(twins[0].image) != np.asarray(twins[1].image)).mean() > 0.8
 
 
+def test_scenes_name_their_ground_among_their_photographs():
+    assert [scene(1, ground).photos for ground in ("grass", "brick", "plain")] == [
+        ["cat", "grass"],
+        ["cat", "brick"],
+        ["cat"],
+    ]
+
+
 def test_classes_and_objects_take_turns():
     names = [scene(number, "plain").objects[0].name for number in range(12)]
     assert names[:6] == names[6:]

@@ -16,7 +16,7 @@ from course_utils.failures import (
     composite_cases,
     crop_cases,
 )
-from course_utils.pictures import list_photos, load_photo
+from course_utils.pictures import list_photos, list_textures, load_photo
 
 N = 2 * len(FAMILIES)
 
@@ -99,6 +99,20 @@ def test_composites_of_other_photographs_name_what_they_show():
     default = composite_cases(4, seed=5)
     seven = composite_cases(4, seed=5, names=list_photos("skimage", "sklearn", labeled=True))
     assert all((pixels(a.image) == pixels(b.image)).all() for a, b in zip(default, seven, strict=True))
+
+
+def test_each_picture_names_the_photographs_that_are_seen_in_it(cases, photos):
+    assert all(case.photos == (case.name,) for case in photos)
+    for case in composite_cases(16, seed=7, names=["goose", "eagle", "yurt"]):
+        beside, within = (case.family == family for family in FAMILIES[2:])
+        others, grounds = (
+            (set(case.photos) - {case.name}) - set(list_textures()),
+            set(case.photos) & set(list_textures()),
+        )
+        assert case.photos[0] == case.name and len(others) == beside + within
+        assert len(grounds) == (not within)
+        if others:
+            assert list(case.also) == load_photo(others.pop()).labels
 
 
 def test_the_whole_picture_and_what_its_twins_lose(photos):

@@ -148,7 +148,7 @@ def test_nothing_is_shared_with_the_caller():
 def test_all_objects_and_textures_come_up():
     made = composites(60, size=64)
     assert {m.objects[0].name for m in made} == set(list_photos("skimage", "sklearn")) - {"astronaut"}
-    assert all(m.photos == [m.objects[0].name] for m in made)
+    assert all(m.photos == [m.objects[0].name, m.background] for m in made), "whom a caption credits"
     assert {m.background for m in made} == set(list_textures())
     assert {m.objects[0].flipped for m in made} == {False, True}
     assert {label for m in made for label in m.objects[0].labels} <= set(imagenet_classes())
@@ -169,7 +169,7 @@ def test_own_background():
     made = composites(1, background=ground, names=["cat"], scale=(0.3, 0.4))[0]
     expected = np.asarray(ImageOps.fit(ground, (224, 224), Image.Resampling.BICUBIC))
     away = ~made.objects[0].mask
-    assert made.background == "own"
+    assert made.background == "own" and made.photos == ["cat"]
     assert np.abs(np.asarray(made.image).astype(int) - expected)[away].mean() < 1
 
 

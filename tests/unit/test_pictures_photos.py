@@ -437,8 +437,9 @@ def test_a_caption_ends_with_each_credit_once():
     ]
     assert credited("A cat.", "cat") == "A cat. Photograph: Stefan van der Walt (CC0)."
     assert credited("A cat.", load_photo("cat").square(8)) == credited("A cat.", ["cat"])
-    (pasted,) = composites(1, names=["coffee"])
-    assert credited("One.", pasted) == "One. Photograph: Rachel Michetti, Pikolo Espresso Bar (CC0)."
+    (pasted,) = composites(1, names=["coffee"], background="grass")
+    credits = "Rachel Michetti, Pikolo Espresso Bar (CC0); linolafett (CC0)."
+    assert credited("One.", pasted) == f"One. Photographs: {credits}"
     assert credited("A map.", []) == "A map."
 
 

@@ -36,7 +36,7 @@ from course_utils.explain import explain, grad_cam
 from course_utils.failures import KINDS, SHOWN
 from course_utils.language import ANSWERS, QUESTIONS, all_questions, caption_scores, read_caption
 from course_utils.networks import load_classifier, small_net
-from course_utils.pictures import SHAPES, list_photos, load_photo
+from course_utils.pictures import SHAPES, credited, list_photos, load_photo
 from course_utils.widgets import (
     BlindGame,
     Explorer,
@@ -246,6 +246,21 @@ def test_every_number_goes_round(browser):
     assert words_of(browser, made=once, number=1 + len(fitting)).startswith(f"Mistake 1 of {len(fitting)}.")
 
 
+def test_captions_of_mistakes_and_rounds_credit_what_is_seen(browser):
+    for number, m in enumerate(mistakes(), 1):
+        assert browser.photos(**{**browser.values, "number": number}) == [m.case]
+        assert credited("", m.case).endswith(f"{load_photo(m.case.photos[-1]).credit}.")
+    browser.set(kind=mistakes()[3].kind, number=1)
+    (shown,) = browser.photos(**browser.values)
+    assert credited("", shown) in browser.html
+    browser.set(kind="all")
+    game = blind_game.BlindGame(mistakes(), rounds=3)
+    play = game.explorer()
+    for number, m in enumerate(game.mistakes, 1):
+        play.set(number=number)
+        assert credited("", m.case) in play.html
+
+
 def test_the_second_map_is_that_of_the_class_chosen(browser):
     for second in SHOWN[1:]:
         figure, _ = browser.draw(**{**browser.values, "second": second})
@@ -392,6 +407,12 @@ def test_the_numbers_are_those_of_the_heads(biased, strength, repair):
     said = re.search(r"probability is (\S+) on gravel and (\S+) on grass", words)
     for text, value in zip(said.groups(), p, strict=True):
         assert text == "<0.01" or float(text) == pytest.approx(float(value), abs=0.006)
+
+
+def test_the_caption_credits_object_and_grounds(biased):
+    for picture in biased.controls["picture"].options:
+        biased.set(picture=picture)
+        assert credited("", [picture.split(": ")[1], *GROUNDS]) in biased.html
 
 
 def test_an_empty_map_of_a_biased_head_is_said_to_be_empty(biased):
