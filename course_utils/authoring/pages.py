@@ -43,6 +43,10 @@ FOR_READERS = re.compile(
     r"(?m)^\*\*(?:You will be able to|Time|Previous|Next|Coming back|What to know first)\b.*(?:\n[-*] .*)*"
 )
 DRAWING = re.compile(r"\b(?:ax|axes|figure|panels|draw_\w+|show|plt|PALETTE|stills|explorer|widgets)\b")
+CAPTION = re.compile(r"<figcaption\b.*?</figcaption>", re.DOTALL)
+CREDITS = re.compile(
+    r".*\b(Photographs?: [^<]+)", re.DOTALL
+)  # as captions end: `course_utils.pictures.credited`
 SCRIPTS = ("application/javascript", "application/vnd.jupyter.widget-view+json")
 
 
@@ -261,10 +265,16 @@ def _code_pages(cell: NotebookNode, section: str) -> list[Page]:
 
 
 def _single(output: NotebookNode) -> Iterator[NotebookNode]:
-    """Yield an output of several figures as outputs of one each."""
+    """Yield an output of several figures as outputs of one each; of a caption the credits stay, the rest is said."""
     figures = re.findall(r"<figure\b.*?</figure>", _html(output), re.DOTALL)
     for figure in figures or [_html(output)]:
-        yield NotebookNode(output_type="display_data", data={"text/html": rewrapped(figure)}, metadata={})
+        shown = CAPTION.sub(_credits, rewrapped(figure))
+        yield NotebookNode(output_type="display_data", data={"text/html": shown}, metadata={})
+
+
+def _credits(caption: re.Match[str]) -> str:
+    credits = CREDITS.match(caption[0])
+    return f'<figcaption aria-hidden="true">{credits[1]}</figcaption>' if credits else ""
 
 
 def _short(output: NotebookNode) -> Iterator[NotebookNode]:

@@ -342,18 +342,22 @@ def photographs_are_credited(page: Page) -> list[str]:
     """A figure with many colors, a photograph, drawn scene or gradient, ends with credits, and with the right ones.
 
     They are those of data/photos.json, and where the caption names a photograph or a texture, its own is among them.
-    Where there is no photograph in the figure, the cell is tagged "no-photographs".
+    Where there is no photograph of that file in the figure, the cell is tagged "no-photographs".
     """
     faults = []
     for index, cell in page.code:
         shown = "".join(output.get("data", {}).get("text/html", "") for output in cell.get("outputs", []))
         for kind, data, alt in re.findall(r'<img src="data:image/(\w+);base64,([^"]*)" alt="([^"]*)"', shown):
+            if "themusicianlab" in alt:
+                faults.append(f"{page.where(index)} stores the drum, whose license does not allow it.")
+            if "no-photographs" in cell.metadata.get("tags", []):
+                continue
             if kind == "png" and Image.open(io.BytesIO(base64.b64decode(data))).mode == "P":
                 continue  # a drawing: `figure_html` stores no photograph in 256 colors
             caption = html.unescape(alt)
             found = CREDIT.search(caption)
             given = found[1].split("; ") if found else []
-            if "no-photographs" not in cell.metadata.get("tags", []) and not found:
+            if not found:
                 faults.append(
                     f"{page.where(index)} has a figure whose caption does not end with the credits of its photographs: "
                     'say `photos=...` in `show` or `stills`, or tag the cell "no-photographs".'
@@ -368,8 +372,6 @@ def photographs_are_credited(page: Page) -> list[str]:
                 for name, credit in CREDITS.items()
                 if re.search(rf"\b{name}s?\b", said, re.I) and credit not in given
             ]
-            if "themusicianlab" in alt:
-                faults.append(f"{page.where(index)} stores the drum, whose license does not allow it.")
     return faults
 
 

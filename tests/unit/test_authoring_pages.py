@@ -99,6 +99,17 @@ def test_each_figure_has_a_page():
     assert "A cat" in pages[0].notes and pages[1].notes == ["A dog"]
 
 
+def test_of_a_caption_the_credits_of_photographs_stay_on_the_page():
+    caption = "Photograph: a word. A cat. Photographs: Ada (CC0); Bob, on Flickr (CC BY 2.0)."
+    pages = pages_of([code("show(a, 'words')", shown(figure(caption=caption), figure()), tags=["plot"])])
+    (first,), (second,) = (page.outputs for page in pages)
+    credits = (
+        '<figcaption aria-hidden="true">Photographs: Ada (CC0); Bob, on Flickr (CC BY 2.0).</figcaption>'
+    )
+    assert first.data["text/html"].endswith(f"{credits}</figure>")
+    assert "figcaption" not in second.data["text/html"] and pages[0].notes == [caption]
+
+
 def test_a_question_to_the_room_stands_first_in_the_notes_and_takes_its_minutes():
     folded = "<details><summary>For lecturers</summary>Who says so? (4 minutes.)</details>"
     (page,) = pages_of([text("## Why?\n\nBecause of what was said here."), text(folded, "notes")])
