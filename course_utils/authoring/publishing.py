@@ -36,7 +36,6 @@ import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.request import urlretrieve
 
 
 class NotReady(Exception):
@@ -51,18 +50,19 @@ if "google.colab" in sys.modules and importlib.util.find_spec("course_utils") is
     clone = ["git", "clone", "--quiet", "--depth=1", *([] if version == "main" else ["--branch", version])]
     quiet = {"capture_output": True, "text": True, "env": {**os.environ, "GIT_TERMINAL_PROMPT": "0"}}
     try:
-        if not os.path.isdir("course"):
+        if not os.path.exists("course/course_utils/installation.py"):
             with TemporaryDirectory(dir=".") as part:
-                if os.path.exists("course.zip"):
+                if os.path.exists("course"):
+                    raise ValueError("a folder course is here that is something else; delete or rename it")
+                elif os.path.exists("course.zip"):
                     source = "course.zip"
                     shutil.unpack_archive(source, part)
                 elif "/OWNER/" in source:
                     raise ValueError("this copy of the course has no address yet")
-                elif shutil.which("git"):
-                    subprocess.run([*clone, source, f"{part}/course"], check=True, **quiet)
+                elif not shutil.which("git"):
+                    raise ValueError("there is no git on this machine")
                 else:
-                    source = f"{source.removesuffix('.git')}/archive/{version}.zip"
-                    shutil.unpack_archive(urlretrieve(source)[0], part, "zip")
+                    subprocess.run([*clone, source, f"{part}/course"], check=True, **quiet)
                 next(Path(part).rglob("course_utils/installation.py")).parents[1].rename("course")
     except Exception as error:
         why = getattr(error, "stderr", "") or str(error) or "there is no course_utils in it"
