@@ -208,7 +208,8 @@ def _named(root: Path, address: str | None, to: str | None) -> tuple[str, str]:
         raise ValueError(
             f'the version must be the name of a branch or tag, such as "main", "v1.0" or "release/2026", got {to!r}.'
         )
-    return address or repository(root), to or version(root)
+    there, branch = repository(root), version(root)
+    return address or there, to or branch
 
 
 def _notebooks(root: Path) -> list[Path]:
