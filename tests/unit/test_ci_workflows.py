@@ -101,33 +101,25 @@ def run_workflow(folder, repository, kind, name):
 
 def test_what_is_pushed_names_its_own_repository_and_branch_and_a_second_run_commits_nothing(copies):
     tips = []
-    for repository, branch in (
-        ("ada/course", "main"),
-        ("grace/fork", "release/2026"),
-        ("grace/fork", "release/2026"),
-    ):
-        git(copies, "checkout", "-q", "-B", branch)
-        done = run_workflow(copies, repository, "branch", branch)
+    git(copies, "checkout", "-q", "-b", "release/2026")
+    for _ in range(2):
+        done = run_workflow(copies, "grace/fork", "branch", "release/2026")
         assert done.returncode == 0, done.stderr
-        assert (publishing.repository(copies), publishing.version(copies)) == (repository, branch)
+        assert (publishing.repository(copies), publishing.version(copies)) == ("grace/fork", "release/2026")
         assert git(copies, "status", "--porcelain") == ""
-        tips.append(git(copies, "ls-remote", "origin", f"refs/heads/{branch}").split()[0])
-        assert tips[-1] == git(copies, "rev-parse", "HEAD").strip()
-    assert tips[0] != tips[1] == tips[2]
+        tips.append(git(copies, "ls-remote", "origin", "refs/heads/release/2026").split()[0])
+        assert (
+            tips[-1] == git(copies, "rev-parse", "HEAD").strip() != git(copies, "rev-parse", "main").strip()
+        )
+    assert tips[0] == tips[1]
 
 
-@pytest.mark.parametrize(
-    ("published", "words"),
-    [
-        (("ada/course", "v1.0"), ""),
-        (("ada/course", "main"), "The notebooks fetch the version main, but this is v1.0."),
-    ],
-)
-def test_a_tag_that_fetches_something_else_is_refused(copies, published, words):
-    publishing.publish(copies, *published)
+def test_a_tag_that_fetches_something_else_is_refused(copies):
+    publishing.publish(copies, "ada/course", "main")
     before = git(copies, "rev-parse", "HEAD")
     done = run_workflow(copies, "ada/course", "tag", "v1.0")
-    assert done.returncode == int(bool(words)) and done.stderr.startswith(words)
+    assert done.returncode == 1
+    assert done.stderr.startswith("The notebooks fetch the version main, but this is v1.0.\n")
     assert git(copies, "rev-parse", "HEAD") == before
 
 
