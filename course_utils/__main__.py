@@ -59,11 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     tracks.add_argument("names", nargs="*", metavar="NAME", help='such as "03"; default: all of notebooks/')
     tracks.set_defaults(run=_tracks)
-    publishing = commands.add_parser(
-        "publish", help="make OWNER/REPO the course's address, in badges and set-up cells"
-    )
-    publishing.add_argument("repository", metavar="OWNER/REPO")
-    publishing.set_defaults(run=_publish)
+    _add_publish(commands)
     decks = commands.add_parser(
         "slides", help="make a lecture of each notebook: one HTML file, for any browser"
     )
@@ -95,6 +91,24 @@ def main(arguments: list[str] | None = None) -> int:
         return options.run(options)
     except ValueError as error:
         parser.error(str(error))
+
+
+def _add_publish(commands: argparse._SubParsersAction) -> None:
+    publishing = commands.add_parser(
+        "publish", help="make OWNER/REPO the course's address, in badges and set-up cells"
+    )
+    publishing.add_argument(
+        "repository", nargs="?", metavar="OWNER/REPO", help="default: the one that is there"
+    )
+    publishing.add_argument(
+        "--version", metavar="NAME", help="branch or tag, such as v1.0; default: the one that is there"
+    )
+    publishing.add_argument(
+        "--check",
+        action="store_true",
+        help="instead: change nothing, say what is not so, with exit status 1",
+    )
+    publishing.set_defaults(run=_publish)
 
 
 def _add_handout(commands: argparse._SubParsersAction) -> None:
@@ -166,9 +180,14 @@ def _tracks(options: argparse.Namespace) -> int:
 
 
 def _publish(options: argparse.Namespace) -> int:
-    from course_utils.authoring import publish
+    from course_utils.authoring import check_published, publish
 
-    changed = publish(ROOT, options.repository)
+    if options.check:
+        faults = check_published(ROOT, options.repository, options.version)
+        for fault in faults:
+            print(fault, file=sys.stderr)
+        return int(bool(faults))
+    changed = publish(ROOT, options.repository, options.version)
     print(f"changed: {', '.join(changed)}" if changed else "nothing to change")
     return 0
 

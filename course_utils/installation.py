@@ -1,9 +1,13 @@
-"""Check that everything the notebooks need is installed, and say what is missing and what to do."""
+"""Check that everything the notebooks need is installed, and say what is missing and what to do.
+
+``python -m course_utils.installation`` installs it on Colab, where the notebooks' set-up cell calls it.
+"""
 
 from __future__ import annotations
 
 import html
 import re
+import subprocess
 import sys
 from dataclasses import dataclass
 from importlib import metadata
@@ -11,7 +15,7 @@ from pathlib import Path
 
 from course_utils.assets import ROOT
 
-__all__ = ["Installation", "check_installation"]
+__all__ = ["Installation", "check_installation", "install_missing"]
 
 OLDEST_PYTHON = (3, 10)
 
@@ -91,3 +95,43 @@ def _package(name: str, needed: str) -> tuple[str, str, str, bool]:
     except ValueError:  # it calls itself something that is no version
         fine = False
     return name, needed, found, fine
+
+
+def install_missing(requirements: Path | None = None) -> None:
+    """Install what the notebooks need on Colab, if something is missing or too old.
+
+    pip gets the lines of ``requirements.txt`` together, as lower bounds, which keeps what is new enough: the torch
+    that Colab brings, above all. JupyterLab is not for Colab.
+
+    Args:
+        requirements: the file with lines such as ``torch>=2.4``; by default the course's own.
+
+    Raises:
+        RuntimeError: there is no such file, Python is too old, or pip fails.
+    """
+    requirements = requirements or ROOT / "requirements.txt"
+    if not requirements.is_file():
+        raise RuntimeError(f"it has no {requirements.name}, so it is not the whole course.")
+    found = check_installation(requirements)
+    missing = [name for name in found.missing if name != "jupyterlab"]
+    if "Python" in missing:
+        raise RuntimeError(found.advice)
+    if not missing:
+        return
+    lines = [line.strip() for line in requirements.read_text(encoding="utf-8").splitlines()]
+    needed = [line for line in lines if ">=" in line and not line.startswith(("#", "jupyterlab"))]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+    done = subprocess.run([*command, *needed], capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        errors = [line.removeprefix("ERROR: ") for line in said if line.startswith("ERROR: ")]
+        raise RuntimeError(
+            f"pip could not install {', '.join(missing)}; it says: {(errors or said)[-1].strip()}"
+        )
+
+
+if __name__ == "__main__":
+    try:
+        install_missing()
+    except RuntimeError as error:
+        sys.exit(str(error))

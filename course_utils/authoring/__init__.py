@@ -22,7 +22,7 @@ from .notebooks import (
 )
 from .pages import MAX_LINES, MAX_WORDS, REMOTE_PICTURE, count_words, pages_of, polls_of
 from .plans import find_plans, read_plan, section_cells
-from .publishing import publish
+from .publishing import check_published, publish
 from .rewrapping import rewrapped, two_rows
 from .slides import build_decks, build_plan
 from .tracks import (
@@ -56,6 +56,7 @@ __all__ = [
     "build_decks",
     "build_plan",
     "cell_tracks",
+    "check_published",
     "compare_machines",
     "count_words",
     "find_notebooks",

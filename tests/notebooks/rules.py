@@ -23,6 +23,7 @@ from course_utils.authoring import CHECKED, DATA_URI, HEADER_SECONDS, MAX_IMAGE,
 
 MAX_SECONDS = 60
 LONG_CELL, LONGEST_CELL = 15, 25  # lines of code: nine cells in ten, every cell
+LONGEST_SETUP = 50  # the folded cell that must explain whatever can go wrong before there is a course
 SLIDE_TYPES = {"slide", "subslide", "fragment", "skip", "notes", "-"}
 SECTIONS = ("recap", "what this does not show", "sources", "next")
 WITHOUT_PAPERS = ("01", "02")  # their sources are the documentation of PyTorch
@@ -223,16 +224,19 @@ def assertions_say_what_was_expected(page: Page) -> list[str]:
 def cells_are_short(page: Page) -> list[str]:
     """Lines that are not blank: at most 25, and at most 15 in nine cells of ten. An import is one line.
 
-    An assertion and the sentence after it are one, too; the title of a folded cell is none.
+    An assertion and the sentence after it are one, too; the title of a folded cell is none. The set-up cell, the same
+    everywhere, has a limit of its own.
     """
+    setup = {index for index, _ in page.setup}
     sources = [
         (MESSAGE.sub("", IMPORT_LIST.sub("", TITLE.sub("", cell.source))), index) for index, cell in page.code
     ]
     lengths = [(sum(bool(line.strip()) for line in source.split("\n")), index) for source, index in sources]
+    limits = {index: LONGEST_SETUP if index in setup else LONGEST_CELL for _, index in lengths}
     faults = [
-        f"{page.where(i)} has {n} lines; the limit is {LONGEST_CELL}." for n, i in lengths if n > LONGEST_CELL
+        f"{page.where(i)} has {n} lines; the limit is {limits[i]}." for n, i in lengths if n > limits[i]
     ]
-    long = [i for n, i in lengths if n > LONG_CELL]
+    long = [i for n, i in lengths if n > LONG_CELL and i not in setup]
     if 10 * len(long) > len(lengths):
         faults.append(
             f"{len(long)} of {len(lengths)} code cells have over {LONG_CELL} lines, more than one in ten: {long}."

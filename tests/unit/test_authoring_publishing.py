@@ -1,9 +1,6 @@
-"""One address for badges and set-up cells, stamped into every notebook; the set-up cell on a stand-in for Colab."""
+"""One address for badges and set-up cells, and one branch or tag, stamped into every notebook."""
 
 import shutil
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import nbformat
@@ -28,10 +25,10 @@ def course(tmp_path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_notebook_agrees_with_the_one_address(path):
     cells = nbformat.read(path, as_version=4).cells
-    address = publishing.repository(ROOT)
-    assert publishing.badge(address, path.name) in cells[0].source
+    address, version = publishing.repository(ROOT), publishing.version(ROOT)
+    assert publishing.badge(address, path.name, version) in cells[0].source
     (setup,) = [cell for cell in cells if "setup" in cell.metadata.get("tags", [])]
-    assert setup.source == publishing.setup_cell(address)
+    assert setup.source == publishing.setup_cell(address, version)
 
 
 def test_publishing_stamps_once_and_is_idempotent(course):
@@ -53,61 +50,95 @@ def test_what_is_no_repository_changes_nothing(course):
     assert publishing.repository(course) == publishing.repository(ROOT)
 
 
+@pytest.mark.parametrize("version", ["v1.0", "release/2026", "week-1", "2026.1+draft"])
+def test_a_version_is_stamped_and_kept(course, version):
+    publish(course, "ada/course", version)
+    assert (
+        publish(course, "grace/fork") and publishing.version(course) == version
+    )  # another address, no version
+    for path in (course / "notebooks").glob("*.ipynb"):
+        first, *cells = nbformat.read(path, as_version=4).cells
+        assert f"/github/grace/fork/blob/{version}/notebooks/{path.name})" in first.source
+        setup = next(cell for cell in cells if "setup" in cell.metadata.get("tags", []))
+        assert f'("COURSE_VERSION", "{version}")' in setup.source
+    assert publish(course, to="main") and publishing.version(course) == "main"
+    assert publishing.repository(course) == "grace/fork"
+
+
+@pytest.mark.parametrize(
+    "version",
+    ["", " ", "-b", "v 1", "a..b", "/main", "main/", "a//b", "v1.lock", "v1.", 'a"b', "a#b", "a\nb", ".a"],
+)
+def test_what_is_no_branch_or_tag_changes_nothing(course, version):
+    before = (course / "pyproject.toml").read_bytes()
+    with pytest.raises(ValueError, match="name of a branch or tag"):
+        publish(course, "ada/course", version)
+    assert (course / "pyproject.toml").read_bytes() == before
+
+
+def test_a_notebook_without_a_place_for_it_changes_no_other_file(course):
+    last = course / "notebooks" / "99_last.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Why?")]), last)
+    before = {path: path.read_bytes() for path in course.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match=r"99_last\.ipynb has no"):
+        publish(course, "ada/course", "v1.0")
+    assert {path: path.read_bytes() for path in course.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(("line", "words"), [("Repository =", "Repository"), ("[tool.course]", "version")])
+def test_a_project_without_the_lines_is_refused(course, line, words):
+    project = course / "pyproject.toml"
+    project.write_text(project.read_text().replace(line, "# gone"))
+    with pytest.raises(ValueError, match=f"pyproject.toml lacks the lines? .*{words}"):
+        publish(course, "ada/course", "v1.0")
+
+
+def edited(course):
+    path = course / "notebooks" / NOTEBOOKS[0].name
+    path.write_text(path.read_text().replace("/blob/v1.0/", "/blob/main/"))
+
+
+CHECKS = [
+    # published as, what the workflow says, what was done besides, words of what is wrong
+    (("ada/course", "v1.0"), ("ada/course", "v1.0"), None, []),
+    (("ada/course", "v1.0"), (None, None), None, []),
+    (("OWNER/REPO", "main"), (None, None), None, ["still says OWNER/REPO"]),
+    (("OWNER/REPO", "v1.0"), ("ada/course", "v1.0"), None, ["still says OWNER/REPO"]),
+    (("ada/course", "main"), (None, "v1.0"), None, ["version main, but this is v1.0", "--version v1.0"]),
+    (
+        ("ada/course", "v1.0"),
+        ("grace/fork", "v1.0"),
+        None,
+        ["from ada/course, but this is grace/fork", "grace"],
+    ),
+    (("ada/course", "v1.0"), (None, None), edited, [f"in {NOTEBOOKS[0].name}.", "publish ada/course"]),
+]
+
+
+@pytest.mark.parametrize(("published", "said", "besides", "words"), CHECKS)
+def test_the_check_of_a_release(monkeypatch, course, capsys, published, said, besides, words):
+    publish(course, *published)
+    if besides:
+        besides(course)
+    before = {path: path.read_bytes() for path in course.rglob("*") if path.is_file()}
+    monkeypatch.setattr(command, "ROOT", course)
+    address, version = said
+    arguments = [*([address] if address else []), *(["--version", version] if version else [])]
+    assert command.main(["publish", "--check", *arguments]) == int(bool(words))
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == len(words) and all(word in line for word, line in zip(words, lines, strict=True))
+    assert {path: path.read_bytes() for path in course.rglob("*") if path.is_file()} == before
+
+
 def test_the_command(monkeypatch, course, capsys):
     monkeypatch.setattr(command, "ROOT", course)
     assert command.main(["publish", "ada/course"]) == 0
     assert "pyproject.toml" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         command.main(["publish", "nonsense"])
-
-
-def run_setup(folder, script, environment=None):
-    """Run the set-up cell in a fresh Python in ``folder``, with pip and the course's path out of the way."""
-    code = textwrap.dedent(script).replace("SETUP", repr(publishing.setup_cell(publishing.repository(ROOT))))
-    # -S leaves out site-packages, and with it the course that is installed for these tests.
-    run = subprocess.run(
-        [sys.executable, "-S", "-c", code], cwd=folder, capture_output=True, text=True, check=False,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "GIT_ALLOW_PROTOCOL": "file", **(environment or {})},
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    return run.stdout
-
-
-def test_elsewhere_the_setup_cell_does_nothing(tmp_path):
-    run_setup(tmp_path, "exec(SETUP)")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_on_colab_it_fetches_the_course_once(tmp_path):
-    bare, work = tmp_path / "course.git", tmp_path / "content"
-    work.mkdir()
-    source = tmp_path / "source"
-    (source / "course_utils").mkdir(parents=True)
-    (source / "course_utils" / "__init__.py").write_text("")
-    shutil.copy(ROOT / "requirements.txt", source)
-    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
-    subprocess.run([*git, "init", "-q"], cwd=source, check=True)
-    subprocess.run([*git, "add", "-A"], cwd=source, check=True)
-    subprocess.run([*git, "commit", "-qm", "course"], cwd=source, check=True)
-    subprocess.run([*git, "clone", "-q", "--bare", str(source), str(bare)], check=True)
-    script = """
-        import subprocess, sys, types
-        sys.modules["google"] = types.ModuleType("google")
-        sys.modules["google.colab"] = types.ModuleType("google.colab")
-        calls, real = [], subprocess.run
-        def run(command, **options):
-            calls.append(command)
-            return real(command, **options) if command[0] == "git" else None
-        subprocess.run = run
-        for _ in range(2):
-            exec(SETUP)
-        import course_utils
-        print(course_utils.__file__)
-        print(len(calls), *calls[1])
-    """
-    out = run_setup(work, script, {"COURSE_REPOSITORY": f"file://{bare}"})
-    assert str(work / "course" / "course_utils") in out
-    assert (
-        "2 " in out and "pip install" in out and "torch>=" in out
-    )  # one clone, one pip: nothing the second time
-    assert "jupyterlab" not in out and "-e" not in out.split()
+    with pytest.raises(SystemExit):
+        command.main(["publish", "--version", "no such"])
+    assert command.main(["publish", "--version", "v1.0"]) == 0 and publishing.version(course) == "v1.0"
+    assert "nothing to change" not in capsys.readouterr().out
+    assert command.main(["publish"]) == 0
+    assert "nothing to change" in capsys.readouterr().out
