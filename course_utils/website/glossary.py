@@ -43,11 +43,7 @@ class Entry:
     definition: str
     places: str
     see: tuple[str, ...]  # anchors of other entries
-
-    @property
-    def slug(self) -> str:
-        """Its anchor on the page."""
-        return heading_slug(self.term)
+    slug: str  # its own anchor on the page
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -84,9 +80,10 @@ def read_glossary(text: str) -> list[Entry]:
     for term, also, definition, last in ENTRY.findall(text):
         places, _, see = last.removeprefix("Defined in ").partition(SEE)
         names = tuple(also.split(", ")) if also else ()
-        entries.append(
-            Entry(term, names, definition.strip(), places, tuple(re.findall(r"\]\(#([^)]+)\)", see)))
-        )
+        anchors = tuple(re.findall(r"\]\(#([^)]+)\)", see))
+        slug = heading_slug(term)  # "Grad-CAM" and "Grad-CAM++" would have one
+        slug += "-1" if slug in (entry.slug for entry in entries) else ""
+        entries.append(Entry(term, names, definition.strip(), places, anchors, slug))
     read = {entry.term for entry in entries}
     for heading in re.findall(r"^## (.+)$", text, re.MULTILINE):
         if heading not in read:

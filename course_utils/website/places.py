@@ -9,14 +9,13 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from course_utils.authoring import DEEPER, cell_tracks
+from course_utils.authoring import DEEPER, HEADING, cell_tracks
 
 from .links import heading_slug
 
 __all__ = ["Section", "masked", "sections_of"]
 
 NOTEBOOKS = "../../notebooks"  # as seen from a page in data/pages
-HEADING = re.compile(r"^(#{1,6})\s+(.+?)\s*$", re.MULTILINE)
 CODE = re.compile(r"^(```|~~~).*?^\1|`[^`\n]+`|\$\$.*?\$\$|\$[^$\n]+\$", re.MULTILINE | re.DOTALL)
 
 
