@@ -3,8 +3,8 @@
 ``handouts`` makes copies without hints, solutions and the stored outputs of answers. What learners hand in, ``files``
 finds in folders and zips, ``learners`` tells whose it is, ``collecting`` puts together, and ``report`` writes down as
 tables and a picture. ``wheelhouse`` fetches all packages once, for a room without internet; ``systems`` tells pip of
-others than this one. Commands: ``python -m course_utils handout``, ``collect`` and ``wheelhouse``. Nothing that a learner's
-kernel imports imports this room.
+others than this one. Commands: ``python -m course_utils handout``, ``collect`` and ``wheelhouse``. Nothing that a
+learner's kernel imports imports this room.
 """
 
 from .collecting import Collected, collect

@@ -39,9 +39,14 @@ FOR_CARDS = re.compile(r"(torch|nvidia|cuda|triton)[_-]")
 # pip, with the answers of another system to "what are you?"; tells if this pip cannot be given them.
 _AS_ANOTHER = """\
 import json, sys
+from pip._internal.resolution.resolvelib.candidates import RequiresPythonCandidate
 from pip._vendor.packaging import markers
 answers = json.loads(sys.argv[1])
 markers.default_environment = lambda: dict(answers)
+made = RequiresPythonCandidate.__init__
+version = tuple(map(int, answers["python_full_version"].split(".")))
+# `pip install --dry-run` would hold Requires-Python against the version that it runs on.
+RequiresPythonCandidate.__init__ = lambda candidate, *own: made(candidate, version)
 if not all(markers.Marker(f"{name} == '{answers[name]}'").evaluate() for name in ("sys_platform", "python_version")):
     sys.exit("pip does not take the answers of another system")
 from pip._internal.cli.main import main
@@ -54,6 +59,7 @@ _NO_NETWORK = re.compile(
 _NO_SPACE = re.compile(
     r"No space left on device|not enough space on the disk|Disk quota exceeded", re.IGNORECASE
 )
+_DAMAGED = re.compile(r"IncompleteRead|DO NOT MATCH THE HASHES|Wheel '[^']*' located at \S+ is invalid")
 _NOT_FOUND = re.compile(
     r"No matching distribution found for ([^\s;(]+)|no matching distributions available for your environment:\s+(\S+)"
 )
@@ -114,14 +120,16 @@ class Pip:
             check=False,
         )
 
-    def would_install(self, *arguments: str | Path) -> list[dict]:
-        """Return what pip would install, as its report says; nothing, if it finds no solution."""
+    def would_install(self, *arguments: str | Path) -> tuple[list[dict], str]:
+        """Return what pip would install, as its report says, and what it said: nothing, if it finds no solution."""
         report = self.scratch / "report.json"
         report.unlink(missing_ok=True)
         elsewhere = [] if self.target.here else [f"--target={self.scratch / 'nowhere'}"]
         options = ("--dry-run", "--ignore-installed", "--no-user", f"--report={report}", *elsewhere)
         done = self.run("install", *options, *self.target.options, *arguments)
-        return json.loads(report.read_text(encoding="utf-8"))["install"] if done.returncode == 0 else []
+        if done.returncode:
+            return [], _last_words(done.stderr)
+        return json.loads(report.read_text(encoding="utf-8"))["install"], ""
 
     def fetch(self, *arguments: str | Path) -> None:
         """Put into the folder what is not in it: files that install without a compiler.
@@ -138,7 +146,8 @@ class Pip:
             if done.returncode == 0:
                 return
             absent = _absent(done.stderr)
-            if self.target.here or not absent or absent in built or not self._build(absent):
+            hopeless = self.target.here or not absent or absent in built or TORCH.match(absent)
+            if hopeless or not self._build(absent):
                 raise WheelhouseError(self._why(done.stderr))
             built.add(absent)
 
@@ -161,9 +170,11 @@ class Pip:
             free = shutil.disk_usage(self.folder).free / 1e6
             return (
                 f"the disk is full: {self.folder} is left with {free:,.0f} MB. pip needs room there for each file "
-                "twice while it fetches, and for a copy in its cache (`pip cache dir`). Free some, or name another --out. "
-                f"{again}"
+                "twice while it fetches, and for a copy in its cache (`pip cache dir`). Free some, or name another "
+                f"--out. {again}"
             )
+        if _DAMAGED.search(stderr):
+            return f"a file arrived damaged or in part, and was thrown away ({_last_words(stderr)}). {again}"
         if network:
             found = f" It found no {absent}." if absent else ""
             return (
@@ -181,9 +192,14 @@ class Pip:
             if self.target.here:
                 return f"{words} `pip config list` says which indexes pip asks."
             return f"{words} Run the command on such a system, or leave it out."
-        lines = [line for line in stderr.splitlines() if line.strip()] or ["it said nothing"]
-        errors = [line for line in lines if line.startswith("ERROR:")] or lines
-        return f"pip failed for {self.target}: {' '.join(errors[-3:])[:600]}"
+        return f"pip failed for {self.target}: {_last_words(stderr)}"
+
+
+def _last_words(stderr: str) -> str:
+    """What pip said last, errors before all else."""
+    lines = [line for line in stderr.splitlines() if line.strip()] or ["it said nothing"]
+    errors = [line for line in lines if line.startswith("ERROR:")] or lines
+    return " ".join(errors[-3:])[:600]
 
 
 def _absent(stderr: str) -> str:
@@ -308,7 +324,7 @@ def _fetch_cpu_torch(pip: Pip, torch: list[str]) -> list[str]:
     if not (pip.target.system and pip.target.system.cpu_index and torch):
         return []
     index = f"--index-url={CPU_INDEX}"
-    items = pip.would_install(index, "--retries=1", "--timeout=10", *torch)
+    items, _ = pip.would_install(index, "--retries=1", "--timeout=10", *torch)
     versions = {item["metadata"]["name"]: item["metadata"]["version"] for item in items}
     pins = [f"{name}=={version}" for name, version in versions.items() if TORCH.fullmatch(name)]
     if not pins or not all(pin.endswith("+cpu") for pin in pins):
@@ -323,13 +339,15 @@ def _proven(pip: Pip, needed: Path) -> list[Path]:
     Raises:
         WheelhouseError: the folder does not suffice.
     """
-    items = pip.would_install("--no-index", f"--find-links={pip.folder}", "--requirement", needed)
+    items, said = pip.would_install("--no-index", f"--find-links={pip.folder}", "--requirement", needed)
     names = [unquote(urlsplit(item["download_info"]["url"]).path).rsplit("/", 1)[-1] for item in items]
     files = [pip.folder / name for name in names]
-    if not files or not all(file.is_file() for file in files):
+    away = [file.name for file in files if not file.is_file()]
+    if not files or away:
+        said = said or f"it would take {', '.join(away)} from elsewhere"
         raise WheelhouseError(
-            f"pip fetched files for {pip.target}, but would not install the course from them alone. Name an empty "
-            "--out; if it happens again, another pip may help: python -m pip install --upgrade pip."
+            f"pip fetched files for {pip.target}, but would not install the course from them alone ({said}). Name an "
+            "empty --out; if it happens again, another pip may help: python -m pip install --upgrade pip."
         )
     return files
 
