@@ -264,7 +264,7 @@ def _targets(systems: Iterable[str], pythons: Iterable[str]) -> list[Target]:
     for version in versions:
         if version not in PYTHONS:
             raise ValueError(
-                f"--python {version} is none that the course supports: {', '.join(PYTHONS)} are."
+                f"the course supports Python {', '.join(PYTHONS)}, not {version}: name one with --python."
             )
     named = bool(systems)
     targets = [

@@ -196,8 +196,8 @@ def test_what_is_offered_as_source_and_fits_one_system_is_named(monkeypatch, cou
         (["--out", "FILE"], "--out names a folder, but"),
         (["--out", "FILE/below"], "cannot be written (Not a directory): name another folder."),
         (["--out", "DIR", "--system", "solaris"], "--system solaris is not known: linux-x86_64, "),
-        (["--out", "DIR", "--python", "3.9"], "--python 3.9 is none that the course supports: 3.10, 3.11, 3.12, 3.13"),
-        (["--out", "DIR", "--python", "3.1"], "--python 3.1 is none"),
+        (["--out", "DIR", "--python", "3.9"], "the course supports Python 3.10, 3.11, 3.12, 3.13, not 3.9: name"),
+        (["--out", "DIR", "--python", "3.1"], "3.13, not 3.1: name one"),
         ([], "the following arguments are required: --out"),
     ],
 )  # fmt: skip
