@@ -27,7 +27,7 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "notebooks" / "14_explain_your_own.ipynb"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE = 600_000  # milliseconds
+PATIENCE = 1_800_000  # milliseconds
 TOKEN = "measured"
 ANSWERED = "words => document.querySelector('.course-explorer figcaption')?.textContent.includes(words)"
 
