@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m course_utils",
         description="explain: maps of your own pictures; audit: does a network of yours decide by the right thing? "
-        "handout, collect and slides are for lecturers, the others for authors of the course.",
+        "handout, collect, slides and wheelhouse are for lecturers, the others for authors of the course.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_explain(commands)
@@ -81,6 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
     decks.set_defaults(run=_slides)
     _add_handout(commands)
     _add_collect(commands)
+    _add_wheelhouse(commands)
     training = commands.add_parser(
         "train", help="train a notebook's small networks anew and write them to data/weights"
     )
@@ -159,6 +160,44 @@ def _add_collect(commands: argparse._SubParsersAction) -> None:
         "--overwrite", action="store_true", help="replace tables and picture of that name"
     )
     collecting.set_defaults(run=_collect)
+
+
+WHEELHOUSE_NOTES = """\
+Names of systems are linux-x86_64, linux-aarch64, windows-amd64, macos-arm64 and macos-x86_64; several may share a
+folder, as their files have different names. pip fetches with its own settings (`pip config list`): index, proxy,
+certificates. On Linux, PyTorch's CPU build is taken from download.pytorch.org if that answers. INSTALL.txt has the line
+that installs from the folder, and is there only when the folder is whole.
+
+exit status:
+  0    the folder is whole
+  1    it is not, and standard error says why; what was fetched is kept, and the same command goes on from there
+  2    the arguments do not fit
+"""
+
+
+def _add_wheelhouse(commands: argparse._SubParsersAction) -> None:
+    wheelhouse = commands.add_parser(
+        "wheelhouse",
+        help="fetch all packages that the course needs into a folder, for a room without internet",
+        epilog=WHEELHOUSE_NOTES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    wheelhouse.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to fetch into")
+    wheelhouse.add_argument(
+        "--system",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="for such machines (repeatable); default: this one, as it is",
+    )
+    wheelhouse.add_argument(
+        "--python",
+        action="append",
+        default=[],
+        metavar="VERSION",
+        help="such as 3.12 (repeatable); default: this one",
+    )
+    wheelhouse.set_defaults(run=_wheelhouse)
 
 
 def _notebooks(options: argparse.Namespace) -> int:
@@ -269,6 +308,18 @@ def _collect(options: argparse.Namespace) -> int:
         _say(line)
     _say(f"written: {table}, {mistakes}, {picture}")
     return int(bool(result.faults))
+
+
+def _wheelhouse(options: argparse.Namespace) -> int:
+    from course_utils.classroom import WheelhouseError, make_wheelhouse
+
+    try:
+        for line in make_wheelhouse(ROOT, options.out, options.system, options.python):
+            print(line, flush=True)
+    except WheelhouseError as error:
+        print(f"{options.out} is not whole: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _say(line: str, stream: TextIO | None = None) -> None:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
 
 
 class FileServer(ThreadingHTTPServer):
@@ -22,12 +23,14 @@ class FileServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
-        content = self.server.files.get(self.path)
+        content = self.server.files.get(unquote(self.path))
         if content is None:
             self.send_error(404)
             return
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
+        if self.path.endswith("/"):
+            self.send_header("Content-Type", "text/html")  # pip reads no other list of files
         self.end_headers()
         cut = self.server.truncated and self.server.truncated in self.path
         self.wfile.write(content[: len(content) // 2] if cut else content)
