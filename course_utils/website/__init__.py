@@ -3,6 +3,7 @@
 Nothing that a learner's kernel imports imports this room.
 """
 
+from .building import Site, build_site
 from .links import heading_slug
 
-__all__ = ["heading_slug"]
+__all__ = ["Site", "build_site", "heading_slug"]
