@@ -41,7 +41,6 @@ CONFIGURATION = {
     "html_use_index": False,
     "html_domain_indices": False,
     "pygments_style": "a11y-high-contrast-light",
-    "pygments_dark_style": "a11y-high-contrast-dark",
     "smartquotes": False,  # quotation marks stay as they were written
     "nb_execution_mode": "off",
     "nb_ipywidgets_js": {},  # nothing from another machine

@@ -1,4 +1,4 @@
-"""The first page, made of what README says: its first paragraph, its picture with the credit, its table of notebooks."""
+"""The first page, made of what README says: first paragraph, picture with its credit, table of notebooks."""
 
 from __future__ import annotations
 
@@ -103,7 +103,8 @@ def _card(row: Row) -> str:
     learned = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(row.learned))
     return (
         f'<li><a href="notebooks/{row.name}.html">{html.escape(row.title)}</a>'
-        f"<p>{learned}</p><p class='time'>{row.core} to read, {row.exercises} of exercises; all of it {row.all}</p></li>"
+        f"<p>{learned}</p>"
+        f'<p class="time">{row.core} to read, {row.exercises} of exercises; all of it {row.all}</p></li>'
     )
 
 

@@ -34,7 +34,7 @@ UNPUBLISHED = "OWNER/REPO"
 TITLE = re.compile(r"^#\s*@title\s+(.+)\n?")  # how a folded cell's code begins
 CODE_OR_LINK = re.compile(r"```.*?```|`[^`\n]*`|(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)", re.DOTALL)
 COMING_BACK = re.compile(r"(?m)^\*\*Coming back:\*\*.*\n*")
-PICTURE = re.compile(r'<img src="(data:image/(\w+);base64,[^"]+)"')
+PICTURE = re.compile(r'<img src="(data:image/(\w+);base64,[^"]+)"([^>]*)>')
 EXPLORER = "[Interactive explorer"  # how the text stored in an explorer's place begins
 EXERCISE = "not attempted"
 IN_THE_NOTEBOOK = "*The explorer itself runs in the notebook; below are some of its settings.*"
@@ -217,10 +217,11 @@ def _code(cell: NotebookNode, name: str, figures: dict[str, bytes]) -> list[Note
 
 
 def _picture(found: re.Match, name: str, figures: dict[str, bytes]) -> str:
-    """Return the tag of a picture that is a file, its size included, so that a page does not jump as it loads."""
+    """Return the tag of a picture that is a file, with its size, and linked to it: on a phone one looks closer."""
     content = base64.b64decode(DATA_URI.fullmatch(found[1])[1])
     file = f"{name}-{len(figures) + 1}.{found[2].replace('jpeg', 'jpg')}"
     figures[file] = content
     with Image.open(io.BytesIO(content)) as picture:
         width, height = picture.size
-    return f'<img src="../_static/figures/{file}" width="{width}" height="{height}"'
+    address = f"../_static/figures/{file}"
+    return f'<a href="{address}"><img src="{address}" width="{width}" height="{height}"{found[3]}></a>'

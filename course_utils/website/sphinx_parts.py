@@ -1,4 +1,4 @@
-"""What Sphinx is taught for this site: folds of deeper sections and of code, and a list that screen readers can read."""
+"""What Sphinx is taught for this site: folds of deeper sections and of code, and a readable list of pages."""
 
 from __future__ import annotations
 
@@ -70,9 +70,13 @@ def skip_fold(translator: Any, node: Fold) -> None:
 
 def mend_navigation(app: Sphinx, page: str, template: str, context: dict, doctree: Any) -> None:
     """Take the role of headings, which lack their level, from the captions of the list of pages."""
-    for key in ("furo_navigation_tree",):
-        if key in context:
-            context[key] = context[key].replace(' role="heading"', "")
+    if "furo_navigation_tree" in context:
+        context["furo_navigation_tree"] = context["furo_navigation_tree"].replace(' role="heading"', "")
+
+
+def choose_dark_code(app: Sphinx) -> None:
+    """Set the colors of code in the dark, a setting of the theme's, which Sphinx does not know in time."""
+    app.config.pygments_dark_style = "a11y-high-contrast-dark"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -80,5 +84,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_config_value("course_minutes", {}, "env")
     app.add_node(Fold, html=(visit_fold, depart_fold), text=(skip_fold, skip_fold))
     app.add_post_transform(FoldParts)
+    app.connect("builder-inited", choose_dark_code, priority=1)
     app.connect("html-page-context", mend_navigation, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
