@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def build_site(root: Path, out: Path, pdf: bool = False) -> Site:
     with tempfile.TemporaryDirectory(prefix="course-site-") as folder:
         source, built = Path(folder, "source"), Path(folder, "built")
         settings = write_sources(root, source, mathjax)
-        warnings = _run_sphinx(source, built, settings)
+        remarks = _run_sphinx(source, built, settings)
         (built / ".nojekyll").touch()  # GitHub leaves out folders that begin with _, otherwise
         if pdf:
             from .printing import print_course
@@ -99,7 +100,7 @@ def build_site(root: Path, out: Path, pdf: bool = False) -> Site:
     pages = {path.relative_to(out).as_posix(): path.stat().st_size for path in out.rglob("*.html")}
     largest = max(pages, key=pages.__getitem__)
     size = sum(path.stat().st_size for path in files)
-    return Site(out, len(files), size, (largest, pages[largest]), warnings)
+    return Site(out, len(files), size, (largest, pages[largest]), remarks)
 
 
 def write_sources(root: Path, source: Path, mathjax: str) -> dict:
@@ -139,7 +140,8 @@ def write_sources(root: Path, source: Path, mathjax: str) -> dict:
 def _run_sphinx(source: Path, built: Path, settings: dict) -> list[str]:
     """Build the pages, and return what Sphinx warns of."""
     said = io.StringIO()
-    with patch_docutils(), docutils_namespace():
+    with patch_docutils(), docutils_namespace(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # what MyST uses of Sphinx is not ours to mend
         app = Sphinx(
             source,
             None,

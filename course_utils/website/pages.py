@@ -19,13 +19,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_notebook
 from PIL import Image
 
-from course_utils.authoring import (
-    DATA_URI,
-    DEEPER,
-    REMOTE_PICTURE,
-    cell_tracks,
-    minutes,
-)
+from course_utils.authoring import CHECKED, DATA_URI, DEEPER, REMOTE_PICTURE, cell_tracks, minutes
 
 __all__ = ["UNPUBLISHED", "Page", "deeper_minutes", "page_of", "quiz_text", "rewrite_links", "source_of"]
 
@@ -212,7 +206,8 @@ def _code(cell: NotebookNode, name: str, figures: dict[str, bytes]) -> list[Note
     metadata = NotebookNode(cell.metadata)
     if title:
         metadata["title"] = title[1].strip()
-    shown = NotebookNode(cell, source=TITLE.sub("", cell.source), outputs=outputs, metadata=metadata)
+    source = CHECKED.sub("", TITLE.sub("", cell.source)).lstrip("\n")
+    shown = NotebookNode(cell, source=source, outputs=outputs, metadata=metadata)
     return [shown, *said]
 
 
