@@ -141,7 +141,8 @@ def _run_sphinx(source: Path, built: Path, settings: dict) -> list[str]:
     """Build the pages, and return what Sphinx warns of."""
     said = io.StringIO()
     with patch_docutils(), docutils_namespace(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # what MyST uses of Sphinx is not ours to mend
+        for kind in (DeprecationWarning, PendingDeprecationWarning):
+            warnings.simplefilter("ignore", kind)  # what MyST uses of Sphinx is not ours to mend
         app = Sphinx(
             source,
             None,
