@@ -3,6 +3,7 @@
 Nothing that a learner's kernel imports imports this room.
 """
 
+from .explorer import write_explorer
 from .links import heading_slug
 
-__all__ = ["heading_slug"]
+__all__ = ["heading_slug", "write_explorer"]
