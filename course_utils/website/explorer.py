@@ -58,7 +58,7 @@ class Shown:
 def write_explorer(folder: Path, address: str = "_static/explorer") -> str:
     """Write all that the explorer's page loads into a folder, and return the page's content as HTML.
 
-    The folder gets ``explorer-data.js``, ``explorer.js``, ``explorer.css`` and eight photographs. The page loads them by
+    The folder gets ``explorer-data.js``, ``explorer.js``, ``explorer.css`` and eight pictures. The page loads them by
     relative addresses, as scripts and pictures alone, so that it also works when it is opened as a file.
 
     Args:
@@ -104,8 +104,8 @@ def data(eight: list[Shown], address: str) -> dict[str, object]:
     """Return what the page's script reads.
 
     ``numbers`` is, in base64 and little-endian: the raw maps L^c (8, 1000, 7, 7) in half precision; the logits
-    (8, 1000) and the class-free maps (8, 7, 7) in single precision. Eight bits a cell, with a scale a map, would halve
-    the file, but move every third box. ``inferno`` and ``signed`` are 256 colors each, "#rrggbb".
+    (8, 1000) and the class-free maps (8, 7, 7) in single precision. (Eight bits a cell, with a scale a map, would
+    halve the file, and move boxes by more than a pixel.) ``inferno`` and ``signed`` are 256 colors each, "#rrggbb".
     """
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
