@@ -22,7 +22,7 @@ from .notebooks import (
 )
 from .pages import MAX_LINES, MAX_WORDS, REMOTE_PICTURE, count_words, pages_of, polls_of
 from .plans import find_plans, read_plan, section_cells
-from .publishing import publish
+from .publishing import publish, repository
 from .rewrapping import rewrapped, two_rows
 from .slides import build_decks, build_plan
 from .tracks import (
@@ -73,6 +73,7 @@ __all__ = [
     "read_notebook",
     "read_plan",
     "refresh_notebooks",
+    "repository",
     "rewrapped",
     "section_cells",
     "started",

@@ -4,5 +4,6 @@ Nothing that a learner's kernel imports imports this room.
 """
 
 from .links import heading_slug
+from .reference import FLOORS, SETTINGS, reference_anchor, reference_pages
 
-__all__ = ["heading_slug"]
+__all__ = ["FLOORS", "SETTINGS", "heading_slug", "reference_anchor", "reference_pages"]
