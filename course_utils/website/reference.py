@@ -44,14 +44,14 @@ FLOORS = (
 FLOORS_SENTENCE = """The package `course_utils` is a house of rooms. A name has one path, its room's: \
 `from course_utils.explain import grad_cam`. A room builds on those above it in this list, never on those below."""
 MAX_VALUE_LINES = 16  # of a constant's source
-_HEADINGS = {
+HEADINGS = {
     "Args": "Parameters",
     "Attributes": "Fields",
     "Returns": "Returns",
     "Yields": "Yields",
     "Raises": "Raises",
 }
-_SECTION = re.compile(rf"^({'|'.join(_HEADINGS)}):$", re.M)
+SECTION = re.compile(rf"^({'|'.join(HEADINGS)}):$", re.M)
 _ENTRY = re.compile(r"(\*{0,2}[\w.]+(?:, \*{0,2}[\w.]+)*): ")
 _ITEM = re.compile(r"([-*]|\d+\.) +(?=\S)")
 _INLINE = re.compile(
@@ -126,11 +126,11 @@ def _page(face: Face, notebooks: str, link: str) -> Iterator[str]:
     path = f"course_utils.{face.name}"
     module = find_module(path)
     yield f"# {face.name}\n\n```{{py:module}} {path}\n```\n"
-    yield from _blocks(module, face.doc)
+    yield from blocks(module, face.doc)
     yield f"\n{notebooks}"
     for module, entries in face.parts:
         yield f"\n({_label(module)})=\n## {module.name.removeprefix(path + '.')}\n"
-        yield from _blocks(module, module.doc)
+        yield from blocks(module, module.doc)
         if link:
             yield f"\n[Source]({link}/{'/'.join(module.name.split('.'))}.py)"
         for entry in entries:
@@ -181,17 +181,17 @@ def _value(entry: Entry) -> list[str]:
 
 
 def _docstring(entry: Entry) -> Iterator[str]:
-    text, *sections = _SECTION.split(entry.doc)
-    yield from _blocks(entry.module, text, entry)
+    text, *sections = SECTION.split(entry.doc)
+    yield from blocks(entry.module, text, entry)
     for title, body in zip(sections[::2], sections[1::2], strict=True):
         inside, *after = re.split(r"\n(?=\S)", body.strip("\n"), maxsplit=1)
-        yield f"\n**{_HEADINGS[title]}**\n"
+        yield f"\n**{HEADINGS[title]}**\n"
         text = textwrap.dedent(inside)
         yield from (
-            _blocks(entry.module, text, entry) if title in ("Returns", "Yields") else _list(entry, text)
+            blocks(entry.module, text, entry) if title in ("Returns", "Yields") else _list(entry, text)
         )
         for rest in after:
-            yield from _blocks(entry.module, rest, entry)
+            yield from blocks(entry.module, rest, entry)
 
 
 def _list(entry: Entry, text: str) -> Iterator[str]:
@@ -201,11 +201,11 @@ def _list(entry: Entry, text: str) -> Iterator[str]:
         found = _ENTRY.match(head)
         names = ", ".join(f"`{name}`" for name in found[1].split(", ")) + ": " if found else ""
         words = "\n".join([head[found.end() :] if found else head, textwrap.dedent(more)])
-        body = names + "\n".join(_blocks(entry.module, words, entry)).lstrip("\n")
+        body = names + "\n".join(blocks(entry.module, words, entry)).lstrip("\n")
         yield "- " + textwrap.indent(body, "  ").lstrip()
 
 
-def _blocks(module: Module, text: str, entry: Entry | None = None) -> Iterator[str]:
+def blocks(module: Module, text: str, entry: Entry | None = None) -> Iterator[str]:
     """A docstring's paragraphs, lists, indented lines and sessions, each as Markdown; sections are not looked for.
 
     Args:
