@@ -57,6 +57,7 @@ _ITEM = re.compile(r"([-*]|\d+\.) +(?=\S)")
 _INLINE = re.compile(
     r":(?:func|class|data|mod|meth|attr):`~?(?P<role>[\w.]+)`"
     r"|``(?P<code>.+?)``|`(?P<short>[^`]+)`"
+    r"|(?<![\w*])(?P<stars>\*\*?)(?P<stressed>[a-z]{3,}(?: [a-z]+)*)(?P=stars)(?![\w*])"
     r"|(?P<address>https?://[^\s,;)]*[^\s,;).:])"
     r"|(?P<arxiv>arXiv[ :](?P<number>\d{4}\.\d{4,5}))"
 )
@@ -227,7 +228,7 @@ def blocks(module: Module, text: str, entry: Entry | None = None) -> Iterator[st
 
 
 def _inline(module: Module, text: str, entry: Entry | None) -> str:
-    """Plain text with roles, code in backticks, addresses and arXiv numbers, as Markdown."""
+    """Plain text with roles, code in backticks, stressed words, addresses and arXiv numbers, as Markdown."""
     made, end = [], 0
     for found in _INLINE.finditer(text):
         made += [_escaped(text[end : found.start()], start=end == 0)]
@@ -237,6 +238,8 @@ def _inline(module: Module, text: str, entry: Entry | None) -> str:
         elif code:
             is_name = entry is None and re.fullmatch(r"[\w.]+", code)
             made += [_reference(module, code, None) if is_name else f"`{code}`"]
+        elif found["stars"]:
+            made += [found[0]]
         elif found["address"]:
             made += [f"<{found['address']}>"]
         else:

@@ -214,19 +214,20 @@ def _public_paths() -> dict[tuple[str, str], str]:
 
     So has each class that comes back from one of them and is on no face, "course_utils.explain.covering.Curve".
     """
-    paths, returned = {}, {}
+    paths, handed_on, returned = {}, {}, {}
     for room in room_names():
         face = find_module(f"{PACKAGE.name}.{room}")
         for name in face.public:
             module, there = locate(face, name)
             for one in [there] if there else module.public:
                 where, written = locate(module, one)
-                paths[where.name, written] = f"{face.name if there else module.name}.{one}"
+                kept, origin = (paths, face.name) if there else (handed_on, module.name)
+                kept[where.name, written] = f"{origin}.{one}"
                 for result in _results(where.defined[written][0]):
                     place = locate(where, result)
                     if place and isinstance(place[0].defined.get(place[1], [None])[0], ast.ClassDef):
                         returned[place[0].name, place[1]] = ".".join((place[0].name, place[1]))
-    return returned | paths
+    return returned | handed_on | paths
 
 
 def _results(node: ast.stmt) -> Iterator[str]:
