@@ -60,6 +60,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     tracks.add_argument("names", nargs="*", metavar="NAME", help='such as "03"; default: all of notebooks/')
     tracks.set_defaults(run=_tracks)
+    index = commands.add_parser(
+        "index",
+        help="write into the glossary where notebooks define its terms, and into the list of papers who cites them",
+    )
+    index.set_defaults(run=_index)
     publishing = commands.add_parser(
         "publish", help="make OWNER/REPO the course's address, in badges and set-up cells"
     )
@@ -164,6 +169,15 @@ def _notebooks(options: argparse.Namespace) -> int:
     status = refresh_notebooks(ROOT, options.names, threads=options.threads)
     write_tracks(ROOT, options.names)
     return status
+
+
+def _index(options: argparse.Namespace) -> int:
+    from course_utils.website import write_papers, write_places
+
+    faults = [*write_places(ROOT), *write_papers(ROOT)]
+    for line in faults:
+        print(line)
+    return 1 if faults else 0
 
 
 def _tracks(options: argparse.Namespace) -> int:

@@ -21,7 +21,7 @@ from .notebooks import (
     refresh_notebooks,
     started,
 )
-from .pages import MAX_LINES, MAX_WORDS, REMOTE_PICTURE, count_words, pages_of, polls_of
+from .pages import HEADING, MAX_LINES, MAX_WORDS, REMOTE_PICTURE, count_words, pages_of, polls_of
 from .plans import find_plans, read_plan, section_cells
 from .publishing import publish, repository
 from .rewrapping import rewrapped, two_rows
@@ -47,6 +47,7 @@ __all__ = [
     "DATA_URI",
     "DEEPER",
     "HEADER_SECONDS",
+    "HEADING",
     "HIDDEN",
     "MAX_IMAGE",
     "MAX_LINES",
