@@ -17,12 +17,16 @@ from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 from course_utils.authoring import library_files, read_notebook, read_quiz, repository
 
-from .landing import PAGES, index_page
+from .explorer import write_explorer
+from .glossary import read_glossary
+from .landing import PAGES, explorer_page, index_page
 from .pages import UNPUBLISHED, page_of, rewrite_links
+from .reference import SETTINGS, reference_pages
 
 __all__ = ["Site", "build_site"]
 
 THEME = Path(__file__).resolve().parent / "theme"
+FOLDERS = ("notebooks", "pages", "reference")
 LIST = ".course-site"
 """The file that lists what the command wrote into a folder, so that it removes nothing else when it comes again."""
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
@@ -51,7 +55,9 @@ CONFIGURATION = {
     "mathjax_path": "mathjax/tex-svg.js",
     # Its menu could load parts that are not here.
     "mathjax3_config": {"options": {"enableMenu": False}, "chtml": {}, "svg": {"fontCache": "global"}},
-    "suppress_warnings": ["mystnb.unknown_mime_type"],
+    "suppress_warnings": [
+        "misc.highlighting_failure"
+    ],  # a cell's "!pip ..." is not Python, and shown all the same
 }
 
 
@@ -106,7 +112,7 @@ def build_site(root: Path, out: Path, pdf: bool = False) -> Site:
 def write_sources(root: Path, source: Path, mathjax: str) -> dict:
     """Write what Sphinx reads into the folder ``source``, and return the settings that depend on it."""
     static = source / "_static"
-    for place in (static / "figures", static / "mathjax", source / "notebooks", source / "pages"):
+    for place in (static / "figures", static / "mathjax", *(source / name for name in FOLDERS)):
         place.mkdir(parents=True)
     (static / "mathjax" / "tex-svg.js").write_text(mathjax, encoding="utf-8")
     for name in ("course.css", "course.js"):
@@ -120,9 +126,11 @@ def write_sources(root: Path, source: Path, mathjax: str) -> dict:
     )
     address = repository(root)
     shown = [path.relative_to(root).as_posix() for path in notebooks + texts]
+    glossary = root / "data" / "pages" / "glossary.md"
+    terms = read_glossary(glossary.read_text(encoding="utf-8")) if glossary.is_file() else []
     taken = {}
     for path in notebooks:
-        page = page_of(path.stem, read_notebook(path), read_quiz(root, path.stem), address, shown)
+        page = page_of(path.stem, read_notebook(path), read_quiz(root, path.stem), address, shown, terms)
         nbformat.write(page.notebook, source / "notebooks" / path.name)
         taken[f"notebooks/{path.stem}"] = page.minutes
         for name, content in page.figures.items():
@@ -130,8 +138,12 @@ def write_sources(root: Path, source: Path, mathjax: str) -> dict:
     for path in texts:
         text = rewrite_links(path.read_text(encoding="utf-8"), f"data/pages/{path.name}", address, shown)
         (source / "pages" / path.name).write_text(text, encoding="utf-8")
+    for name, text in reference_pages(root).items():
+        (source / "reference" / f"{name}.md").write_text(text, encoding="utf-8")
+    fragment = write_explorer(static / "explorer", "_static/explorer")
+    (source / "explorer.md").write_text(explorer_page(fragment), encoding="utf-8")
     readme = (root / "README.md").read_text(encoding="utf-8")
-    index = index_page(readme, [path.stem for path in texts], [], False)
+    index = index_page(readme, [path.stem for path in texts])
     (source / "index.md").write_text(index, encoding="utf-8")
     links = {} if address == UNPUBLISHED else {"source_repository": f"https://github.com/{address}/"}
     return {"course_minutes": taken, "html_theme_options": {"top_of_page_buttons": [], **links}}
@@ -149,7 +161,7 @@ def _run_sphinx(source: Path, built: Path, settings: dict) -> list[str]:
             built,
             built.parent / "doctrees",
             "html",
-            confoverrides=CONFIGURATION | settings,
+            confoverrides=SETTINGS | CONFIGURATION | settings,
             status=None,
             warning=said,
             parallel=min(os.cpu_count() or 1, 4),

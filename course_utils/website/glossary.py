@@ -87,7 +87,9 @@ def read_glossary(text: str) -> list[Entry]:
     read = {entry.term for entry in entries}
     for heading in re.findall(r"^## (.+)$", text, re.MULTILINE):
         if heading not in read:
-            raise ValueError(f'The glossary\'s entry "{heading}" wants a definition, then a line "Defined in ...".')
+            raise ValueError(
+                f'The glossary\'s entry "{heading}" wants a definition, then a line "Defined in ...".'
+            )
     return entries
 
 
@@ -134,7 +136,9 @@ def write_places(root: Path) -> list[str]:
         if _is_term(mark.words, mark.label, names):
             places[names[mark.name].term][mark.section.link] = None
         elif not mark.label:
-            faults.append(f'{mark.section.label}: "{mark.words}" is neither a label nor a term of the glossary.')
+            faults.append(
+                f'{mark.section.label}: "{mark.words}" is neither a label nor a term of the glossary.'
+            )
 
     def placed(found: re.Match[str]) -> str:
         links = ", ".join(places[found[1]])

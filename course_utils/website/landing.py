@@ -46,14 +46,12 @@ def table_rows(readme: str) -> list[Row]:
     return rows
 
 
-def index_page(readme: str, pages: Sequence[str], reference: Sequence[str], explorer: bool) -> str:
+def index_page(readme: str, pages: Sequence[str]) -> str:
     """Return the Markdown of the site's first page.
 
     Args:
         readme: its text.
         pages: names of the pages beside the notebooks, such as "glossary".
-        reference: names of the pages on the package.
-        explorer: whether there is a page with one.
 
     Raises:
         ValueError: README lacks what the page is made of.
@@ -65,31 +63,34 @@ def index_page(readme: str, pages: Sequence[str], reference: Sequence[str], expl
         raise ValueError(
             "README.md must begin with a heading and a paragraph, and have a picture with its credit."
         )
-    links = [f"[The explorer](explorer.md): {EXPLORER}"] if explorer else []
-    links += [f"[{PAGES[name][0]}](pages/{name}.md): {PAGES[name][1]}" for name in pages if name in PAGES]
-    links += [f"[](pages/{name}.md)" for name in pages if name not in PAGES]
-    links += (
-        [f"[The package](reference/{reference[0]}.md): what each call takes and returns."]
-        if reference
-        else []
-    )
-    looked_up = (["explorer"] if explorer else []) + [f"pages/{name}" for name in pages]
+    links = ["[Explorer](explorer.md): eight pictures and 1,000 classes, in this browser."]
+    links += [
+        f"[{PAGES[name][0]}](pages/{name}.md): {PAGES[name][1]}" if name in PAGES else f"[](pages/{name}.md)"
+        for name in pages
+    ]
+    links += ["[Reference](reference/index.md): what each call of the package takes and returns."]
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         title=title,
         lead=lead,
         alt=html.escape(picture["alt"]),
         credit=html.escape(picture["credit"]),
         first=rows[0].name,
-        count=len(rows),
         cards="\n".join(_card(row) for row in rows),
         links="\n".join(f"- {link}" for link in links),
         notebooks="\n".join(f"{row.title} <notebooks/{row.name}>" for row in rows),
-        toctrees=_toctree("To look up", looked_up)
-        + _toctree("The package", [f"reference/{name}" for name in reference]),
+        pages="\n".join(["explorer", *(f"pages/{name}" for name in pages), "reference/index"]),
     )
 
 
-EXPLORER = "eight photographs, 1,000 classes, in this browser."
+def explorer_page(fragment: str) -> str:
+    """Return the Markdown of the explorer's page, whose HTML is ``fragment``."""
+    return f"# Explorer\n\n{EXPLORER}\n\n````{{raw}} html\n{fragment}\n````\n"
+
+
+EXPLORER = (
+    "Grad-CAM of any of 1,000 classes for eight pictures, made in your browser from stored maps of EfficientNet-Lite0. "
+    "Each notebook has an explorer of its own, which asks the network itself."
+)
 PAGES = {
     "glossary": ("Glossary", "what a word means, and where the course defines it."),
     "methods": ("Methods and papers", "which section treats which method."),
@@ -106,9 +107,3 @@ def _card(row: Row) -> str:
         f"<p>{learned}</p>"
         f'<p class="time">{row.core} to read, {row.exercises} of exercises; all of it {row.all}</p></li>'
     )
-
-
-def _toctree(caption: str, pages: Sequence[str]) -> str:
-    if not pages:
-        return ""
-    return "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```", "", ""])

@@ -21,6 +21,8 @@ from PIL import Image
 
 from course_utils.authoring import CHECKED, DATA_URI, DEEPER, REMOTE_PICTURE, cell_tracks, minutes
 
+from .glossary import Entry, link_terms
+
 __all__ = ["UNPUBLISHED", "Page", "deeper_minutes", "page_of", "quiz_text", "rewrite_links", "source_of"]
 
 UNPUBLISHED = "OWNER/REPO"
@@ -29,6 +31,8 @@ TITLE = re.compile(r"^#\s*@title\s+(.+)\n?")  # how a folded cell's code begins
 CODE_OR_LINK = re.compile(r"```.*?```|`[^`\n]*`|(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)", re.DOTALL)
 COMING_BACK = re.compile(r"(?m)^\*\*Coming back:\*\*.*\n*")
 PICTURE = re.compile(r'<img src="(data:image/(\w+);base64,[^"]+)"([^>]*)>')
+TERM = re.compile(r'<a id="term-[^"]*"></a>')
+GLOSSARY = "../pages/glossary.md"
 EXPLORER = "[Interactive explorer"  # how the text stored in an explorer's place begins
 EXERCISE = "not attempted"
 IN_THE_NOTEBOOK = "*The explorer itself runs in the notebook; below are some of its settings.*"
@@ -142,7 +146,12 @@ def deeper_minutes(cells: Sequence[NotebookNode]) -> list[int]:
 
 
 def page_of(
-    name: str, notebook: NotebookNode, quiz: Sequence[dict], repository: str, shown: Iterable[str]
+    name: str,
+    notebook: NotebookNode,
+    quiz: Sequence[dict],
+    repository: str,
+    shown: Iterable[str],
+    terms: Sequence[Entry] = (),
 ) -> Page:
     """Return the page of a stored notebook, which stays as it is.
 
@@ -155,9 +164,18 @@ def page_of(
         quiz: its questions; none if it has no quiz.
         repository: "OWNER/REPO".
         shown: the repository's files that the site has pages for.
+        terms: entries of the glossary, to which the terms that the notebook defines are linked.
     """
     place = f"notebooks/{name}.ipynb"
     figures: dict[str, bytes] = {}
+    marked: set[str] = set()
+
+    def once(found: re.Match) -> str:
+        """Keep a term's anchor where it comes first: a page has it once."""
+        new = found[0] not in marked
+        marked.add(found[0])
+        return found[0] if new else ""
+
     cells = []
     for cell in (cell.copy() for cell in notebook.cells):
         tags = cell.metadata.get("tags", [])
@@ -166,7 +184,8 @@ def page_of(
         if cell.cell_type == "markdown":
             source = COMING_BACK.sub("", cell.source)
             source = REMOTE_PICTURE.sub(f"{_how_to_run(name, repository)}\n\n", source)
-            cell.source = rewrite_links(source, place, repository, shown)
+            source = rewrite_links(source, place, repository, shown)
+            cell.source = TERM.sub(once, link_terms(source, terms, GLOSSARY)) if terms else source
             cells.append(cell)
         elif cell.cell_type == "code" and re.match(r"\s*quiz\(", cell.source) and quiz:
             cells.append(new_markdown_cell(quiz_text(name, quiz), id=cell.id))

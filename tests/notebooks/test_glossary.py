@@ -53,7 +53,9 @@ def sections() -> dict[tuple[str, str], list[Section]]:
 def names(text: str, words: str) -> bool:
     """Whether a text has words, or their plural, as words of their own: "CAM" is not in "Grad-CAM"."""
     plain = re.sub(r"\s+", " ", re.sub(r"[*`]", "", text))
-    return bool(re.search(rf"(?<![\w-]){re.escape(words.replace('`', ''))}s?(?![\w+-])", plain, re.IGNORECASE))
+    return bool(
+        re.search(rf"(?<![\w-]){re.escape(words.replace('`', ''))}s?(?![\w+-])", plain, re.IGNORECASE)
+    )
 
 
 # --- the glossary
@@ -110,7 +112,12 @@ NOTEBOOK = """A **hook**, a function. **Before you run:** *why*? **Predict** two
 @pytest.mark.parametrize(
     ("page", "old", "new", "fault"),
     [
-        ("notebook", "*why*", "**why**", '02, section 1: "why" is neither a label nor a term of the glossary.'),
+        (
+            "notebook",
+            "*why*",
+            "**why**",
+            '02, section 1: "why" is neither a label nor a term of the glossary.',
+        ),
         ("notebook", "**hook**", "hook", '"Hook" is bold in no notebook.'),
         ("notebook", "**Leaks** are", "Some **leaks** are", '"leaks" is neither a label nor a term'),
         ("glossary", "## Hook", "## Handle", '"hook" is neither a label nor a term'),
@@ -208,7 +215,9 @@ def face(room: str) -> set[str]:
     """What ``__all__`` of a room lists, read without loading PyTorch."""
     tree = ast.parse((ROOT / room.replace(".", "/") / "__init__.py").read_text(encoding="utf-8"))
     lists = [
-        node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
     ]
     return set(ast.literal_eval(lists[0]))
 
@@ -242,5 +251,7 @@ def test_a_paper_that_is_not_listed_is_named(tmp_path):
     assert len(faults) == 1
     assert faults[0].startswith("1610.02391 is cited in [02, section 1](")
     assert "1512.04150): [02, section 1](" in page.read_text(encoding="utf-8")
-    page.write_text(f"# Methods\n\n## Papers\n\n{listed.replace('1512.04150', '1512.04151')}", encoding="utf-8")
+    page.write_text(
+        f"# Methods\n\n## Papers\n\n{listed.replace('1512.04150', '1512.04151')}", encoding="utf-8"
+    )
     assert any("1512.04151 is among the papers" in fault for fault in write_papers(root))

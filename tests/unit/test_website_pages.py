@@ -1,4 +1,4 @@
-"""A stored notebook as a page: what is left out, what is said instead, where links lead; the first page; the command."""
+"""A stored notebook as a page: what is left out or said instead, where links lead; first page; the command."""
 
 import base64
 import io
@@ -11,7 +11,7 @@ from PIL import Image
 from course_utils import __main__ as command
 from course_utils.assets import ROOT, AssetError
 from course_utils.authoring import read_notebook
-from course_utils.website import building, landing, pages
+from course_utils.website import Entry, building, landing, pages
 
 SHOWN = ["notebooks/03_x.ipynb", "notebooks/04_y.ipynb", "data/pages/glossary.md", "data/pages/methods.md"]
 BADGE = "[![Open in Colab](https://colab.research.google.com/a.svg)](https://colab.research.google.com/x)"
@@ -144,13 +144,22 @@ def test_minutes_of_deeper_sections_are_those_of_the_header():
     assert pages.deeper_minutes(cells) == [2, 10]
 
 
+def test_terms_lead_to_the_glossary_and_have_one_anchor_a_page():
+    entries = [Entry("Raw map", (), "What it is.", "04", (), "raw-map")]
+    cells = [new_markdown_cell("The **raw map** is here."), new_markdown_cell("Again a **raw map**.")]
+    made = pages.page_of("04_y", new_notebook(cells=cells), [], "OWNER/REPO", SHOWN, entries).notebook.cells
+    link = "**[raw map](../pages/glossary.md#raw-map)**"
+    assert made[0].source == f'The <a id="term-raw-map"></a>{link} is here.'
+    assert made[1].source == f"Again a {link}."
+
+
 def test_the_first_page_is_made_of_readme():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = landing.table_rows(readme)
     assert [f"{row.name}.ipynb" for row in rows] == [
         path.name for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
     ]
-    told = landing.index_page(readme, ["glossary", "other"], [], False)
+    told = landing.index_page(readme, ["glossary", "other"])
     assert told.startswith("# Why did this CNN predict that?")
     assert "[Glossary](pages/glossary.md)" in told and "[](pages/other.md)" in told and "$" not in told
     with pytest.raises(ValueError, match="no table of notebooks"):
