@@ -16,6 +16,9 @@ __all__ = ["setup"]
 
 DEEPER = re.compile(r"\((?:[^()]*\W)?deeper\)$")  # how the heading of such a section ends
 
+LONG_SIGNATURE = re.compile(r"<dl>\n((?:<dd>.*</dd>\n)+)</dl>")
+DEFINITION = re.compile(r"(?m)(^<|</)dd>")
+
 
 class Fold(nodes.General, nodes.Element):
     """What a reader opens: ``details`` with ``summary`` as its words."""
@@ -68,10 +71,18 @@ def skip_fold(translator: Any, node: Fold) -> None:
     """Show what is folded, where nothing can be opened."""
 
 
-def mend_navigation(app: Sphinx, page: str, template: str, context: dict, doctree: Any) -> None:
-    """Take the role of headings, which lack their level, from the captions of the list of pages."""
+def mend_page(app: Sphinx, page: str, template: str, context: dict, doctree: Any) -> None:
+    """Mend what screen readers stumble over: captions said to be headings, without a level; terms without a term.
+
+    Sphinx writes a signature of several lines as a list of definitions that define nothing: here it is a list.
+    """
     if "furo_navigation_tree" in context:
         context["furo_navigation_tree"] = context["furo_navigation_tree"].replace(' role="heading"', "")
+    if "body" in context:
+        context["body"] = LONG_SIGNATURE.sub(
+            lambda found: f'<ul class="parameters">\n{DEFINITION.sub(r"\1li>", found[1])}</ul>',
+            context["body"],
+        )
 
 
 def choose_dark_code(app: Sphinx) -> None:
@@ -85,5 +96,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_node(Fold, html=(visit_fold, depart_fold), text=(skip_fold, skip_fold))
     app.add_post_transform(FoldParts)
     app.connect("builder-inited", choose_dark_code, priority=1)
-    app.connect("html-page-context", mend_navigation, priority=900)
+    app.connect("html-page-context", mend_page, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -35,15 +35,16 @@ LOADED = {"script": "src", "img": "src", "link": "href", "iframe": "src", "sourc
 READY = """() => document.readyState === 'complete'
     && (window.MathJax ? window.MathJax.startup?.promise?.then(() => true) : true)"""
 OPEN_ALL = "() => document.querySelectorAll('details').forEach(fold => { fold.open = true; })"
-# What a reader would stumble over: formulas that are still text, formulas that failed, pictures that are not there.
-FAULTS = r"""() => {
+# What a reader would stumble over: formulas that are still text (docstrings have none, and may have dollars),
+# formulas that failed, pictures that are not there.
+FAULTS = r"""formulas => {
     const article = document.querySelector('article').cloneNode(true);
     article.querySelectorAll('pre, code, script, style, mjx-container').forEach(part => part.remove());
     return [
-        ...(article.textContent.match(/.{0,30}\$.{0,30}/g) || []),
+        ...(!formulas ? [] : article.textContent.match(/.{0,30}\$.{0,30}/g) || []),
         ...[...document.querySelectorAll('mjx-merror, [data-mjx-error]')].map(part => part.outerHTML.slice(0, 200)),
         ...[...document.images].filter(one => one.complete && !one.naturalWidth).map(one => one.src),
-        ...[...document.images].filter(one => !one.alt).map(one => `no alt: ${one.src}`),
+        ...[...document.images].filter(one => !one.hasAttribute('alt')).map(one => `no alt: ${one.src}`),
         ...(/widget-view|Javascript object|Interactive explorer/.exec(article.textContent) || []),
     ];
 }"""
@@ -177,7 +178,7 @@ def test_every_page_fits_three_widths_and_reads_well(site, pages, page):
         page.goto((site.folder / name).as_uri())
         page.wait_for_function(READY)
         page.evaluate(OPEN_ALL)
-        found = page.faults + page.evaluate(FAULTS)
+        found = page.faults + page.evaluate(FAULTS, not name.startswith("reference/"))
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
             found += page.evaluate(SIDEWAYS)
