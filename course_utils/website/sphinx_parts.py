@@ -79,10 +79,12 @@ def mend_page(app: Sphinx, page: str, template: str, context: dict, doctree: Any
     if "furo_navigation_tree" in context:
         context["furo_navigation_tree"] = context["furo_navigation_tree"].replace(' role="heading"', "")
     if "body" in context:
-        context["body"] = LONG_SIGNATURE.sub(
-            lambda found: f'<ul class="parameters">\n{DEFINITION.sub(r"\1li>", found[1])}</ul>',
-            context["body"],
-        )
+        context["body"] = LONG_SIGNATURE.sub(_as_list, context["body"])
+
+
+def _as_list(found: re.Match) -> str:
+    items = DEFINITION.sub(r"\1li>", found[1])
+    return f'<ul class="parameters">\n{items}</ul>'
 
 
 def choose_dark_code(app: Sphinx) -> None:
