@@ -6,6 +6,7 @@ Each command loads what it needs when it runs, so that a typing error is answere
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 from pathlib import Path
 from typing import TextIO
@@ -79,6 +80,14 @@ def main(arguments: list[str] | None = None) -> int:
     )
     decks.add_argument("--deeper", action="store_true", help="with the deeper sections, too")
     decks.set_defaults(run=_slides)
+    site = commands.add_parser(
+        "site", help="make a website of the stored notebooks, to publish or to read from a folder"
+    )
+    site.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write it into")
+    site.add_argument(
+        "--pdf", action="store_true", help="also print all of it as DIR/course.pdf, with Chromium"
+    )
+    site.set_defaults(run=_site)
     _add_handout(commands)
     _add_collect(commands)
     _add_wheelhouse(commands)
@@ -264,6 +273,33 @@ def _slides(options: argparse.Namespace) -> int:
     for deck in decks:
         print(f"{deck}: {deck.stat().st_size / 1e6:.1f} MB")
     return 0
+
+
+def _site(options: argparse.Namespace) -> int:
+    missing = [name for name in ("sphinx", "myst_nb", "furo") if importlib.util.find_spec(name) is None]
+    if missing:
+        print(
+            f"No site was built: {' and '.join(missing)} must be installed. In the folder of the course, run "
+            "`pip install -e '.[site]'`.",
+            file=sys.stderr,
+        )
+        return 1
+    from course_utils.assets import AssetError
+    from course_utils.website import build_site
+
+    try:
+        site = build_site(ROOT, options.out, options.pdf)
+    except AssetError as error:
+        print(f"No site was built: {error}", file=sys.stderr)
+        return 1
+    for warning in site.warnings:
+        print(warning, file=sys.stderr)
+    page, size = site.largest
+    print(
+        f"{site.folder / 'index.html'}: {site.files} files, {site.size / 1e6:.1f} MB; "
+        f"the largest page is {page}, {size / 1e6:.2f} MB"
+    )
+    return int(bool(site.warnings))
 
 
 def _handout(options: argparse.Namespace) -> int:

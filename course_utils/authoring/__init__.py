@@ -17,14 +17,15 @@ from .notebooks import (
     image_sizes,
     kernel_client,
     read_notebook,
+    read_quiz,
     refresh_notebooks,
     started,
 )
 from .pages import HEADING, MAX_LINES, MAX_WORDS, REMOTE_PICTURE, count_words, pages_of, polls_of
 from .plans import find_plans, read_plan, section_cells
-from .publishing import check_published, publish
+from .publishing import check_published, publish, repository
 from .rewrapping import rewrapped, two_rows
-from .slides import build_decks, build_plan
+from .slides import build_decks, build_plan, library_files
 from .tracks import (
     CORE,
     DEEPER,
@@ -65,6 +66,7 @@ __all__ = [
     "header_line",
     "image_sizes",
     "kernel_client",
+    "library_files",
     "mark",
     "measure_topic",
     "minutes",
@@ -74,7 +76,9 @@ __all__ = [
     "questions",
     "read_notebook",
     "read_plan",
+    "read_quiz",
     "refresh_notebooks",
+    "repository",
     "rewrapped",
     "section_cells",
     "started",

@@ -49,16 +49,23 @@ LIBRARIES = {
 }
 
 
-def library_files() -> dict[str, str]:
+def library_files(names: Iterable[str] | None = None) -> dict[str, str]:
     """Return the texts that every deck carries, by the names in LIBRARIES; fetched on first use.
+
+    Args:
+        names: those wanted, such as "mathjax_js"; default: all.
 
     Raises:
         AssetError: an archive can neither be found nor fetched, or has another hash than expected.
     """
     texts = {}
+    wanted = None if names is None else set(names)
     for address, (sha256, members) in LIBRARIES.items():
+        needed = {name: member for name, member in members.items() if wanted is None or name in wanted}
+        if not needed:
+            continue
         with tarfile.open(download(address, sha256)) as archive:
-            for name, member in members.items():
+            for name, member in needed.items():
                 file = archive.extractfile(member)
                 texts[name] = file.read().decode("utf-8") if file else ""
     return texts

@@ -2,7 +2,7 @@
 
 ``python -m course_utils measure 14`` writes ``data/measurements/14_explain_your_own.csv``: for each network the values
 of :class:`course_utils.playground.Audit`, a line for each picture, measure and map; and for the networks of ImageNet,
-what other ways to prepare the pictures cost (see :func:`prepared`).
+what other ways to prepare the pictures cost (see :func:`preparation_study`).
 """
 
 from __future__ import annotations

@@ -3,22 +3,32 @@
 Nothing that a learner's kernel imports imports this room.
 """
 
+from .building import Site, build_site
+from .explorer import write_explorer
 from .glossary import Entry, Mark, find_marks, link_terms, read_glossary, write_places
 from .links import heading_slug
 from .papers import cited_papers, listed_papers, write_papers
 from .places import Section, sections_of
+from .reference import FLOORS, SETTINGS, reference_anchor, reference_pages
 
 __all__ = [
+    "FLOORS",
+    "SETTINGS",
     "Entry",
     "Mark",
     "Section",
+    "Site",
+    "build_site",
     "cited_papers",
     "find_marks",
     "heading_slug",
     "link_terms",
     "listed_papers",
     "read_glossary",
+    "reference_anchor",
+    "reference_pages",
     "sections_of",
+    "write_explorer",
     "write_papers",
     "write_places",
 ]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from axe import MissingAxe, fetch_axe
 from lab import NOTEBOOKS, Lab, Notebook, Visit, lab_server, left_out, new_window
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
@@ -23,6 +24,15 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # Chromium refuses to sandbox itself for root, as whom containers run tests.
         yield playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+
+
+@pytest.fixture(scope="session")
+def axe(request, tmp_path_factory) -> str:
+    """axe-core's script."""
+    try:
+        return fetch_axe(request.config.cache.mkdir("axe-core"), tmp_path_factory.mktemp("npm"))
+    except MissingAxe as error:
+        left_out(f"axe-core: {error}", "Install npm (Debian, Ubuntu: `apt install npm`) and be online once")
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from axe import MissingAxe, fetch_axe, violations
-from lab import NOTEBOOKS, left_out
+from axe import violations
+from lab import NOTEBOOKS
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_notebook
 from playwright.sync_api import Page
@@ -32,14 +32,6 @@ LOOKS = """() => [...document.querySelectorAll('body, body *')].map(part => {
     const { color, backgroundColor } = getComputedStyle(part);
     return `${part.tagName} ${color} ${backgroundColor}`;
 })"""
-
-
-@pytest.fixture(scope="module")
-def axe(request, tmp_path_factory) -> str:
-    try:
-        return fetch_axe(request.config.cache.mkdir("axe-core"), tmp_path_factory.mktemp("npm"))
-    except MissingAxe as error:
-        left_out(f"axe-core: {error}", "Install npm (Debian, Ubuntu: `apt install npm`) and be online once")
 
 
 @pytest.fixture(scope="module")

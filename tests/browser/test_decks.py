@@ -1,13 +1,11 @@
 """Every deck in Chromium at 1280 x 720, without network: all of it shown, nothing cut off; the notes."""
 
 import re
-import shutil
-import subprocess
 
 import pytest
-from lab import NOTEBOOKS, ROOT, left_out
+from lab import NOTEBOOKS, ROOT
+from libraries import fetch_libraries
 
-from course_utils.assets import cache_folder
 from course_utils.authoring import build_decks, build_plan, find_plans, read_plan, slides
 
 WIDTH, HEIGHT = 1280, 720
@@ -44,31 +42,6 @@ WALK = """async () => {
     }
     return pages.map(page => seen.get(page));
 }"""
-
-
-def fetch_libraries(scratch):
-    """Put reveal.js and MathJax into the cache, where they are looked for first: the tests' own Python may not.
-
-    ``npm pack`` brings the very archives, and their hashes are checked when they are used.
-    """
-    for address in slides.LIBRARIES:
-        package, version = re.search(r"/([\w.]+)/-/\1-([\d.]+)\.tgz$", address).groups()
-        archive = f"{package}-{version}.tgz"
-        if (cache_folder() / archive).is_file():
-            continue
-        npm = shutil.which("npm")
-        if npm is None:
-            left_out("npm, which fetches reveal.js and MathJax for the decks", "Install it")
-        done = subprocess.run(
-            [npm, "pack", f"{package}@{version}", "--pack-destination", str(scratch)],
-            cwd=scratch, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            left_out(
-                f"way to fetch {package} with npm ({done.stderr.strip()[-200:]})", "Connect to the network"
-            )
-        cache_folder().mkdir(parents=True, exist_ok=True)
-        shutil.move(scratch / archive, cache_folder() / archive)
 
 
 NAMES = [path.stem for path in NOTEBOOKS] + find_plans(ROOT)

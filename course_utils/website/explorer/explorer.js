@@ -1,0 +1,200 @@
+// Any class on eight photographs: a raw Grad-CAM map of 7 x 7 cells becomes a heat-map, a box, a table and a sentence.
+// By the rules of course_utils.explain.heatmaps and course_utils.localization.box_from_heatmap.
+(() => {
+"use strict";
+const DATA = window.EXPLORER_DATA, CLASSES = DATA.names.length, CELLS = 7, SIZE = 224, MOST_NAMES = 60;
+const by = id => document.getElementById(id);
+const numbers = new DataView(Uint8Array.from(atob(DATA.numbers), letter => letter.charCodeAt(0)).buffer);
+const LOGITS = 2 * DATA.photos.length * CLASSES * CELLS ** 2, FREE = LOGITS + 4 * DATA.photos.length * CLASSES;
+const sum = values => values.reduce((a, b) => a + b);
+function half(bits) { // IEEE 754, 16 bits: sign, 5 of exponent, 10 of fraction
+    const exponent = (bits >> 10) & 31, fraction = bits & 1023;
+    const size = exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24;
+    return bits & 0x8000 ? -size : size;
+}
+const cellsFrom = read => Array.from({ length: CELLS ** 2 }, (_, cell) => read(cell));
+const place = (photo, name) => 2 * (photo * CLASSES + name) * CELLS ** 2; // in bytes
+const rawMap = (photo, name) => cellsFrom(cell => half(numbers.getUint16(place(photo, name) + 2 * cell, true)));
+const freeMap = photo => cellsFrom(cell => numbers.getFloat32(FREE + 4 * (photo * CELLS ** 2 + cell), true));
+
+function scoresOf(photo) { // logits, their softmax, and the classes from the most to the least probable
+    const logits = DATA.names.map((_, name) => numbers.getFloat32(LOGITS + 4 * (photo * CLASSES + name), true));
+    const most = Math.max(...logits), powers = logits.map(logit => Math.exp(logit - most));
+    const ranked = [...logits.keys()].sort((a, b) => logits[b] - logits[a]), all = sum(powers);
+    return { logits, chances: powers.map(power => power / all), ranked };
+}
+
+// ---------- from a raw map to a heat-map and a box
+// Pixel i has its center at (i + 1/2) 7/224 - 1/2 in cells: between which two, and how far from the first.
+const taps = Array.from({ length: SIZE }, (_, i) => {
+    const at = Math.max(0, (i + 0.5) * CELLS / SIZE - 0.5), first = Math.floor(at);
+    return [first, Math.min(first + 1, CELLS - 1), at - first];
+});
+
+function heatmap(cells) { // relu, enlarged bilinearly, divided by its maximum; all zero if nothing is positive
+    const heat = new Float32Array(SIZE * SIZE);
+    let most = 0;
+    taps.forEach(([top, bottom, down], y) => {
+        const row = Array.from({ length: CELLS }, (_, x) =>
+            (1 - down) * Math.max(cells[top * CELLS + x], 0) + down * Math.max(cells[bottom * CELLS + x], 0));
+        for (let x = 0; x < SIZE; x++) {
+            const [left, right, across] = taps[x];
+            const value = heat[y * SIZE + x] = (1 - across) * row[left] + across * row[right];
+            if (value > most) most = value;
+        }
+    });
+    return most > 0 ? heat.map(value => value / most) : heat;
+}
+
+// [x0, y0, x1, y1], half-open, around the largest part of the pixels >= threshold that hangs together by sides or
+// corners; of equally large ones the first in reading order; null for a flat map.
+function boxOf(heat, threshold) {
+    const [least, most] = [Math.min, Math.max].map(pick => heat.reduce((a, b) => pick(a, b)));
+    if (most - least <= 1e-5 * most) return null;
+    const open = Uint8Array.from(heat, value => value > 0 && value >= threshold * most);
+    const found = new Int32Array(SIZE * SIZE);
+    let largest = 0, box = null;
+    for (let start = open.indexOf(1); start >= 0; start = open.indexOf(1, start + 1)) {
+        let [x0, y0, x1, y1] = [SIZE, SIZE, 0, 0], count = 0, done = 0;
+        [found[count++], open[start]] = [start, 0];
+        for (; done < count; done++) {
+            const x = found[done] % SIZE, y = (found[done] - x) / SIZE;
+            [x0, y0, x1, y1] = [Math.min(x0, x), Math.min(y0, y), Math.max(x1, x + 1), Math.max(y1, y + 1)];
+            for (let j = Math.max(y - 1, 0); j <= Math.min(y + 1, SIZE - 1); j++)
+                for (let i = Math.max(x - 1, 0); i <= Math.min(x + 1, SIZE - 1); i++)
+                    if (open[j * SIZE + i]) { open[j * SIZE + i] = 0; found[count++] = j * SIZE + i; }
+        }
+        if (count > largest) [largest, box] = [count, [x0, y0, x1, y1]];
+    }
+    return box;
+}
+const area = ([x0, y0, x1, y1]) => Math.max(0, x1 - x0) * Math.max(0, y1 - y0);
+function iou(a, b) {
+    const common = area(a.map((edge, i) => (i < 2 ? Math.max : Math.min)(edge, b[i])));
+    return common / (area(a) + area(b) - common);
+}
+
+// ---------- the page
+const rgba = DATA.inferno.map(color => parseInt(`ff${color.slice(5)}${color.slice(3, 5)}${color.slice(1, 3)}`, 16));
+const digits = chance => chance >= 0.005 ? chance.toFixed(2) : chance >= 0.0001 ? chance.toFixed(4) : "<0.0001";
+const signed = value => value.toFixed(2).replace(/^-0.00$/, "0.00").replace("-", "−");
+const state = { photo: 0, name: 0 };
+let scores;
+
+function draw(id, cells, title, shown, threshold) { // one of the two pictures; returns its box
+    const figure = by(id), part = name => figure.querySelector(name), empty = !cells.some(value => value > 0);
+    const heat = heatmap(cells), box = boxOf(heat, threshold), found = part(".ex-found");
+    const picture = new ImageData(SIZE, SIZE), pixels = new Uint32Array(picture.data.buffer);
+    if (!empty) heat.forEach((value, i) => { pixels[i] = rgba[Math.min(255, Math.floor(value * 256))]; });
+    part("canvas").getContext("2d").putImageData(picture, 0, 0);
+    figure.classList.toggle("ex-empty", empty);
+    [part(".ex-none").textContent, part(".ex-title").textContent] = [`no positive evidence for ${shown}`, title];
+    part("canvas").ariaLabel = `${title}: ${inWords(cells, box)}`;
+    found.hidden = !box;
+    const [x0, y0, x1, y1] = (box ?? []).map(edge => edge / SIZE * 100);
+    found.style.inset = `${y0}% ${100 - x1}% ${100 - y1}% ${x0}%`;
+    return box;
+}
+
+function inWords(cells, box) { // where it is brightest, and what the box covers
+    const cell = cells.indexOf(Math.max(...cells)), row = Math.floor(cell / CELLS) + 1, column = cell % CELLS + 1;
+    if (cells[cell] <= 0) return "no cell of the map is positive, so there is no heat-map and no box";
+    const percent = box && area(box) / SIZE ** 2 * 100, rounded = Math.min(99, Math.round(percent));
+    const share = percent === 100 ? "all" : percent < 1 ? "less than 1%" : `${rounded}%`;
+    const covers = box ? `the box covers ${share} of the picture` : "it marks no place";
+    return `the map is brightest in row ${row}, column ${column} of 7, and ${covers}`;
+}
+
+function show() {
+    const { photo, name } = state, percent = Number(by("ex-threshold").value), shown = DATA.names[name];
+    const cells = rawMap(photo, name), free = freeMap(photo), chance = digits(scores.chances[name]);
+    const own = draw("ex-own", cells, `${shown} ${chance}`, shown, percent / 100);
+    const other = draw("ex-free", free, "class-free map", "any class", percent / 100);
+    by("ex-share").textContent = by("ex-threshold").ariaValueText = `${percent}%`;
+    by("ex-free").hidden = !by("ex-control").checked;
+    const rank = `rank ${(scores.ranked.indexOf(name) + 1).toLocaleString("en")} of 1,000`;
+    by("ex-said").textContent = `${shown}, probability ${chance} (${rank}): ${inWords(cells, own)}.`;
+    const corners = box => box ? `(${box.join(", ")})` : "none";
+    by("ex-boxes").textContent = `Box (x0, y0, x1, y1) in ${SIZE} × ${SIZE} pixels, at ${percent}% of the maximum: `
+        + `${corners(own)}. That of the class-free map, the sum of all channels, which knows nothing of the class: `
+        + `${corners(other)}.${own && other ? ` IoU of the two: ${iou(own, other).toFixed(2)}.` : ""}`;
+    const limit = Math.max(...cells.map(Math.abs)) || 1, total = signed(sum(cells));
+    by("ex-sum").textContent = `Raw map for ${shown}: orange speaks for the class, purple against it, white is zero; `
+        + `the colors end at ±${limit.toFixed(2)}. The 49 numbers add up to ${total}, which is the logit, `
+        + `${signed(scores.logits[name])}, less the class's bias.`;
+    document.querySelectorAll(".explorer tbody td").forEach((part, cell) => {
+        const color = DATA.signed[Math.min(255, Math.floor((cells[cell] / limit + 1) * 128))];
+        const [red, green, blue] = [1, 3, 5].map(i => (parseInt(color.slice(i, i + 2), 16) / 255) ** 2.2);
+        const ink = 0.21 * red + 0.72 * green + 0.07 * blue > 0.18 ? "#000" : "#fff"; // by relative luminance
+        [part.textContent, part.style.background, part.style.color] = [signed(cells[cell]), color, ink];
+    });
+    [...by("ex-top").children].forEach((button, i) => { button.ariaPressed = String(scores.ranked[i] === name); });
+}
+
+function choosePhoto(photo) {
+    [state.photo, scores] = [photo, scoresOf(photo)];
+    document.querySelectorAll(".ex-picture img").forEach(image => { image.src = DATA.photos[photo].file; });
+    document.querySelector("#ex-own img").alt = DATA.photos[photo].description;
+    by("ex-caption").textContent = DATA.photos[photo].caption;
+    const buttons = scores.ranked.slice(0, 5).map(name => chooser("button", name, { type: "button" }));
+    by("ex-top").replaceChildren(...buttons);
+    chooseClass(scores.ranked[0]);
+}
+function chooseClass(name) {
+    state.name = name;
+    closeList();
+    show();
+}
+
+function chooser(tag, name, properties) { // a button or an option: a class and its probability
+    const part = Object.assign(document.createElement(tag), properties);
+    part.append(`${DATA.names[name]} `, document.createElement("span"));
+    part.lastChild.textContent = digits(scores.chances[name]);
+    part.addEventListener("click", () => chooseClass(name));
+    return part;
+}
+
+// ---------- the search: a text field with a list
+const search = by("ex-search"), list = by("ex-names");
+let active = 0; // of the options, the one that Enter takes
+function openList(text) { // the name itself, then where a word begins so, then the others; the probable ones first
+    const query = text.trim().toLowerCase(), lower = name => ` ${DATA.names[name].toLowerCase()}`;
+    const far = name => lower(name) === ` ${query}` ? 0 : lower(name).includes(` ${query}`) ? 1 : 2;
+    const matches = scores.ranked.filter(name => lower(name).includes(query)).sort((a, b) => far(a) - far(b));
+    list.replaceChildren(...matches.slice(0, MOST_NAMES).map(
+        (name, i) => chooser("li", name, { id: `ex-name-${i}`, role: "option" })));
+    by("ex-hint").textContent = !matches.length ? `No name contains “${text.trim()}”.`
+        : `${matches.length} of ${CLASSES} names${matches.length > MOST_NAMES ? `, ${MOST_NAMES} of them here` : ""}.`;
+    [list.hidden, search.ariaExpanded] = [!matches.length, String(matches.length > 0)];
+    activate(0);
+}
+function closeList() {
+    [list.hidden, search.ariaExpanded, search.value] = [true, "false", DATA.names[state.name]];
+    search.removeAttribute("aria-activedescendant");
+    by("ex-hint").textContent = "";
+}
+function activate(index) {
+    active = (index + list.children.length) % list.children.length;
+    [...list.children].forEach((option, i) => { option.ariaSelected = String(i === active); });
+    search.setAttribute("aria-activedescendant", list.children[active]?.id ?? "");
+    list.children[active]?.scrollIntoView({ block: "nearest" });
+}
+search.addEventListener("input", () => openList(search.value));
+search.addEventListener("click", () => { if (list.hidden) { search.select(); openList(""); } });
+search.addEventListener("blur", closeList);
+list.addEventListener("pointerdown", event => event.preventDefault()); // the focus stays in the text field
+search.addEventListener("keydown", event => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key], enter = event.key === "Enter" && !list.hidden;
+    if (step || enter) event.preventDefault();
+    if (step && list.hidden) openList("");
+    else if (step) activate(active + step);
+    else if (enter) list.children[active].click();
+    else if (event.key === "Escape") closeList();
+});
+for (const input of document.querySelectorAll("[name=ex-photo]"))
+    input.addEventListener("change", () => choosePhoto(Number(input.value)));
+by("ex-threshold").addEventListener("input", show);
+by("ex-control").addEventListener("change", show);
+choosePhoto(Number(document.querySelector("[name=ex-photo]:checked").value));
+window.explorer = { rawMap, freeMap, scoresOf, heatmap, boxOf, choosePhoto, chooseClass };
+})();
