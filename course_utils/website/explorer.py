@@ -162,9 +162,8 @@ def _fragment(eight: list[Shown], address: str) -> str:
         )
         for photo in one.photos:
             words = html.escape(f"{photo.name}: {photo.credit}. {photo.license}.")
-            sources[photo.name] = (
-                f'<li>{words} <a href="{html.escape(photo.url)}">Source of {photo.name}</a></li>'
-            )
+            link = f' <a href="{html.escape(photo.url)}">Source of {photo.name}</a>' if photo.url else ""
+            sources[photo.name] = f"<li>{words}{link}</li>"
     columns = "".join(_header("col", "column", i) for i in range(1, CELLS + 1))
     rows = "\n".join(f"<tr>{_header('row', 'row', i)}{'<td></td>' * CELLS}</tr>" for i in range(1, CELLS + 1))
     template = Template((PARTS / "explorer.html").read_text(encoding="utf-8"))

@@ -22,7 +22,8 @@ CLASSES = [281, 985, 967, 872, 657, 698, 100]  # tabby, daisy, espresso, tripod,
 THRESHOLDS = [1, 15, 50, 90, 100]
 PAGE = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    "<title>Explorer</title><style>:root {{ color-scheme: light dark; }}</style></head>"
+    "<title>Explorer</title><link rel=icon href=data:,><style>:root {{ color-scheme: light dark; background: Canvas; }}"
+    "</style></head>"
     "<body><main><h1>Explorer</h1>{}</main></body></html>"
 )
 
@@ -95,9 +96,24 @@ def site(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def served(site):
+    """The page's address on a server."""
+    handler = functools.partial(Quiet, directory=site)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/explorer.html"
+        server.shutdown()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *words):
+        pass
+
+
 @pytest.fixture
 def opened(browser, site, request):
-    """Open the page, by default as a file and without network; afterwards nothing has gone wrong in it."""
+    """Open the page, by default as a file; afterwards nothing has gone wrong in it, and nothing was asked elsewhere."""
     contexts, faults = [], []
 
     def open_it(address=None, **options):
@@ -105,10 +121,10 @@ def opened(browser, site, request):
         contexts.append(context)
         request.node.browser_context = context
         page = context.new_page()
-        here = address or "file:"
+        here = address.removesuffix("explorer.html") if address else "file:"
         page.on("console", lambda message: message.type != "error" or faults.append(message.text))
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("request", lambda sent: sent.url.startswith(here) or faults.append(sent.url))
+        page.on("request", lambda sent: sent.url.startswith((here, "data:")) or faults.append(sent.url))
         page.goto(address or (site / "explorer.html").as_uri())
         page.wait_for_function("window.explorer")
         return page
@@ -311,16 +327,15 @@ def test_the_search_is_a_combobox(opened):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_no_fault_and_a_phone_scrolls_in_one_direction(opened, theme, request, tmp_path):
+def test_axe_finds_no_fault_and_a_phone_scrolls_in_one_direction(opened, served, theme, request, tmp_path):
     try:
         axe = fetch_axe(request.config.cache.mkdir("axe-core"), tmp_path)
     except MissingAxe as error:
         left_out(f"axe-core: {error}", "Install npm (Debian, Ubuntu: `apt install npm`) and be online once")
-    page = opened(viewport={"width": 390, "height": 844}, color_scheme=theme)
+    page = opened(served, viewport={"width": 390, "height": 844}, color_scheme=theme)
     assert not violations(page, axe, "body", {}, {})
-    page.evaluate(
-        "explorer.choosePhoto(3), explorer.chooseClass(83)"
-    )  # an empty map, and a list that is open
+    # An empty map, a list that is open, and the sources.
+    page.evaluate("explorer.choosePhoto(3), explorer.chooseClass(83)")
     page.locator("#ex-search").click()
     page.locator("summary").evaluate("summary => summary.click()")
     assert not violations(page, axe, "body", {}, {})
@@ -329,12 +344,6 @@ def test_axe_finds_no_fault_and_a_phone_scrolls_in_one_direction(opened, theme, 
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_it_is_the_same_from_a_server(opened, site):
-    handler = functools.partial(SimpleHTTPRequestHandler, directory=site)
-    handler.log_message = lambda *_: None
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}/"
-        served = opened(address + "explorer.html").locator(".explorer").inner_text()
-        server.shutdown()
-    assert served == opened(offline=True).locator(".explorer").inner_text()
+def test_it_is_the_same_from_a_server(opened, served):
+    text = opened(served).locator(".explorer").inner_text()
+    assert text == opened(offline=True).locator(".explorer").inner_text()

@@ -101,7 +101,7 @@ def test_the_page_asks_no_other_machine_and_nothing_that_a_file_cannot_give(writ
         if address
     )
     assert not re.search(r"fetch|XMLHttp|import\b|https?:", SCRIPT + (folder / "explorer.css").read_text())
-    assert "$" not in fragment
+    assert "$" not in fragment and 'href=""' not in fragment
 
 
 def test_the_script_is_short():

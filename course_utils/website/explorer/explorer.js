@@ -28,16 +28,17 @@ function scoresOf(photo) { // logits, their softmax, and the classes from the mo
 // Pixel i has its center at (i + 1/2) 7/224 - 1/2 in cells: between which two, and how far from the first.
 const taps = Array.from({ length: SIZE }, (_, i) => {
     const at = Math.max(0, (i + 0.5) * CELLS / SIZE - 0.5), first = Math.floor(at);
-    return [first, Math.min(first + 1, CELLS - 1), at - first];
+    return { first, next: Math.min(first + 1, CELLS - 1), share: at - first };
 });
 
 function heatmap(cells) { // relu, enlarged bilinearly, divided by its maximum; all zero if nothing is positive
-    const heat = new Float32Array(SIZE * SIZE), between = (a, b, share) => (1 - share) * a + share * b;
+    const heat = new Float32Array(SIZE * SIZE), row = new Float64Array(CELLS);
+    const between = (a, b, share) => (1 - share) * a + share * b;
     let most = 0;
-    taps.forEach(([top, bottom, down], y) => {
-        const up = x => Math.max(cells[top * CELLS + x], 0), low = x => Math.max(cells[bottom * CELLS + x], 0);
-        const row = Array.from({ length: CELLS }, (_, x) => between(up(x), low(x), down));
-        taps.forEach(([left, right, across], x) => { heat[y * SIZE + x] = between(row[left], row[right], across); });
+    taps.forEach(({ first, next, share }, y) => {
+        const above = x => Math.max(cells[first * CELLS + x], 0), below = x => Math.max(cells[next * CELLS + x], 0);
+        for (let x = 0; x < CELLS; x++) row[x] = between(above(x), below(x), share);
+        taps.forEach((tap, x) => { heat[y * SIZE + x] = between(row[tap.first], row[tap.next], tap.share); });
     });
     for (let i = 0; i < heat.length; i++) most = Math.max(most, heat[i]);
     for (let i = 0; i < heat.length && most > 0; i++) heat[i] /= most;
@@ -137,8 +138,7 @@ function choosePhoto(photo) {
     document.querySelectorAll(".ex-picture img").forEach(image => { image.src = DATA.photos[photo].file; });
     document.querySelector("#ex-own img").alt = DATA.photos[photo].description;
     by("ex-caption").textContent = DATA.photos[photo].caption;
-    const five = scores.ranked.slice(0, 5);
-    by("ex-top").replaceChildren(...five.map(name => chooser("button", name, { type: "button" })));
+    by("ex-top").replaceChildren(...scores.ranked.slice(0, 5).map(name => chooser("button", name)));
     chooseClass(scores.ranked[0]);
 }
 function chooseClass(name) {
@@ -192,9 +192,9 @@ search.addEventListener("keydown", event => {
     else if (enter) list.children[active].click();
     else if (event.key === "Escape") closeList();
 });
-for (const input of document.querySelectorAll("[name=ex-photo]"))
-    input.addEventListener("change", () => choosePhoto(Number(input.value)));
+const radios = [...document.querySelectorAll("[name=ex-photo]")];
+radios.forEach((radio, photo) => radio.addEventListener("change", () => choosePhoto(photo)));
 for (const id of ["ex-threshold", "ex-control"]) by(id).addEventListener("input", show);
-choosePhoto(Number(document.querySelector("[name=ex-photo]:checked").value));
+choosePhoto(radios.findIndex(radio => radio.checked));
 window.explorer = { rawMap, freeMap, scoresOf, heatmap, boxOf, choosePhoto, chooseClass };
 })();
