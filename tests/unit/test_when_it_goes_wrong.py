@@ -8,6 +8,7 @@ import html
 import importlib.util
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -308,6 +309,148 @@ def another_server_is_running(entry):
 
 def other_port(sentence: str) -> int:
     return int(re.search(r"\d+", sentence)[0])
+
+
+# --- on Colab, in the first cell
+
+
+class Colab:
+    """An empty folder in which the set-up cell runs as on Colab, with what stands in for GitHub."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry, self.folder = entry, entry.folder / "content"
+        self.folder.mkdir()
+        self.course = entry.folder / "repository"
+        (self.course / "course_utils").mkdir(parents=True)
+        (self.course / "course_utils" / "__init__.py").touch()
+        (self.course / "course_utils" / "installation.py").touch()  # run by the cell: nothing is missing
+        entry.patch.chdir(self.folder)
+        entry.patch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+        entry.patch.setattr(importlib.util, "find_spec", lambda name: None)
+        entry.patch.setattr(sys, "path", [*sys.path])
+        for name in ("COURSE_REPOSITORY", "COURSE_VERSION"):
+            entry.patch.delenv(name, raising=False)
+
+    def run_first_cell(self) -> None:
+        (cell,) = [cell for cell in notebook_cells() if "setup" in cell.metadata.get("tags", [])]
+        exec(cell.source, {})
+
+    def fails(self) -> None:
+        """Run the first cell, which ends in the sentences of the entry."""
+        with pytest.raises(Exception) as caught:
+            self.run_first_cell()
+        assert caught.value._render_traceback_() == [str(caught.value)]  # nothing else is shown
+        self.entry.reads(str(caught.value))
+
+    def works(self) -> None:
+        """Run the first cell, which now has the course."""
+        self.run_first_cell()
+        assert sys.path[0] == str(self.folder / "course")
+
+    def name_another(self, **names: str) -> None:
+        """Run the entry's cell, with these words in place of the page's."""
+        magic, setting = self.entry.code().strip().split()
+        name, _, value = setting.partition("=")
+        assert magic == "%env"
+        self.entry.patch.setenv(name, names.get(value.replace("/", "_"), value))
+
+    def upload(self) -> None:
+        shutil.make_archive("course", "zip", self.course.parent, self.course.name)
+
+    def repository(self) -> str:
+        """The course in a repository on this machine, as an address for git."""
+        git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
+        for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "The course"]):
+            subprocess.run([*git, *command], cwd=self.course, check=True)
+        return f"file://{self.course}"
+
+    def git_says(self, message: str | None) -> None:
+        """Put a git on the path that says this and fails; with None there is no git at all."""
+        tools = self.entry.folder / "tools"
+        tools.mkdir()
+        if message:
+            (tools / "git").write_text(f"#!{sys.executable}\nimport sys\nsys.exit({message!r})\n")
+            (tools / "git").chmod(0o755)
+        self.entry.patch.setenv("PATH", str(tools))
+
+
+@provokes("has no address yet")
+def never_published(entry):
+    colab = Colab(entry)
+    colab.fails()
+    colab.upload()
+    colab.works()
+
+
+@provokes("no public repository has this address")
+def a_repository_that_is_gone(entry):
+    colab = Colab(entry)
+    address, path = colab.repository(), os.environ["PATH"]
+    entry.patch.setenv("COURSE_REPOSITORY", "ada/course")
+    # As GitHub is asked for an address that it does not know, and git for a name that it may not ask for.
+    colab.git_says("fatal: could not read Username for 'https://github.com': terminal prompts disabled")
+    colab.fails()
+    entry.patch.setenv("PATH", path)
+    colab.name_another(owner_repo=address)
+    colab.works()
+
+
+@provokes("not found in upstream origin")
+def a_version_that_is_gone(entry):
+    colab = Colab(entry)
+    entry.patch.setenv("COURSE_REPOSITORY", colab.repository())
+    entry.patch.setenv("COURSE_VERSION", "week-1")
+    colab.fails()
+    colab.name_another()
+    colab.works()
+
+
+@provokes("there is no git")
+def without_git(entry):
+    colab = Colab(entry)
+    entry.patch.setenv("COURSE_REPOSITORY", "ada/course")
+    colab.git_says(None)
+    colab.fails()
+    colab.upload()
+    colab.works()
+
+
+@provokes("not fetched from course.zip")
+def half_a_zip(entry):
+    colab = Colab(entry)
+    Path("course.zip").write_bytes(b"PK\3\4 cut off")
+    colab.fails()
+    Path("course.zip").unlink()
+    shutil.make_archive("course", "zip", entry.folder, "content")  # something else
+    colab.fails()
+    Path("course.zip").unlink()
+    colab.upload()
+    colab.works()
+
+
+@provokes("a folder course is here")
+def a_folder_of_that_name(entry):
+    colab = Colab(entry)
+    Path("course").mkdir()
+    colab.fails()
+    Path("course").rename("other")
+    colab.upload()
+    colab.works()
+
+
+@provokes("is not ready")
+def a_package_that_does_not_come(entry):
+    colab = Colab(entry)
+    program = colab.course / "course_utils" / "installation.py"
+    program.write_text(
+        "import sys\nsys.exit('pip could not install timm; it says: no matching distribution')\n"
+    )
+    colab.upload()
+    colab.fails()
+    shutil.rmtree("course")
+    program.write_text("")
+    colab.upload()
+    colab.works()
 
 
 # --- in a notebook
