@@ -5,25 +5,26 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-__all__ = ["PLACEHOLDER", "write_citation"]
+__all__ = ["PLACEHOLDER", "cited"]
 
 PLACEHOLDER = "OWNER/REPO"
 _LINE = re.compile(r"(?m)^repository-code:.*\n")
 _BEFORE = re.compile(r"(?m)^version:")
 
 
-def write_citation(root: Path, address: str) -> bool:
-    """Make CITATION.cff name the repository "OWNER/REPO" as the home of the code; return whether that changed it.
+def cited(path: Path, address: str) -> str | None:
+    """Return the new text of CITATION.cff with the repository "OWNER/REPO" as the home of the code.
 
-    The placeholder is no address: with it, and before a course is published, no address stands there. A course
-    without the file stays without.
+    The placeholder is no address: with it, and before a course is published, no address stands there.
+
+    Returns:
+        None where the file says so already, or where there is no such file.
 
     Raises:
         ValueError: the file has no line ``version:``, above which the address is written.
     """
-    path = root / "CITATION.cff"
     if not path.exists():
-        return False
+        return None
     before = path.read_text(encoding="utf-8")
     text = _LINE.sub("", before)
     if not _BEFORE.search(text):
@@ -32,6 +33,4 @@ def write_citation(root: Path, address: str) -> bool:
         )
     if address != PLACEHOLDER:
         text = _BEFORE.sub(f'repository-code: "https://github.com/{address}"\nversion:', text, count=1)
-    if text != before:
-        path.write_text(text, encoding="utf-8")
-    return text != before
+    return None if text == before else text
