@@ -64,6 +64,9 @@ _NOT_FOUND = re.compile(
     r"No matching distribution found for ([^\s;(]+)|no matching distributions available for your environment:\s+(\S+)"
 )
 
+# The same, where pip's settings have a constraint on torch; on an Intel Mac it is not the constraint.
+_TORCH_CONFLICT = re.compile(r"Cannot install (torch[^\s;(]*) because")
+
 
 class WheelhouseError(RuntimeError):
     """The folder could not be filled; the message says why and what to do."""
@@ -166,6 +169,8 @@ class Pip:
         """Say in a sentence why pip failed."""
         again = "What has been fetched is kept: the same command goes on from there."
         absent, network = _absent(stderr), _NO_NETWORK.search(stderr)
+        if self.target.name == "macos-x86_64" and (conflict := _TORCH_CONFLICT.search(stderr)):
+            absent = conflict[1]
         if _NO_SPACE.search(stderr):
             free = shutil.disk_usage(self.folder).free / 1e6
             return (

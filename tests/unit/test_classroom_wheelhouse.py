@@ -182,6 +182,23 @@ def test_other_failures_of_pip(monkeypatch, course, tmp_path, stderr, words):
         list(make_wheelhouse(course("parent"), tmp_path / "out"))
 
 
+@pytest.mark.parametrize(
+    ("system", "words"),
+    [
+        ("macos-x86_64", "PyTorch ended its support of Intel Macs"),
+        ("windows-amd64", "pip failed for windows-amd64 with"),
+    ],
+)
+def test_a_constraint_of_ones_own_does_not_hide_what_is_wrong_with_an_intel_mac(
+    monkeypatch, course, tmp_path, system, words
+):
+    said = "ERROR: Cannot install torch>=2.4 because these package versions have conflicting dependencies."
+    failed = subprocess.CompletedProcess([], 1, None, f"{said}\nERROR: ResolutionImpossible: for help visit")
+    monkeypatch.setattr(wheelhouse.Pip, "run", lambda *arguments: failed)
+    with pytest.raises(WheelhouseError, match=words):
+        list(make_wheelhouse(course("torch>=2.4"), tmp_path / "out", [system], ["3.12"]))
+
+
 def test_what_is_offered_as_source_and_fits_one_system_is_named(monkeypatch, course, tmp_path):
     failed = subprocess.CompletedProcess([], 1, None, "ERROR: No matching distribution found for compiled")
     monkeypatch.setattr(wheelhouse.Pip, "run", lambda *arguments: failed)
