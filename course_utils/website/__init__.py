@@ -4,6 +4,15 @@ Nothing that a learner's kernel imports imports this room.
 """
 
 from .links import heading_slug
+from .printing import find_chromium, print_course
 from .reference import FLOORS, SETTINGS, reference_anchor, reference_pages
 
-__all__ = ["FLOORS", "SETTINGS", "heading_slug", "reference_anchor", "reference_pages"]
+__all__ = [
+    "FLOORS",
+    "SETTINGS",
+    "find_chromium",
+    "heading_slug",
+    "print_course",
+    "reference_anchor",
+    "reference_pages",
+]
