@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import html
 import json
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -134,7 +133,7 @@ def explained(eight: list[Shown]) -> tuple[np.ndarray, np.ndarray, np.ndarray, l
     """Return raw Grad-CAM maps (8, 1000, 7, 7), logits (8, 1000), class-free maps (8, 7, 7), and 1,000 names.
 
     The network ends in a mean and one linear layer, so the maps of all classes are one matrix product, without any
-    gradient: L^c = (1/Z) sum_k w_k^c A^k (notebook 03). A name that two classes share is told with the class's number.
+    gradient: L^c = (1/Z) sum_k w_k^c A^k (notebook 03).
     """
     import torch
 
@@ -148,13 +147,8 @@ def explained(eight: list[Shown]) -> tuple[np.ndarray, np.ndarray, np.ndarray, l
         logits = classifier(images)
     maps = cam(classifier, images, range(CLASSES))
     free = blind_maps(classifier, images, logits.argmax(1))["class-free sum"]
-    often = Counter(classifier.classes)
-    names = [
-        name if often[name] == 1 else f"{name} (class {number})"
-        for number, name in enumerate(classifier.classes)
-    ]
     z = maps.shape[-2] * maps.shape[-1]
-    return (maps / z).cpu().numpy(), logits.cpu().numpy(), free.cpu().numpy(), names
+    return (maps / z).cpu().numpy(), logits.cpu().numpy(), free.cpu().numpy(), classifier.classes
 
 
 def _fragment(eight: list[Shown], address: str) -> str:
@@ -168,9 +162,8 @@ def _fragment(eight: list[Shown], address: str) -> str:
         )
         for photo in one.photos:
             words = html.escape(f"{photo.name}: {photo.credit}. {photo.license}.")
-            sources[photo.name] = (
-                f'<li>{words} <a href="{html.escape(photo.url)}">Source of {photo.name}</a></li>'
-            )
+            link = f' <a href="{html.escape(photo.url)}">Source of {photo.name}</a>' if photo.url else ""
+            sources[photo.name] = f"<li>{words}{link}</li>"
     columns = "".join(_header("col", "column", i) for i in range(1, CELLS + 1))
     rows = "\n".join(f"<tr>{_header('row', 'row', i)}{'<td></td>' * CELLS}</tr>" for i in range(1, CELLS + 1))
     template = Template((PARTS / "explorer.html").read_text(encoding="utf-8"))

@@ -28,41 +28,43 @@ function scoresOf(photo) { // logits, their softmax, and the classes from the mo
 // Pixel i has its center at (i + 1/2) 7/224 - 1/2 in cells: between which two, and how far from the first.
 const taps = Array.from({ length: SIZE }, (_, i) => {
     const at = Math.max(0, (i + 0.5) * CELLS / SIZE - 0.5), first = Math.floor(at);
-    return [first, Math.min(first + 1, CELLS - 1), at - first];
+    return { first, next: Math.min(first + 1, CELLS - 1), share: at - first };
 });
 
 function heatmap(cells) { // relu, enlarged bilinearly, divided by its maximum; all zero if nothing is positive
-    const heat = new Float32Array(SIZE * SIZE);
+    const heat = new Float32Array(SIZE * SIZE), row = new Float64Array(CELLS);
+    const between = (a, b, share) => (1 - share) * a + share * b;
     let most = 0;
-    taps.forEach(([top, bottom, down], y) => {
-        const row = Array.from({ length: CELLS }, (_, x) =>
-            (1 - down) * Math.max(cells[top * CELLS + x], 0) + down * Math.max(cells[bottom * CELLS + x], 0));
-        for (let x = 0; x < SIZE; x++) {
-            const [left, right, across] = taps[x];
-            const value = heat[y * SIZE + x] = (1 - across) * row[left] + across * row[right];
-            if (value > most) most = value;
-        }
+    taps.forEach(({ first, next, share }, y) => {
+        const above = x => Math.max(cells[first * CELLS + x], 0), below = x => Math.max(cells[next * CELLS + x], 0);
+        for (let x = 0; x < CELLS; x++) row[x] = between(above(x), below(x), share);
+        taps.forEach((tap, x) => { heat[y * SIZE + x] = between(row[tap.first], row[tap.next], tap.share); });
     });
-    return most > 0 ? heat.map(value => value / most) : heat;
+    for (let i = 0; i < heat.length; i++) most = Math.max(most, heat[i]);
+    for (let i = 0; i < heat.length && most > 0; i++) heat[i] /= most;
+    return heat;
 }
 
 // [x0, y0, x1, y1], half-open, around the largest part of the pixels >= threshold that hangs together by sides or
-// corners; of equally large ones the first in reading order; null for a flat map.
+// corners; of equally large ones the first in reading order; null for a flat map. The map gets a margin of one pixel.
+const WIDE = SIZE + 2, AROUND = [-WIDE - 1, -WIDE, 1 - WIDE, -1, 1, WIDE - 1, WIDE, WIDE + 1];
 function boxOf(heat, threshold) {
-    const [least, most] = [Math.min, Math.max].map(pick => heat.reduce((a, b) => pick(a, b)));
+    let least = Infinity, most = 0, largest = 0, box = null;
+    for (let i = 0; i < heat.length; i++) { least = Math.min(least, heat[i]); most = Math.max(most, heat[i]); }
     if (most - least <= 1e-5 * most) return null;
-    const open = Uint8Array.from(heat, value => value > 0 && value >= threshold * most);
-    const found = new Int32Array(SIZE * SIZE);
-    let largest = 0, box = null;
+    const open = new Uint8Array(WIDE * WIDE), found = new Int32Array(SIZE * SIZE), limit = threshold * most;
+    for (let i = 0; i < heat.length; i++)
+        open[WIDE + 1 + i + 2 * Math.floor(i / SIZE)] = heat[i] > 0 && heat[i] >= limit;
     for (let start = open.indexOf(1); start >= 0; start = open.indexOf(1, start + 1)) {
-        let [x0, y0, x1, y1] = [SIZE, SIZE, 0, 0], count = 0, done = 0;
-        [found[count++], open[start]] = [start, 0];
-        for (; done < count; done++) {
-            const x = found[done] % SIZE, y = (found[done] - x) / SIZE;
-            [x0, y0, x1, y1] = [Math.min(x0, x), Math.min(y0, y), Math.max(x1, x + 1), Math.max(y1, y + 1)];
-            for (let j = Math.max(y - 1, 0); j <= Math.min(y + 1, SIZE - 1); j++)
-                for (let i = Math.max(x - 1, 0); i <= Math.min(x + 1, SIZE - 1); i++)
-                    if (open[j * SIZE + i]) { open[j * SIZE + i] = 0; found[count++] = j * SIZE + i; }
+        let x0 = SIZE, y0 = SIZE, x1 = 0, y1 = 0, count = 1;
+        [found[0], open[start]] = [start, 0];
+        for (let done = 0; done < count; done++) {
+            const x = found[done] % WIDE - 1, y = Math.floor(found[done] / WIDE) - 1;
+            x0 = Math.min(x0, x); y0 = Math.min(y0, y); x1 = Math.max(x1, x + 1); y1 = Math.max(y1, y + 1);
+            for (let i = 0; i < AROUND.length; i++) {
+                const next = found[done] + AROUND[i];
+                if (open[next]) { open[next] = 0; found[count++] = next; }
+            }
         }
         if (count > largest) [largest, box] = [count, [x0, y0, x1, y1]];
     }
@@ -83,16 +85,16 @@ let scores;
 
 function draw(id, cells, title, shown, threshold) { // one of the two pictures; returns its box
     const figure = by(id), part = name => figure.querySelector(name), empty = !cells.some(value => value > 0);
-    const heat = heatmap(cells), box = boxOf(heat, threshold), found = part(".ex-found");
+    const heat = heatmap(cells), box = boxOf(heat, threshold);
     const picture = new ImageData(SIZE, SIZE), pixels = new Uint32Array(picture.data.buffer);
     if (!empty) heat.forEach((value, i) => { pixels[i] = rgba[Math.min(255, Math.floor(value * 256))]; });
     part("canvas").getContext("2d").putImageData(picture, 0, 0);
     figure.classList.toggle("ex-empty", empty);
     [part(".ex-none").textContent, part(".ex-title").textContent] = [`no positive evidence for ${shown}`, title];
     part("canvas").ariaLabel = `${title}: ${inWords(cells, box)}`;
-    found.hidden = !box;
-    const [x0, y0, x1, y1] = (box ?? []).map(edge => edge / SIZE * 100);
-    found.style.inset = `${y0}% ${100 - x1}% ${100 - y1}% ${x0}%`;
+    part(".ex-found").hidden = !box;
+    const [x0, y0, x1, y1] = (box ?? [0, 0, 0, 0]).map(edge => edge / SIZE * 100);
+    part(".ex-found").style.inset = `${y0}% ${100 - x1}% ${100 - y1}% ${x0}%`;
     return box;
 }
 
@@ -136,8 +138,7 @@ function choosePhoto(photo) {
     document.querySelectorAll(".ex-picture img").forEach(image => { image.src = DATA.photos[photo].file; });
     document.querySelector("#ex-own img").alt = DATA.photos[photo].description;
     by("ex-caption").textContent = DATA.photos[photo].caption;
-    const buttons = scores.ranked.slice(0, 5).map(name => chooser("button", name, { type: "button" }));
-    by("ex-top").replaceChildren(...buttons);
+    by("ex-top").replaceChildren(...scores.ranked.slice(0, 5).map(name => chooser("button", name)));
     chooseClass(scores.ranked[0]);
 }
 function chooseClass(name) {
@@ -191,10 +192,9 @@ search.addEventListener("keydown", event => {
     else if (enter) list.children[active].click();
     else if (event.key === "Escape") closeList();
 });
-for (const input of document.querySelectorAll("[name=ex-photo]"))
-    input.addEventListener("change", () => choosePhoto(Number(input.value)));
-by("ex-threshold").addEventListener("input", show);
-by("ex-control").addEventListener("change", show);
-choosePhoto(Number(document.querySelector("[name=ex-photo]:checked").value));
+const radios = [...document.querySelectorAll("[name=ex-photo]")];
+radios.forEach((radio, photo) => radio.addEventListener("change", () => choosePhoto(photo)));
+for (const id of ["ex-threshold", "ex-control"]) by(id).addEventListener("input", show);
+choosePhoto(radios.findIndex(radio => radio.checked));
 window.explorer = { rawMap, freeMap, scoresOf, heatmap, boxOf, choosePhoto, chooseClass };
 })();
