@@ -57,7 +57,7 @@ _ITEM = re.compile(r"([-*]|\d+\.) +(?=\S)")
 _INLINE = re.compile(
     r":(?:func|class|data|mod|meth|attr):`~?(?P<role>[\w.]+)`"
     r"|``(?P<code>.+?)``|`(?P<short>[^`]+)`"
-    r"|(?<![\w*])(?P<stars>\*\*?)(?P<stressed>[a-z]{3,}(?: [a-z]+)*)(?P=stars)(?![\w*])"
+    r"|(?<![\w*])(?P<stars>\*\*?)(?P<stressed>[A-Za-z][a-z]{2,}(?:[ -][A-Za-z]+)*\.?)(?P=stars)(?![\w*])"
     r"|(?P<address>https?://[^\s,;)]*[^\s,;).:])"
     r"|(?P<arxiv>arXiv[ :](?P<number>\d{4}\.\d{4,5}))"
 )
