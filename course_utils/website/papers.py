@@ -13,9 +13,8 @@ __all__ = ["cited_papers", "listed_papers", "write_papers"]
 
 METHODS = Path("data", "pages", "methods.md")
 KEY = re.compile(r"(?<![\w./])\d{4}\.\d{4,5}\b|(?<=doi\.org/)10\.[^\s)]+|(?<=//)distill\.pub/[^\s)]+")
-LINE = re.compile(
-    r"^- (?P<paper>.*\)): (?P<places>.*)$", re.MULTILINE
-)  # "- Author year, *title*, [arXiv ..](..): .."
+LINE = re.compile(r"^- (?P<paper>.*\)): (?P<places>.*)$", re.MULTILINE)
+"""A paper of the page: "- Author year, *title*, [arXiv number](address): places"."""
 
 
 def cited_papers(root: Path) -> dict[str, list[Section]]:

@@ -16,7 +16,6 @@ from course_utils.website import (
     Entry,
     Section,
     cited_papers,
-    find_marks,
     heading_slug,
     link_terms,
     listed_papers,
