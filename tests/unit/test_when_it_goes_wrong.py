@@ -148,6 +148,28 @@ def notebook_cells() -> list[nbformat.NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
+class Notebook:
+    """A kernel's shell in this process, for cells as a learner runs them."""
+
+    def __init__(self) -> None:
+        from IPython.core.interactiveshell import InteractiveShell
+
+        self.shell = InteractiveShell()
+
+    def run(self, source: str) -> BaseException | None:
+        """Run a cell; return its error."""
+        from IPython.utils.capture import capture_output
+
+        with capture_output():
+            result = self.shell.run_cell(source)
+        return result.error_before_exec or result.error_in_exec
+
+    def last_line(self, source: str) -> str:
+        """Run a cell that fails; return the last line of its red text."""
+        error = self.run(source)
+        return traceback.format_exception_only(error)[-1].strip()
+
+
 # --- installing and starting
 
 
@@ -184,16 +206,13 @@ def course_is_not_there(entry):
     other = OtherPython(entry.folder)
     entry.reads_line_of(other.run("-c", "import course_utils"))
     # The cell that the page gives: in the folder of requirements.txt, for the Python of the kernel.
-    from IPython.core.interactiveshell import InteractiveShell
-
-    shell, commands = InteractiveShell(), []
-    entry.patch.setattr(shell, "system", commands.append)
-    assert shell.run_cell(entry.code()).success
-    command = shell.var_expand(commands[0])
-    install = " -m pip install -r requirements.txt"
-    assert command == f'cd .. && "{sys.executable}"{install}'
-    look = f' -c "import os; print(os.path.isfile({"requirements.txt"!r}))"'
-    assert printed("sh", "-c", command.replace(install, look), cwd=ROOT / "notebooks") == "True\n"
+    entry.patch.chdir(ROOT / "notebooks")
+    notebook, ran = Notebook(), []
+    entry.patch.setattr(notebook.shell, "system", lambda command: ran.append((command, Path.cwd())))
+    assert notebook.run(entry.code()) is None
+    ((command, folder),) = ran
+    assert sys.executable in command and command.endswith("-m pip install -r requirements.txt")
+    assert (folder / "requirements.txt").is_file()
 
 
 @provokes("'jupyterquiz'")
@@ -294,28 +313,6 @@ def other_port(sentence: str) -> int:
 # --- in a notebook
 
 
-class Notebook:
-    """A kernel's shell in this process, for cells as a learner runs them."""
-
-    def __init__(self) -> None:
-        from IPython.core.interactiveshell import InteractiveShell
-
-        self.shell = InteractiveShell()
-
-    def run(self, source: str) -> BaseException | None:
-        """Run a cell; return its error."""
-        from IPython.utils.capture import capture_output
-
-        with capture_output():
-            result = self.shell.run_cell(source)
-        return result.error_before_exec or result.error_in_exec
-
-    def last_line(self, source: str) -> str:
-        """Run a cell that fails; return the last line of its red text."""
-        error = self.run(source)
-        return traceback.format_exception_only(error)[-1].strip()
-
-
 @provokes("NameError")
 def begun_in_the_middle(entry):
     code = [cell.source for cell in notebook_cells()]
@@ -375,6 +372,10 @@ def dots_left_over(entry):
 
     with entry.raises():
         weights(torch.zeros(1, 2, 3, 3))
+    with entry.raises():
+        torch.zeros(1, 2, 3, 3) / ...
+    with pytest.raises(AttributeError, match="'ellipsis' object has no attribute 'mean'"):
+        (...).mean()
 
 
 @provokes("object is not callable")
@@ -456,6 +457,23 @@ def a_backward_hook_before_an_inplace_relu(entry):
     again[0, 1].backward()
     torch.testing.assert_close(again, logits)
     assert len(seen) == 1
+
+    class Adds(TinyNet):
+        def forward(self, images):
+            maps = self.features[:5](images)
+            maps += 1  # no module that could be told
+            return self.head(maps.relu())
+
+    model = Adds()
+    layer = model.get_submodule(CONVOLUTION)
+    handle = layer.register_full_backward_hook(lambda module, given, out: None)
+    entry.helps(model=model)
+    with entry.raises():
+        model(images)
+    handle.remove()
+    layer.register_forward_hook(lambda module, given, output: output.register_hook(seen.append) and None)
+    model(images)[0, 1].backward()
+    assert seen[1].shape == (2, 8, 4, 4) and grad_cam(model, images, 1).maps.shape == (2, 1, 4, 4)
 
 
 @provokes("has been modified by an inplace operation")
