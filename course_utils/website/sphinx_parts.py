@@ -57,7 +57,7 @@ class FoldParts(SphinxPostTransform):
 
 
 class WholeFormulas(SphinxPostTransform):
-    """Hand formulas of several lines to MathJax as they are: Sphinx would put them into ``split``, which has no tags."""
+    """Hand formulas to MathJax as they are: Sphinx would put several lines into ``split``, which has no tags."""
 
     default_priority = 198
     formats = ("html",)
