@@ -116,9 +116,9 @@ def find_marks(root: Path, names: Iterable[str] = ()) -> list[Mark]:
     ]
 
 
-def _is_term(words: str, label: bool, names: dict[str, Entry]) -> bool:
+def _is_term(words: str, names: dict[str, Entry]) -> bool:
     """A term may open an item of a list; nothing that ends in a punctuation mark is one."""
-    return _plain(words) in names and not (label and is_label(words))
+    return _plain(words) in names and not is_label(words)
 
 
 def write_places(root: Path) -> list[str]:
@@ -133,7 +133,7 @@ def write_places(root: Path) -> list[str]:
     places: dict[str, dict[str, None]] = {entry.term: {} for entry in entries}
     faults = []
     for mark in find_marks(root):
-        if _is_term(mark.words, mark.label, names):
+        if _is_term(mark.words, names):
             places[names[mark.name].term][mark.section.link] = None
         elif not mark.label:
             faults.append(
@@ -160,8 +160,8 @@ def link_terms(text: str, entries: Iterable[Entry], page: str) -> str:
     """
     names = {name: entry for entry in entries for name in entry.names}
     pieces, end = [], 0
-    for found, words, label in _spans(text):
-        if _is_term(words, label, names):
+    for found, words, _ in _spans(text):
+        if _is_term(words, names):
             slug = names[_plain(words)].slug
             pieces += [text[end : found.start()], f'<a id="term-{slug}"></a>**[{words}]({page}#{slug})**']
             end = found.end()

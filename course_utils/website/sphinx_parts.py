@@ -56,6 +56,20 @@ class FoldParts(SphinxPostTransform):
                     cell.replace(code, Fold("", code, summary=summary, classes=["code-fold"]))
 
 
+class WholeFormulas(SphinxPostTransform):
+    """Hand formulas to MathJax as they are: Sphinx would put several lines into ``split``, which has no tags."""
+
+    default_priority = 198
+    formats = ("html",)
+
+    def run(self, **kwargs: Any) -> None:
+        """Mark and delimit them in the document at hand."""
+        for formula in self.document.findall(nodes.math_block):
+            if not formula.get("no-wrap") and not formula.get("number"):
+                formula["no-wrap"] = formula["nowrap"] = True
+                formula.children = [nodes.Text(f"\\[{formula.astext()}\\]")]
+
+
 def visit_fold(translator: Any, node: Fold) -> None:
     """Open the element."""
     translator.body.append(f'<details class="{" ".join(node["classes"])}">')
@@ -97,6 +111,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_config_value("course_minutes", {}, "env")
     app.add_node(Fold, html=(visit_fold, depart_fold), text=(skip_fold, skip_fold))
     app.add_post_transform(FoldParts)
+    app.add_post_transform(WholeFormulas)
     app.connect("builder-inited", choose_dark_code, priority=1)
     app.connect("html-page-context", mend_page, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -37,15 +37,15 @@ READY = """() => document.readyState === 'complete'
 OPEN_ALL = "() => document.querySelectorAll('details').forEach(fold => { fold.open = true; })"
 # What a reader would stumble over: formulas that are still text (docstrings have none, and may have dollars),
 # formulas that failed, pictures that are not there.
-FAULTS = r"""formulas => {
+FAULTS = r"""notebook => {
     const article = document.querySelector('article').cloneNode(true);
     article.querySelectorAll('pre, code, script, style, mjx-container').forEach(part => part.remove());
     return [
-        ...(!formulas ? [] : article.textContent.match(/.{0,30}\$.{0,30}/g) || []),
+        ...(!notebook ? [] : article.textContent.match(/.{0,30}\$.{0,30}/g) || []),
         ...[...document.querySelectorAll('mjx-merror, [data-mjx-error]')].map(part => part.outerHTML.slice(0, 200)),
         ...[...document.images].filter(one => one.complete && !one.naturalWidth).map(one => one.src),
         ...[...document.images].filter(one => !one.hasAttribute('alt')).map(one => `no alt: ${one.src}`),
-        ...(/widget-view|Javascript object|Interactive explorer/.exec(article.textContent) || []),
+        ...(notebook && /widget-view|Javascript object|Interactive explorer/.exec(article.textContent) || []),
     ];
 }"""
 SIDEWAYS = """() => {
