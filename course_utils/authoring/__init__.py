@@ -23,7 +23,7 @@ from .notebooks import (
 )
 from .pages import HEADING, MAX_LINES, MAX_WORDS, REMOTE_PICTURE, count_words, pages_of, polls_of
 from .plans import find_plans, read_plan, section_cells
-from .publishing import check_published, publish, repository
+from .publishing import blob_address, check_published, publish
 from .rewrapping import rewrapped, two_rows
 from .slides import build_decks, build_plan, library_files
 from .tracks import (
@@ -55,6 +55,7 @@ __all__ = [
     "MAX_WORDS",
     "REMOTE_PICTURE",
     "Minutes",
+    "blob_address",
     "build_decks",
     "build_plan",
     "cell_tracks",
@@ -78,7 +79,6 @@ __all__ = [
     "read_plan",
     "read_quiz",
     "refresh_notebooks",
-    "repository",
     "rewrapped",
     "section_cells",
     "started",

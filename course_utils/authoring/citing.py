@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-__all__ = ["PLACEHOLDER", "cited"]
+__all__ = ["UNPUBLISHED", "cited"]
 
-PLACEHOLDER = "OWNER/REPO"
+UNPUBLISHED = "OWNER/REPO"
+"""The address of a course that has none yet."""
 _LINE = re.compile(r"(?m)^repository-code:.*\n")
 _BEFORE = re.compile(r"(?m)^version:")
 
@@ -31,6 +32,6 @@ def cited(path: Path, address: str) -> str | None:
         raise ValueError(
             "CITATION.cff lacks the line `version:`, above which the repository's address belongs."
         )
-    if address != PLACEHOLDER:
+    if address != UNPUBLISHED:
         text = _BEFORE.sub(f'repository-code: "https://github.com/{address}"\nversion:', text, count=1)
     return None if text == before else text

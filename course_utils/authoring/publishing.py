@@ -11,11 +11,21 @@ from pathlib import Path
 
 import nbformat
 
+from .citing import UNPUBLISHED, cited
 from .notebooks import read_notebook
 
-__all__ = ["badge", "check_published", "publish", "repository", "setup_cell", "stamp", "version"]
+__all__ = [
+    "UNPUBLISHED",
+    "badge",
+    "blob_address",
+    "check_published",
+    "publish",
+    "repository",
+    "setup_cell",
+    "stamp",
+    "version",
+]
 
-UNPUBLISHED = "OWNER/REPO"
 _ADDRESS = re.compile(r'(?m)^(Repository = "https://github\.com/)([\w.-]+/[\w.-]+)(")$')
 _VERSION = re.compile(r'(?m)^(\[tool\.course\]\n(?:#.*\n)*version = ")([^"\n]+)(")$')
 # What may stand in an address as it is. Git allows more, and forbids some of this: two dots, an end in .lock.
@@ -96,6 +106,12 @@ def version(root: Path) -> str:
     return _stored(root, _VERSION, 'pyproject.toml lacks the lines `[tool.course]` and `version = "main"`.')
 
 
+def blob_address(root: Path) -> str | None:
+    """Return the address at which GitHub shows the repository's files, with a slash at its end; None if it has none."""
+    address = repository(root)
+    return None if address == UNPUBLISHED else f"https://github.com/{address}/blob/{version(root)}/"
+
+
 def _stored(root: Path, line: re.Pattern, fault: str) -> str:
     found = line.search((root / "pyproject.toml").read_text(encoding="utf-8"))
     if found is None:
@@ -160,7 +176,8 @@ def publish(root: Path, address: str | None = None, to: str | None = None) -> li
     text = project.read_text(encoding="utf-8")
     new = _ADDRESS.sub(rf"\g<1>{address}\g<3>", text)
     new = _VERSION.sub(rf"\g<1>{to}\g<3>", new)
-    texts = {project: new if new != text else None}
+    citation = root / "CITATION.cff"
+    texts = {project: new if new != text else None, citation: cited(citation, address)}
     texts |= {path: _stamped(path, address, to) for path in _notebooks(root)}
     changed = {path: text for path, text in texts.items() if text is not None}
     for path, text in changed.items():

@@ -1,10 +1,10 @@
 """The course as a website, for whoever publishes it: pages made of the stored notebooks, with nothing executed.
 
-``python -m course_utils site`` runs ``building``: ``pages`` turns a stored notebook into a page, ``landing`` README into
-the first one, ``reference`` the rooms' faces into pages on the package (read by ``sources``), ``explorer`` makes the one
-page that lives, ``printing`` one PDF. ``python -m course_utils index`` writes into ``data/pages`` where notebooks define
-the terms of the ``glossary``, and which ``papers`` they cite; ``places`` are sections, and ``links`` lead there. Nothing
-that a learner's kernel imports imports this room.
+``python -m course_utils site`` runs ``building``: ``pages`` turns a stored notebook into a page, ``landing`` README
+into the first one, ``reference`` the rooms' faces into pages on the package (read by ``sources``), ``explorer`` makes
+the one page that lives, ``printing`` one PDF. ``python -m course_utils index`` writes into ``data/pages`` where
+notebooks define the terms of the ``glossary``, and which ``papers`` they cite; ``places`` are sections, and ``links``
+lead there. Nothing that a learner's kernel imports imports this room.
 """
 
 from .building import Site, build_site

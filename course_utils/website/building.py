@@ -15,12 +15,12 @@ import nbformat
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
-from course_utils.authoring import library_files, read_notebook, read_quiz, repository
+from course_utils.authoring import blob_address, library_files, read_notebook, read_quiz
 
 from .explorer import write_explorer
 from .glossary import read_glossary
 from .landing import PAGES, explorer_page, index_page
-from .pages import UNPUBLISHED, page_of, rewrite_links
+from .pages import page_of, rewrite_links
 from .reference import SETTINGS, reference_pages
 
 __all__ = ["Site", "build_site"]
@@ -124,19 +124,19 @@ def write_sources(root: Path, source: Path, mathjax: str) -> dict:
         (root / "data" / "pages").glob("*.md"),
         key=lambda path: (order.index(path.stem) if path.stem in order else len(order), path.stem),
     )
-    address = repository(root)
+    github = blob_address(root)
     shown = [path.relative_to(root).as_posix() for path in notebooks + texts]
     glossary = root / "data" / "pages" / "glossary.md"
     terms = read_glossary(glossary.read_text(encoding="utf-8")) if glossary.is_file() else []
     taken = {}
     for path in notebooks:
-        page = page_of(path.stem, read_notebook(path), read_quiz(root, path.stem), address, shown, terms)
+        page = page_of(path.stem, read_notebook(path), read_quiz(root, path.stem), github, shown, terms)
         nbformat.write(page.notebook, source / "notebooks" / path.name)
         taken[f"notebooks/{path.stem}"] = page.minutes
         for name, content in page.figures.items():
             (static / "figures" / name).write_bytes(content)
     for path in texts:
-        text = rewrite_links(path.read_text(encoding="utf-8"), f"data/pages/{path.name}", address, shown)
+        text = rewrite_links(path.read_text(encoding="utf-8"), f"data/pages/{path.name}", github, shown)
         (source / "pages" / path.name).write_text(text, encoding="utf-8")
     for name, text in reference_pages(root).items():
         (source / "reference" / f"{name}.md").write_text(text, encoding="utf-8")
@@ -145,7 +145,7 @@ def write_sources(root: Path, source: Path, mathjax: str) -> dict:
     readme = (root / "README.md").read_text(encoding="utf-8")
     index = index_page(readme, [path.stem for path in texts])
     (source / "index.md").write_text(index, encoding="utf-8")
-    links = {} if address == UNPUBLISHED else {"source_repository": f"https://github.com/{address}/"}
+    links = {"source_repository": github.partition("blob/")[0]} if github else {}
     return {"course_minutes": taken, "html_theme_options": {"top_of_page_buttons": [], **links}}
 
 

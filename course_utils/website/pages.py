@@ -23,10 +23,8 @@ from course_utils.authoring import CHECKED, DATA_URI, DEEPER, REMOTE_PICTURE, ce
 
 from .glossary import Entry, link_terms
 
-__all__ = ["UNPUBLISHED", "Page", "deeper_minutes", "page_of", "quiz_text", "rewrite_links", "source_of"]
+__all__ = ["Page", "deeper_minutes", "page_of", "quiz_text", "rewrite_links", "source_of"]
 
-UNPUBLISHED = "OWNER/REPO"
-"""The address of a course that has none yet: nothing links to it."""
 TITLE = re.compile(r"^#\s*@title\s+(.+)\n?")  # how a folded cell's code begins
 CODE_OR_LINK = re.compile(r"```.*?```|`[^`\n]*`|(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)", re.DOTALL)
 COMING_BACK = re.compile(r"(?m)^\*\*Coming back:\*\*.*\n*")
@@ -64,7 +62,7 @@ def source_of(path: str) -> str | None:
     return None
 
 
-def rewrite_links(text: str, place: str, repository: str, shown: Iterable[str]) -> str:
+def rewrite_links(text: str, place: str, github: str | None, shown: Iterable[str]) -> str:
     """Return Markdown whose links fit the site.
 
     A link to a file that the site shows leads to its page; to another file of the repository, to GitHub. Where the
@@ -73,7 +71,7 @@ def rewrite_links(text: str, place: str, repository: str, shown: Iterable[str]) 
     Args:
         text: Markdown. What stands in it as code stays as it is.
         place: where the text stands in the repository, such as "notebooks/04_grad_cam.ipynb".
-        repository: "OWNER/REPO".
+        github: where GitHub shows the repository's files, as `blob_address` returns it; None: nowhere.
         shown: the repository's files that the site has pages for.
     """
     here = source_of(place) or PurePosixPath(place).name
@@ -88,9 +86,9 @@ def rewrite_links(text: str, place: str, repository: str, shown: Iterable[str]) 
         if file in shown:
             page = posixpath.relpath(source_of(file) or file, posixpath.dirname(here) or ".")
             return f"[{words}]({page}{mark}{anchor})"
-        if repository == UNPUBLISHED or file.startswith(".."):
+        if github is None or file.startswith(".."):
             return words
-        return f"[{words}](https://github.com/{repository}/blob/main/{file}{mark}{anchor})"
+        return f"[{words}]({github}{file}{mark}{anchor})"
 
     return CODE_OR_LINK.sub(new, text)
 
@@ -149,7 +147,7 @@ def page_of(
     name: str,
     notebook: NotebookNode,
     quiz: Sequence[dict],
-    repository: str,
+    github: str | None,
     shown: Iterable[str],
     terms: Sequence[Entry] = (),
 ) -> Page:
@@ -162,7 +160,7 @@ def page_of(
         name: of the notebook, such as "04_grad_cam".
         notebook: as stored.
         quiz: its questions; none if it has no quiz.
-        repository: "OWNER/REPO".
+        github: where GitHub shows the repository's files, as `blob_address` returns it; None: nowhere.
         shown: the repository's files that the site has pages for.
         terms: entries of the glossary, to which the terms that the notebook defines are linked.
     """
@@ -183,8 +181,8 @@ def page_of(
             continue
         if cell.cell_type == "markdown":
             source = COMING_BACK.sub("", cell.source)
-            source = REMOTE_PICTURE.sub(f"{_how_to_run(name, repository)}\n\n", source)
-            source = rewrite_links(source, place, repository, shown)
+            source = REMOTE_PICTURE.sub(f"{_how_to_run(name, github)}\n\n", source)
+            source = rewrite_links(source, place, github, shown)
             cell.source = TERM.sub(once, link_terms(source, terms, GLOSSARY)) if terms else source
             cells.append(cell)
         elif cell.cell_type == "code" and re.match(r"\s*quiz\(", cell.source) and quiz:
@@ -195,12 +193,12 @@ def page_of(
     return Page(page, figures, deeper_minutes(cells))
 
 
-def _how_to_run(name: str, repository: str) -> str:
+def _how_to_run(name: str, github: str | None) -> str:
     """Return what stands in the badge's place."""
-    if repository == UNPUBLISHED:
+    if github is None:
         return f"*A page to read. To run it, open `notebooks/{name}.ipynb` in the folder of the course.*"
-    colab = f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{name}.ipynb"
-    source = f"https://github.com/{repository}/blob/main/notebooks/{name}.ipynb"
+    source = f"{github}notebooks/{name}.ipynb"
+    colab = source.replace("https://github.com/", "https://colab.research.google.com/github/")
     return f"*A page to read. To run it, [open it in Colab]({colab}), or take [the notebook]({source}).*"
 
 

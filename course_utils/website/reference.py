@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from course_utils.authoring import repository
+from course_utils.authoring import blob_address
 
 from .sources import Entry, Face, Module, find_module, public_path, read_face, room_names, room_of
 
@@ -91,8 +91,7 @@ def reference_pages(root: Path) -> dict[str, str]:
     Args:
         root: the course's folder, whose README says what the rooms are for.
     """
-    address = repository(root)
-    link = "" if address == "OWNER/REPO" else f"https://github.com/{address}/blob/main"
+    link = (blob_address(root) or "").rstrip("/")
     readme = (root / "README.md").read_text(encoding="utf-8")
     rows = {room: (what, notebooks) for room, what, notebooks in _README_ROW.findall(readme)}
     order = [room for _, rooms in FLOORS for room in rooms]

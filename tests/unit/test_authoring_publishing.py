@@ -16,7 +16,8 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 @pytest.fixture
 def course(tmp_path):
     (tmp_path / "notebooks").mkdir()
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name in ("pyproject.toml", "CITATION.cff"):
+        shutil.copy(ROOT / name, tmp_path)
     for path in NOTEBOOKS[:2]:
         shutil.copy(path, tmp_path / "notebooks")
     return tmp_path
@@ -33,8 +34,9 @@ def test_every_notebook_agrees_with_the_one_address(path):
 
 def test_publishing_stamps_once_and_is_idempotent(course):
     changed = publish(course, "ada/course")
-    assert changed == ["pyproject.toml", *(path.name for path in NOTEBOOKS[:2])]
+    assert changed == ["pyproject.toml", "CITATION.cff", *(path.name for path in NOTEBOOKS[:2])]
     assert publishing.repository(course) == "ada/course"
+    assert "https://github.com/ada/course" in (course / "CITATION.cff").read_text(encoding="utf-8")
     for path in (course / "notebooks").glob("*.ipynb"):
         text = path.read_text()
         assert text.count("ada/course") == 2 and "OWNER/REPO" not in text

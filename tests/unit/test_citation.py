@@ -74,21 +74,21 @@ def test_it_says_what_the_course_says_elsewhere(citation):
 def test_only_a_published_course_has_an_address(citation):
     address = publishing.repository(ROOT)
     named = citation.get("repository-code")
-    assert named == (None if address == citing.PLACEHOLDER else f"https://github.com/{address}")
-    assert citing.PLACEHOLDER not in json.dumps(citation)
+    assert named == (None if address == citing.UNPUBLISHED else f"https://github.com/{address}")
+    assert citing.UNPUBLISHED not in json.dumps(citation)
 
 
 def test_publishing_writes_the_address_and_takes_it_back(tmp_path):
     path = tmp_path / "CITATION.cff"
     shutil.copy(ROOT / "CITATION.cff", path)
-    path.write_text(citing.cited(path, citing.PLACEHOLDER) or path.read_text("utf-8"), encoding="utf-8")
+    path.write_text(citing.cited(path, citing.UNPUBLISHED) or path.read_text("utf-8"), encoding="utf-8")
     before = path.read_text("utf-8")
     for address in ("ada/course", "a.b/c_d-e"):
         path.write_text(citing.cited(path, address), encoding="utf-8")
         assert citing.cited(path, address) is None, "once is enough"
         found = yaml.safe_load(path.read_text("utf-8"))
         assert found["repository-code"] == f"https://github.com/{address}" and faults(found) == []
-    assert citing.cited(path, citing.PLACEHOLDER) == before
+    assert citing.cited(path, citing.UNPUBLISHED) == before
     path.write_text("cff-version: 1.2.0\n", encoding="utf-8")
     with pytest.raises(ValueError, match="lacks the line `version:`"):
         citing.cited(path, "ada/course")

@@ -13,12 +13,13 @@ from course_utils.assets import ROOT, AssetError
 from course_utils.authoring import read_notebook
 from course_utils.website import Entry, building, landing, pages
 
+GITHUB = "https://github.com/ada/course/blob/v1.0/"
 SHOWN = ["notebooks/03_x.ipynb", "notebooks/04_y.ipynb", "data/pages/glossary.md", "data/pages/methods.md"]
 BADGE = "[![Open in Colab](https://colab.research.google.com/a.svg)](https://colab.research.google.com/x)"
 
 
-def page(*cells, address="OWNER/REPO", quiz=()):
-    return pages.page_of("04_y", new_notebook(cells=list(cells)), quiz, address, SHOWN)
+def page(*cells, github=None, quiz=()):
+    return pages.page_of("04_y", new_notebook(cells=list(cells)), quiz, github, SHOWN)
 
 
 def text(*cells, **options):
@@ -53,11 +54,11 @@ def output(html="", plain="", kind="display_data", **data):
     ],
 )
 def test_links_lead_to_pages_or_to_the_repository_or_are_words(place, link, unpublished, published):
-    assert pages.rewrite_links(link, place, "OWNER/REPO", SHOWN) == unpublished
+    assert pages.rewrite_links(link, place, None, SHOWN) == unpublished
     expected = unpublished
     if published and published != "a":
-        expected = f"[{unpublished}](https://github.com/ada/course/blob/main/{published})"
-    assert pages.rewrite_links(link, place, "ada/course", SHOWN) == expected
+        expected = f"[{unpublished}]({GITHUB}{published})"
+    assert pages.rewrite_links(link, place, GITHUB, SHOWN) == expected
 
 
 def test_prompts_and_the_setup_cell_are_left_out():
@@ -72,8 +73,8 @@ def test_the_badge_becomes_a_link_or_a_sentence():
     header = new_markdown_cell(f"# Why?\n\n{BADGE}\n\n**Coming back:** in JupyterLab.\n\nText.")
     told = text(header)
     assert "colab.research" not in told and "Coming back" not in told and "`notebooks/04_y.ipynb`" in told
-    told = text(header, address="ada/course")
-    assert "(https://colab.research.google.com/github/ada/course/blob/main/notebooks/04_y.ipynb)" in told
+    told = text(header, github=GITHUB)
+    assert "(https://colab.research.google.com/github/ada/course/blob/v1.0/notebooks/04_y.ipynb)" in told
     assert "![" not in told and "Text." in told
 
 

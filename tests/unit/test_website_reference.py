@@ -185,9 +185,10 @@ def test_plain_text_stays_what_it_is(line, shown):
 
 def test_an_address_that_is_no_example_gives_links_to_the_source(pages, monkeypatch):
     assert "Source](" not in pages["explain"]
-    monkeypatch.setattr(reference, "repository", lambda root: "ada/course")
+    address = "https://github.com/ada/course/blob/v1.0/"
+    monkeypatch.setattr(reference, "blob_address", lambda root: address)
     page = reference_pages(ROOT)["explain"]
-    assert "[Source](https://github.com/ada/course/blob/main/course_utils/explain/maps.py)" in page
+    assert f"[Source]({address}course_utils/explain/maps.py)" in page
 
 
 @pytest.mark.parametrize(
