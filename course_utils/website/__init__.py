@@ -9,6 +9,7 @@ from .glossary import Entry, Mark, find_marks, link_terms, read_glossary, write_
 from .links import heading_slug
 from .papers import cited_papers, listed_papers, write_papers
 from .places import Section, sections_of
+from .printing import find_chromium, print_course
 from .reference import FLOORS, SETTINGS, reference_anchor, reference_pages
 
 __all__ = [
@@ -20,10 +21,12 @@ __all__ = [
     "Site",
     "build_site",
     "cited_papers",
+    "find_chromium",
     "find_marks",
     "heading_slug",
     "link_terms",
     "listed_papers",
+    "print_course",
     "read_glossary",
     "reference_anchor",
     "reference_pages",
