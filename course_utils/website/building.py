@@ -21,6 +21,7 @@ from .explorer import write_explorer
 from .glossary import read_glossary
 from .landing import PAGES, explorer_page, index_page
 from .pages import page_of, rewrite_links
+from .printing import print_course
 from .reference import SETTINGS, reference_pages
 
 __all__ = ["Site", "build_site"]
@@ -98,8 +99,6 @@ def build_site(root: Path, out: Path, pdf: bool = False) -> Site:
         remarks = _run_sphinx(source, built, settings)
         (built / ".nojekyll").touch()  # GitHub leaves out folders that begin with _, otherwise
         if pdf:
-            from .printing import print_course
-
             print_course(built, built / "course.pdf")
         _hand_over(built, out, before)
     files = [path for path in out.rglob("*") if path.is_file()]
