@@ -131,9 +131,9 @@ def test_no_sign_of_a_docstring_has_become_markup_and_no_markup_is_left_as_a_sig
         stressed = {
             node.astext() for kind in (nodes.emphasis, nodes.strong) for node in doctree.findall(kind)
         }
-        assert all(re.fullmatch("[A-Za-z .-]+", words) for words in stressed - set(reference.HEADINGS.values())), (
-            page
-        )
+        assert all(
+            re.fullmatch("[A-Za-z .-]+", words) for words in stressed - set(reference.HEADINGS.values())
+        ), page
         for kind in (nodes.literal_block, nodes.literal, desc_signature):
             for code in list(doctree.findall(kind)):
                 code.parent.remove(code)
