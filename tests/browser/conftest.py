@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,13 +11,13 @@ from axe import MissingAxe, fetch_axe
 from lab import NOTEBOOKS, Lab, Notebook, Visit, lab_server, left_out, new_window
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+from course_utils.website import find_chromium
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium. A module has its own, since a running Playwright is in the way of other tests' event loops."""
-    program = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    program = find_chromium()
     if program is None:
         left_out("Chromium on PATH", "Install it (Debian, Ubuntu: `apt install chromium`)")
     with sync_playwright() as playwright:
