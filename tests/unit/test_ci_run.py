@@ -100,8 +100,9 @@ def test_success(run):
     assert tested == f"pytest() in {ROOT}, CI=true, PYTHONPATH=, input: "
     assert "installing took 0 s" in rest[0] or "installing took 1 s" in rest[0]
     assert "ended with status 0" in rest[1]
-    cores, _, machines, _, unit, processor, _, room, _ = rest[2:]
+    cores, _, site, _, machines, _, unit, processor, _, room, _ = rest[2:]
     assert cores.startswith("pytest(-n 2 -m core tests/notebooks/test_tracks.py)")
+    assert site.startswith("pytest(-n 2 -m site tests/browser/test_site.py)")
     assert machines.startswith(
         "python(-m course_utils notebooks --machines --only SSE 4.1 --only weights times"
     )
