@@ -38,8 +38,9 @@ class Installation:
             return "Everything the notebooks need is here."
         if "Python" in self.missing:
             return f"Python {sys.version.split()[0]} is too old for the course: install 3.10 or newer first."
+        python = f'"{sys.executable}"' if " " in sys.executable else sys.executable
         return (
-            f"Missing or too old: {', '.join(self.missing)}. In the course's folder, run `{sys.executable} -m pip "
+            f"Missing or too old: {', '.join(self.missing)}. In the course's folder, run `{python} -m pip "
             "install -r requirements.txt`, then restart the kernel (menu Kernel, Restart)."
         )
 

@@ -206,7 +206,11 @@ def printed(*command: object, **options: object) -> str:
 def course_is_not_there(entry):
     other = OtherPython(entry.folder)
     entry.reads_line_of(other.run("-c", "import course_utils"))
-    # The cell that the page gives: in the folder of requirements.txt, for the Python of the kernel.
+    installs_from_a_cell(entry)
+
+
+def installs_from_a_cell(entry):
+    """The cell that the page gives installs from the folder of requirements.txt, for the Python of the kernel."""
     entry.patch.chdir(ROOT / "notebooks")
     notebook, ran = Notebook(), []
     entry.patch.setattr(notebook.shell, "system", lambda command: ran.append((command, Path.cwd())))
@@ -262,7 +266,7 @@ def python_of_the_system(entry):
     as_system = "sys.base_prefix = sys.prefix"  # as it is outside of an environment
     entry.reads_line_of(printed(sys.executable, "-c", PIP_OF_A_SYSTEM.format(**names, as_system=as_system)))
     make, activate, _ = entry.code("bash").splitlines()
-    assert make == "python3 -m venv course-env"
+    assert make == "python3 -m venv .venv"
     here = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     commands = (
         f'{make} --without-pip && {activate} && python -c "$1"'  # pip is taken from here, to save seconds
@@ -285,6 +289,7 @@ def no_build_to_be_had(entry):
 def a_package_is_missing(entry):
     code = "from course_utils.installation import check_installation; print(check_installation())"
     entry.reads_line_of(OtherPython(entry.folder).run("-c", code, PYTHONPATH=str(ROOT)))
+    installs_from_a_cell(entry)
 
 
 @provokes("is too old for the course")

@@ -111,14 +111,14 @@ function show() {
     const { photo, name } = state, percent = Number(by("ex-threshold").value), shown = DATA.names[name];
     const cells = rawMap(photo, name), free = freeMap(photo), chance = digits(scores.chances[name]);
     const own = draw("ex-own", cells, `${shown} ${chance}`, shown, percent / 100);
-    const other = draw("ex-free", free, "class-free map", "any class", percent / 100);
+    const other = draw("ex-free", free, "class-free sum", "any class", percent / 100);
     by("ex-share").textContent = by("ex-threshold").ariaValueText = `${percent}%`;
     by("ex-free").hidden = !by("ex-control").checked;
     const rank = `rank ${(scores.ranked.indexOf(name) + 1).toLocaleString("en")} of 1,000`;
     by("ex-said").textContent = `${shown}, probability ${chance} (${rank}): ${inWords(cells, own)}.`;
     const corners = box => box ? `(${box.join(", ")})` : "none";
     by("ex-boxes").textContent = `Box (x0, y0, x1, y1) in ${SIZE} × ${SIZE} pixels, at ${percent}% of the maximum: `
-        + `${corners(own)}. That of the class-free map, the sum of all channels, which knows nothing of the class: `
+        + `${corners(own)}. That of the class-free sum, over all channels, which knows nothing of the class: `
         + `${corners(other)}.${own && other ? ` IoU of the two: ${iou(own, other).toFixed(2)}.` : ""}`;
     const limit = Math.max(...cells.map(Math.abs)) || 1, total = signed(sum(cells));
     by("ex-sum").textContent = `Raw map for ${shown}: orange speaks for the class, purple against it, white is zero; `
