@@ -149,13 +149,18 @@ def rounded(number: float) -> int:
     return max(5, 5 * math.ceil(round(number, 6) / 5))
 
 
+def _rounded_minutes(taken: Minutes) -> tuple[int, ...]:
+    """Core, its exercises, everything, all exercises, lecture."""
+    every = (taken.core, taken.core_exercises, taken.all, taken.all_exercises, taken.lecture)
+    return tuple(map(rounded, every))
+
+
 def header_line(taken: Minutes, seconds: int) -> str:
     """Return the header's sentence on time."""
-    core, own, both, every, lecture = map(
-        rounded, (taken.core, taken.core_exercises, taken.all, taken.all_exercises, taken.lecture)
-    )
+    core, own, both, every, lecture = _rounded_minutes(taken)
     return (
-        f"**Time:** the core takes {core} minutes to read and {own} for its exercises, all of it {both} and {every}; "
+        f"**Time:** the core takes {core} minutes to read and {own} for its exercises, "
+        f"everything {both} to read and {every} for exercises; "
         f"a lecture on the core {lecture} minutes; about {seconds} seconds to run."
     )
 
@@ -207,8 +212,8 @@ def _fold(cell: NotebookNode, folded: bool) -> None:
 
 def table_row(taken: Minutes) -> str:
     """Return what README's table and notebook 00's say of a notebook's minutes."""
-    numbers = (taken.core, taken.core_exercises, taken.all + taken.all_exercises, taken.lecture)
-    return " | ".join(f"{rounded(number)} min" for number in numbers)
+    core, own, both, every, lecture = _rounded_minutes(taken)
+    return " | ".join(f"{number} min" for number in (core, own, both + every, lecture))
 
 
 def write_tracks(root: Path, names: Iterable[str] = ()) -> list[str]:

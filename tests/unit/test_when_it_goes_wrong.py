@@ -692,6 +692,15 @@ def the_gradient_in_the_middle(entry):
     assert entry.helps(trunk=model.features, head=model.head, images=images, c=1).gradient.any()
 
 
+@provokes("'NoneType' object has no attribute")
+def a_gradient_that_nobody_asked_for(entry):
+    model, images = TinyNet(), tiny_images().detach()
+    model(images)[0, 1].backward()
+    with entry.raises():
+        images.grad.abs()
+    assert entry.helps(model=model, images=images, c=1).size.any()
+
+
 @provokes("cannot register a hook on a tensor")
 def a_tensor_hook_in_a_pass_without_gradients(entry):
     model, images, seen = TinyNet(), tiny_images(), []
