@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -24,9 +23,10 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+from course_utils.website import find_chromium
+
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "notebooks" / "14_explain_your_own.ipynb"
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE = 1_800_000  # milliseconds
 TOKEN = "measured"
 ANSWERED = "words => document.querySelector('.course-explorer figcaption')?.textContent.includes(words)"
@@ -95,7 +95,7 @@ def measure(people: int, cull: int) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    program = next(filter(None, map(shutil.which, CHROMIUM)), None) or sys.exit("found no Chromium on PATH.")
+    program = find_chromium() or sys.exit("found no Chromium on PATH.")
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
         server = serve(Path(scratch), port, cull)
         try:
