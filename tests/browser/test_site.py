@@ -227,7 +227,8 @@ def test_the_search_leads_to_a_page_that_has_the_words(where, served, site, page
         page.wait_for_load_state()
         assert re.search("/(notebooks|pages|reference)/", page.url), page.url
         text = page.evaluate("() => document.querySelector('article').textContent")
-        assert words.lower() in text.lower(), f"{words} is not in {page.url}"
+        stem = words.lower().removesuffix("ing")  # by which the search finds pages
+        assert stem in text.lower(), f"{words} is not in {page.url}"
     assert not [fault for fault in page.faults if "asked" in fault], page.faults
 
 
