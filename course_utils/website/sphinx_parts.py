@@ -16,6 +16,9 @@ __all__ = ["setup"]
 
 DEEPER = re.compile(r"\((?:[^()]*\W)?deeper\)$")  # how the heading of such a section ends
 
+COLUMNS = re.compile(r"\S {2,}\S")  # in a line of output; sentences have none
+PICTURE = re.compile(r"<figure(?P<own>[^>]*)>\s*(?P<link><a [^>]*>)?<img (?P<rest>[^>]*)>")
+WIDE = 700  # pixels: panels side by side, which fitted to a phone are too small to read
 LONG_SIGNATURE = re.compile(r"<dl>\n((?:<dd>.*</dd>\n)+)</dl>")
 DEFINITION = re.compile(r"(?m)(^<|</)dd>")
 
@@ -56,6 +59,19 @@ class FoldParts(SphinxPostTransform):
                     cell.replace(code, Fold("", code, summary=summary, classes=["code-fold"]))
 
 
+class MarkSentences(SphinxPostTransform):
+    """Mark printed results without columns: they may wrap on a narrow screen."""
+
+    default_priority = 198
+    formats = ("html",)
+
+    def run(self, **kwargs: Any) -> None:
+        """Mark them in the document at hand."""
+        for block in self.document.findall(nodes.literal_block):
+            if "stream" in block["classes"] and not COLUMNS.search(block.astext()):
+                block["classes"].append("sentences")
+
+
 class WholeFormulas(SphinxPostTransform):
     """Hand formulas to MathJax as they are: Sphinx would put several lines into ``split``, which has no tags."""
 
@@ -93,7 +109,16 @@ def mend_page(app: Sphinx, page: str, template: str, context: dict, doctree: Any
     if "furo_navigation_tree" in context:
         context["furo_navigation_tree"] = context["furo_navigation_tree"].replace(' role="heading"', "")
     if "body" in context:
-        context["body"] = LONG_SIGNATURE.sub(_as_list, context["body"])
+        context["body"] = PICTURE.sub(_mark_wide, LONG_SIGNATURE.sub(_as_list, context["body"]))
+
+
+def _mark_wide(found: re.Match) -> str:
+    width = re.search(r'width="(\d+)"', found["rest"])
+    if 'class="cover"' in found["own"]:
+        return f'<figure class="cover wide">\n<div><img {found["rest"]}></div>'
+    if width and int(width[1]) > WIDE and "class=" not in found["own"]:
+        return found[0].replace("<figure", '<figure class="wide"', 1)
+    return found[0]
 
 
 def _as_list(found: re.Match) -> str:
@@ -111,6 +136,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_config_value("course_minutes", {}, "env")
     app.add_node(Fold, html=(visit_fold, depart_fold), text=(skip_fold, skip_fold))
     app.add_post_transform(FoldParts)
+    app.add_post_transform(MarkSentences)
     app.add_post_transform(WholeFormulas)
     app.connect("builder-inited", choose_dark_code, priority=1)
     app.connect("html-page-context", mend_page, priority=900)

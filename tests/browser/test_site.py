@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import io
 import posixpath
 import re
 import threading
@@ -13,6 +14,7 @@ import pytest
 from axe import violations
 from lab import NOTEBOOKS, ROOT
 from libraries import fetch_libraries
+from pypdf import PdfReader
 
 from course_utils.website import build_site
 
@@ -225,7 +227,8 @@ def test_the_search_leads_to_a_page_that_has_the_words(where, served, site, page
         page.wait_for_load_state()
         assert re.search("/(notebooks|pages|reference)/", page.url), page.url
         text = page.evaluate("() => document.querySelector('article').textContent")
-        assert words.lower() in text.lower(), f"{words} is not in {page.url}"
+        stem = words.lower().removesuffix("ing")  # by which the search finds pages
+        assert stem in text.lower(), f"{words} is not in {page.url}"
     assert not [fault for fault in page.faults if "asked" in fault], page.faults
 
 
@@ -244,6 +247,81 @@ def test_a_link_into_a_fold_opens_it(site, pages, page):
     page.wait_for_function("document.querySelectorAll('details.deeper-fold[open]').length === 1")
 
 
+IN_SIGHT = """part => {
+    const box = part.getBoundingClientRect();
+    return box.height > 0 && box.top >= 0 && box.bottom <= innerHeight;
+}"""
+
+
+def test_a_jump_holds_until_the_reader_scrolls(site, pages, page):
+    """Formulas grow late: here when the test says so, in a browser that does not keep the place by itself."""
+    slow = "window.MathJax = {startup: {promise: new Promise(done => { window.finish = done; })}};"
+    page.route("**/tex-svg.js*", lambda route: route.fulfill(body=slow, content_type="text/javascript"))
+    name = "notebooks/04_grad_cam.html"
+    place = page.locator(f"[id='{pages[name].deeper[2]}']")
+    page.goto(f"{(site.folder / name).as_uri()}#{pages[name].deeper[2]}")
+    page.wait_for_load_state("load")
+    page.add_style_tag(content="html { overflow-anchor: none; }")
+    before = place.bounding_box()["y"]
+    grow = """() => new Promise(done => {
+        document.querySelector('article').insertAdjacentHTML('afterbegin', '<div style="height: 700px">');
+        requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done)));
+    })"""
+    page.evaluate(grow)
+    assert abs(before) < 100 and abs(place.bounding_box()["y"] - before) < 2
+    page.mouse.wheel(0, 1)
+    page.wait_for_timeout(50)
+    page.evaluate(grow)
+    page.evaluate("() => window.finish()")
+    assert place.bounding_box()["y"] > before + 600
+
+
+def test_a_search_hit_shows_the_first_word_found(site, page):
+    page.goto(f"{(site.folder / 'notebooks/12_chest_xray_bias.html').as_uri()}?highlight=laundering")
+    page.wait_for_function(
+        f"() => [document.querySelector('article .highlighted')].filter(Boolean).some({IN_SIGHT})"
+    )
+    assert page.evaluate("() => scrollY") > 900
+
+
+def test_code_fits_a_laptop_and_results_a_phone(site, page):
+    over = "boxes => boxes.map(box => box.scrollWidth > box.clientWidth + 1)"
+    page.goto((site.folder / "notebooks/01_cnn_output_size.html").as_uri())
+    page.wait_for_function(READY)
+    page.evaluate(OPEN_ALL)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    code = page.locator(":is(.cell_input, .code-fold) pre").evaluate_all(over)
+    assert len(code) > 30 and sum(code) <= 0.1 * len(code)
+
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto((site.folder / "notebooks/04_grad_cam.html").as_uri())
+    page.wait_for_function(READY)
+    page.evaluate(OPEN_ALL)
+    sentences = page.locator(".output.sentences pre").evaluate_all(over)
+    assert len(sentences) > 5 and not any(sentences)
+    for box in (
+        page.locator(".output.stream:not(.sentences) pre.more-right").first,
+        page.locator("figure.wide > a.more-right").first,
+    ):  # it goes on, and says so until one has scrolled to its end
+        marked = box.element_handle()
+        marked.evaluate("box => { box.scrollLeft = box.scrollWidth; }")
+        page.wait_for_function("box => !box.classList.contains('more-right')", arg=marked)
+    assert page.locator("figure.wide img").first.bounding_box()["width"] >= 600
+
+
+def test_a_printed_page_has_text_only_and_keeps_its_answers(site, page):
+    page.goto((site.folder / "notebooks/00_start_here.html").as_uri())
+    page.wait_for_function(READY)
+    sheets = PdfReader(io.BytesIO(page.pdf())).pages
+    text = " ".join(" ".join(sheet.extract_text() for sheet in sheets).split())
+    assert "Deeper, 10 minutes" in text and "Answer to question 1" in text and "Code: " in text
+    assert not [words for words in ("Skip to content", "Back to top", "List of pages") if words in text]
+    answers = page.locator("details:has(> summary:text-matches('^Answer to question'))")
+    assert answers.count() > 2
+    for answer in answers.evaluate_all("all => all.map(one => one.lastElementChild.textContent.trim())"):
+        assert answer and " ".join(answer.split())[:30] not in text
+
+
 def test_what_is_folded_can_be_shown_printed_and_left(site, pages, page):
     name = "notebooks/04_grad_cam.html"
     folds = len(pages[name].deeper)
@@ -253,7 +331,7 @@ def test_what_is_folded_can_be_shown_printed_and_left(site, pages, page):
     assert opened.count() == folds > 5
     page.evaluate("() => dispatchEvent(new Event('afterprint'))")
     assert opened.count() == 0
-    switch = page.get_by_role("button", name=f"Show the {folds} deeper sections")
+    switch = page.get_by_role("button", name=re.compile(rf"as deeper \({folds} sections and exercises; on"))
     switch.focus()
     page.keyboard.press("Enter")
     assert opened.count() == folds

@@ -2,6 +2,7 @@
 "use strict";
 
 const DEEPER = "details.deeper-fold";
+const ANSWER = /^\s*Answer to question/;
 const KEPT = "course-deeper-open";
 
 /** Open all folds around an element, and the one that belongs to its heading. */
@@ -14,13 +15,34 @@ function openAround(element) {
   if (own && (section.id === element.id || element.parentElement === section)) own.open = true;
 }
 
-/** Open the folds around what the address points at, and show it. */
+let settled = false; // whether formulas are set, so that nothing grows by itself any more
+let held = null; // shows what the reader has asked for, until they scroll by themselves
+
+/** Open the folds around an element and show it, however much above it still grows. */
+function show(target, block) {
+  openAround(target);
+  const scroll = () => target.scrollIntoView({behavior: "instant", block});
+  scroll();
+  held = settled ? null : scroll;
+}
+
+/** Show what the address points at. */
 function followAddress() {
   const name = decodeURIComponent(location.hash.slice(1));
   const target = name && document.getElementById(name);
-  if (!target) return;
-  openAround(target);
-  target.scrollIntoView();
+  if (target) show(target, "start");
+}
+
+/** From a search the address points at no place: show the first word that was found. */
+function followSearch() {
+  const found = [...document.querySelectorAll("article .highlighted")];
+  found.forEach(openAround);
+  if (found.length && !location.hash && !scrollY) show(found[0], "center");
+}
+
+new ResizeObserver(() => held?.()).observe(document.querySelector("article"));
+for (const sign of ["wheel", "touchstart", "pointerdown", "keydown"]) {
+  addEventListener(sign, () => { held = null; }, {capture: true, passive: true});
 }
 
 /** Remember, where the browser lets us. */
@@ -41,7 +63,8 @@ function addSwitch() {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "deeper-switch";
-  button.textContent = `Show the ${folds.length} deeper sections`;
+  const number = folds.length === 1 ? "1 section or exercise" : `${folds.length} sections and exercises`;
+  button.textContent = `Show what is folded as deeper (${number}; on all pages)`;
   const set = open => {
     button.setAttribute("aria-pressed", open);
     folds.forEach(fold => { fold.open = open; });
@@ -55,10 +78,19 @@ function addSwitch() {
   first.before(button);
 }
 
-/** What scrolls sideways in a box of its own can be reached and scrolled with the keyboard. */
+const BOXES = ".highlight pre, .table-wrapper, .output.text_html, .output pre, div.math, mjx-container, article pre, "
+  + "figure.wide > :is(a, div)";
+
+/** Fade a box at its right edge where it goes on. */
+function fade(box) {
+  const more = box.scrollWidth - box.clientWidth - box.scrollLeft > 1;
+  box.classList.toggle("more-right", more && getComputedStyle(box).overflowX !== "visible");
+}
+
+/** What scrolls sideways in a box of its own shows it, and can be reached and scrolled with the keyboard. */
 function reachScrolling() {
-  const boxes = ".highlight pre, .table-wrapper, .output.text_html, .output pre, div.math, mjx-container, article pre";
-  for (const box of document.querySelectorAll(boxes)) {
+  for (const box of document.querySelectorAll(BOXES)) {
+    fade(box);
     if (box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX !== "visible") {
       box.tabIndex = 0;
     } else if (box.tagName !== "MJX-CONTAINER") {
@@ -95,7 +127,8 @@ function reachLists() {
 
 let closed = [];
 addEventListener("beforeprint", () => {
-  closed = [...document.querySelectorAll("details:not([open]):not(.code-fold)")];
+  closed = [...document.querySelectorAll("details:not([open]):not(.code-fold)")]
+    .filter(fold => !ANSWER.test(fold.querySelector("summary").textContent)); // a printed quiz asks
   closed.forEach(fold => { fold.open = true; });
 });
 addEventListener("afterprint", () => closed.forEach(fold => { fold.open = false; }));
@@ -110,13 +143,15 @@ addSwitch();
 reachLists();
 followAddress();
 addEventListener("load", () => {
-  document.querySelectorAll("article .highlighted").forEach(openAround);
   followAddress();
+  setTimeout(followSearch, 50); // Sphinx marks the words 10 ms after the page is read
   reachScrolling();
-  window.MathJax?.startup?.promise?.then(() => {
+  Promise.resolve(window.MathJax?.startup?.promise).then(() => {
     reachScrolling();
-    followAddress();
+    settled = true;
+    held = null;
   });
 });
 addEventListener("resize", reachScrolling);
 document.addEventListener("toggle", reachScrolling, true);
+document.addEventListener("scroll", event => event.target.matches?.(BOXES) && fade(event.target), true);
