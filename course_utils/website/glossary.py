@@ -177,9 +177,10 @@ def glossary_page(text: str) -> str:
             address = f"../notebooks/{place[2]}.html#{TERM}{entry.slug}"
             return f'<a class="reference internal" href="{address}">{place[1]}</a>'
 
-        names = "\n".join(f"single: ! {name.replace('`', '')}" for name in (entry.term, *entry.also))
+        names = [name.replace("`", "") for name in (entry.term, *entry.also)]
+        index = "\n".join(f"```{{index}} single: ! {name}\n```" for name in names)
         heading, _, rest = PLACE.sub(exact, found[0]).partition("\n")
-        return f"{heading}\n\n```{{index}}\n{names}\n```\n{rest}"
+        return f"{heading}\n\n{index}\n{rest}"
 
     page = ENTRY.sub(shown, text)
     line = " · ".join(f"[{letter}](#{slug})" for letter, slug in letters.items())

@@ -35,8 +35,14 @@ EXPLORER = "[Interactive explorer"  # how the text stored in an explorer's place
 EXERCISE = "not attempted"
 IN_THE_NOTEBOOK = "*The explorer itself runs in the notebook; below are some of its settings.*"
 EXPLORED = ("00_start_here", "04_grad_cam")  # whose explorers ask what the site's own asks
-OF_THE_SITE = "*The explorer itself runs in the notebook; or try [the explorer of this site](../explorer.md). Below are some of its settings.*"
-HERE = "Cells, sliders, checks, hints and solutions work in the notebook; here you answer in your head, and what comes out stands below."
+OF_THE_SITE = (
+    "*The explorer itself runs in the notebook; or try [the explorer of this site](../explorer.md). Below are some of "
+    "its settings.*"
+)
+HERE = (
+    "Cells, sliders, checks, hints and solutions work in the notebook; here you answer in your head, and what "
+    "comes out stands below."
+)
 INSTALLATION = "check_installation()"
 SAID_HERE = {
     "Click an answer; each one": "Choose an answer, then open the fold below it; each one",

@@ -49,7 +49,7 @@ class Section:
     def words(self) -> str:
         """Its heading's first words, without a number, to tell it from another section of the same name."""
         plain = re.sub(r"^\d+\. |[*`]", "", self.heading)
-        return " ".join(re.split(r"[:;,.?!(]", plain)[0].split()[:6])
+        return " ".join(re.split(r"[:;,.?!(]", plain)[0].split()[:7])
 
 
 def link_all(sections: Iterable[Section]) -> str:
