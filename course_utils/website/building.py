@@ -18,7 +18,7 @@ from sphinx.util.docutils import docutils_namespace, patch_docutils
 from course_utils.authoring import blob_address, library_files, read_notebook, read_quiz
 
 from .explorer import write_explorer
-from .glossary import glossary_page, read_glossary
+from .glossary import Entry, glossary_page, name_entries, read_glossary
 from .landing import PAGES, explorer_page, index_page, table_rows
 from .pages import page_of, rewrite_links
 from .printing import print_course
@@ -98,6 +98,9 @@ def build_site(root: Path, out: Path, pdf: bool = False) -> Site:
         source, built = Path(folder, "source"), Path(folder, "built")
         settings = write_sources(root, source, mathjax)
         remarks = _run_sphinx(source, built, settings)
+        if terms := _terms(root):
+            index = built / "searchindex.js"
+            index.write_text(name_entries(index.read_text(encoding="utf-8"), terms), encoding="utf-8")
         (built / ".nojekyll").touch()  # GitHub leaves out folders that begin with _, otherwise
         if pdf:
             print_course(built, built / "course.pdf")
@@ -127,7 +130,7 @@ def write_sources(root: Path, source: Path, mathjax: str) -> dict:
     github = blob_address(root)
     shown = [path.relative_to(root).as_posix() for path in notebooks + texts]
     glossary = root / "data" / "pages" / "glossary.md"
-    terms = read_glossary(glossary.read_text(encoding="utf-8")) if glossary.is_file() else []
+    terms = _terms(root)
     readme = (root / "README.md").read_text(encoding="utf-8")
     titles = {row.name: row.title for row in table_rows(readme)}
     taken = {}
@@ -151,6 +154,12 @@ def write_sources(root: Path, source: Path, mathjax: str) -> dict:
     (source / "index.md").write_text(index, encoding="utf-8")
     links = {"source_repository": github.partition("blob/")[0]} if github else {}
     return {"course_minutes": taken, "html_theme_options": {"top_of_page_buttons": [], **links}}
+
+
+def _terms(root: Path) -> list[Entry]:
+    """Return the entries of the course's glossary; none if it has no glossary."""
+    glossary = root / "data" / "pages" / "glossary.md"
+    return read_glossary(glossary.read_text(encoding="utf-8")) if glossary.is_file() else []
 
 
 def _run_sphinx(source: Path, built: Path, settings: dict) -> list[str]:

@@ -6,6 +6,7 @@ or is one of LABELS; all else is a term, at the place that defines it, and has a
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ __all__ = [
     "glossary_page",
     "is_label",
     "link_terms",
+    "name_entries",
     "read_glossary",
     "write_places",
 ]
@@ -33,6 +35,7 @@ BOLD = re.compile(r"\*\*(?=\S)(.+?)\*\*(?!\*)", re.DOTALL)
 ITEM = re.compile(r"^\s*(?:[-*+]|\d+\.) +$")  # what stands before what opens an item of a list
 ENTRY = re.compile(r"^## (.+)\n\n(?:\*Also: (.+)\*\n\n)?((?:.+\n)+)\n(Defined in .*)\n", re.MULTILINE)
 SEE = " · See also "
+INDEX = "Search.setIndex("
 TERM = "term-"  # how a term's anchor in a notebook's page begins
 PLACE = re.compile(rf"\[([^\]]+)\]\({re.escape(NOTEBOOKS)}/(\w+)\.ipynb[^)]*\)")
 
@@ -160,7 +163,7 @@ def glossary_page(text: str) -> str:
     """Return the glossary's text as the site shows it.
 
     It begins with a line of letters. A place leads to the very words in the notebook's page, the first of them if a
-    notebook marks a term more than once. The search finds an entry by each of its names.
+    notebook marks a term more than once.
     """
     letters: dict[str, str] = {}
     entries = {entry.term: entry for entry in read_glossary(text)}
@@ -177,14 +180,22 @@ def glossary_page(text: str) -> str:
             address = f"../notebooks/{place[2]}.html#{TERM}{entry.slug}"
             return f'<a class="reference internal" href="{address}">{place[1]}</a>'
 
-        names = [name.replace("`", "") for name in (entry.term, *entry.also)]
-        index = "\n".join(f"```{{index}} single: ! {name}\n```" for name in names)
-        heading, _, rest = PLACE.sub(exact, found[0]).partition("\n")
-        return f"{heading}\n\n{index}\n{rest}"
+        return PLACE.sub(exact, found[0])
 
     page = ENTRY.sub(shown, text)
     line = " · ".join(f"[{letter}](#{slug})" for letter, slug in letters.items())
     return page.replace("\n## ", f"\n{line}\n\n## ", 1)
+
+
+def name_entries(index: str, entries: Iterable[Entry]) -> str:
+    """Return Sphinx's index for the search, in which each name of an entry leads where the entry's heading does."""
+    data = json.loads(index.removeprefix(INDEX).removesuffix(")"))
+    page, titles = data["docnames"].index("pages/glossary"), data["alltitles"]
+    for entry in entries:
+        place = next(one for one in titles[entry.term.replace("`", "")] if one[0] == page)
+        for name in entry.also:
+            titles.setdefault(name, []).append(place)
+    return f"{INDEX}{json.dumps(data, separators=(',', ':'))})"
 
 
 def link_terms(text: str, entries: Iterable[Entry], page: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shutil
 from functools import cache
@@ -20,6 +21,7 @@ from course_utils.website import (
     heading_slug,
     link_terms,
     listed_papers,
+    name_entries,
     read_glossary,
     sections_of,
     write_papers,
@@ -240,7 +242,6 @@ def test_the_site_leads_to_the_words_that_define_a_term():
     )
     page = glossary_page(text)
     assert "What words mean.\n\n[D](#detach) · [H](#hook)\n\n## `detach()`\n" in page
-    assert "```{index} single: ! detach()\n```\n```{index} single: ! cut off\n```\n\n*Also: cut off*" in page
     to = '<a class="reference internal" href="../notebooks'
     assert (
         f'Defined in {to}/02_hooks.html#term-detach">02, section 1</a>, [02, opening]({file}) · See also [hook]'
@@ -249,6 +250,15 @@ def test_the_site_leads_to_the_words_that_define_a_term():
     assert (
         f'{to}/02_hooks.html#term-hook">02, opening</a>, {to}/03_x.html#term-hook">03, section 2</a>' in page
     )
+
+
+def test_the_search_finds_an_entry_by_each_of_its_names():
+    data = {"docnames": ["index", "pages/glossary"]}
+    before = data | {"alltitles": {"Hook": [[0, "h"], [1, "hook"]], "lead": [[0, "x"]]}}
+    found = [Entry("`Hook`", ("handle", "lead"), "", "", (), "hook")]
+    made = name_entries(f"Search.setIndex({json.dumps(before)})", found)
+    titles = {"Hook": [[0, "h"], [1, "hook"]], "lead": [[0, "x"], [1, "hook"]], "handle": [[1, "hook"]]}
+    assert json.loads(made.removeprefix("Search.setIndex(").removesuffix(")")) == data | {"alltitles": titles}
 
 
 def test_each_call_of_the_methods_exists():

@@ -2,8 +2,10 @@
 "use strict";
 
 var Scorer = {
-  score: ([page, , , , score]) =>
-    score + ({"pages/glossary": 20, "pages/when_it_goes_wrong": 15, "pages/corrections": -100}[page] ?? 0),
+  score: ([page, , anchor, , score]) => {
+    const rank = {"pages/glossary": 20, "pages/when_it_goes_wrong": 15, "pages/corrections": -100}[page] ?? 0;
+    return score + rank + (rank > 0 && anchor ? 10 : 0); // the very entry before its page
+  },
   // As Sphinx has them.
   objNameMatch: 11,
   objPartialMatch: 6,
