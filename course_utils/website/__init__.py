@@ -9,7 +9,16 @@ lead there. Nothing that a learner's kernel imports imports this room.
 
 from .building import Site, build_site
 from .explorer import write_explorer
-from .glossary import Entry, Mark, find_marks, link_terms, read_glossary, write_places
+from .glossary import (
+    Entry,
+    Mark,
+    find_marks,
+    glossary_page,
+    link_terms,
+    name_entries,
+    read_glossary,
+    write_places,
+)
 from .links import heading_slug
 from .papers import cited_papers, listed_papers, write_papers
 from .places import Section, sections_of
@@ -27,9 +36,11 @@ __all__ = [
     "cited_papers",
     "find_chromium",
     "find_marks",
+    "glossary_page",
     "heading_slug",
     "link_terms",
     "listed_papers",
+    "name_entries",
     "print_course",
     "read_glossary",
     "reference_anchor",

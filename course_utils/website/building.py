@@ -18,8 +18,8 @@ from sphinx.util.docutils import docutils_namespace, patch_docutils
 from course_utils.authoring import blob_address, library_files, read_notebook, read_quiz
 
 from .explorer import write_explorer
-from .glossary import read_glossary
-from .landing import PAGES, explorer_page, index_page
+from .glossary import Entry, glossary_page, name_entries, read_glossary
+from .landing import PAGES, explorer_page, index_page, table_rows
 from .pages import page_of, rewrite_links
 from .printing import print_course
 from .reference import SETTINGS, reference_pages
@@ -44,6 +44,7 @@ CONFIGURATION = {
     "html_js_files": [("course.js", {"defer": "defer"})],
     "html_copy_source": False,
     "html_show_copyright": False,
+    "html_search_scorer": str(THEME / "search.js"),
     "html_use_index": False,
     "html_domain_indices": False,
     "pygments_style": "a11y-high-contrast-light",
@@ -97,6 +98,9 @@ def build_site(root: Path, out: Path, pdf: bool = False) -> Site:
         source, built = Path(folder, "source"), Path(folder, "built")
         settings = write_sources(root, source, mathjax)
         remarks = _run_sphinx(source, built, settings)
+        if terms := _terms(root):
+            index = built / "searchindex.js"
+            index.write_text(name_entries(index.read_text(encoding="utf-8"), terms), encoding="utf-8")
         (built / ".nojekyll").touch()  # GitHub leaves out folders that begin with _, otherwise
         if pdf:
             print_course(built, built / "course.pdf")
@@ -126,26 +130,36 @@ def write_sources(root: Path, source: Path, mathjax: str) -> dict:
     github = blob_address(root)
     shown = [path.relative_to(root).as_posix() for path in notebooks + texts]
     glossary = root / "data" / "pages" / "glossary.md"
-    terms = read_glossary(glossary.read_text(encoding="utf-8")) if glossary.is_file() else []
+    terms = _terms(root)
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    titles = {row.name: row.title for row in table_rows(readme)}
     taken = {}
     for path in notebooks:
-        page = page_of(path.stem, read_notebook(path), read_quiz(root, path.stem), github, shown, terms)
+        quiz, title = read_quiz(root, path.stem), titles.get(path.stem, "")
+        page = page_of(path.stem, read_notebook(path), quiz, github, shown, terms, title)
         nbformat.write(page.notebook, source / "notebooks" / path.name)
         taken[f"notebooks/{path.stem}"] = page.minutes
         for name, content in page.figures.items():
             (static / "figures" / name).write_bytes(content)
     for path in texts:
-        text = rewrite_links(path.read_text(encoding="utf-8"), f"data/pages/{path.name}", github, shown)
+        text = path.read_text(encoding="utf-8")
+        text = glossary_page(text) if path == glossary else text
+        text = rewrite_links(text, f"data/pages/{path.name}", github, shown)
         (source / "pages" / path.name).write_text(text, encoding="utf-8")
     for name, text in reference_pages(root).items():
         (source / "reference" / f"{name}.md").write_text(text, encoding="utf-8")
     fragment = write_explorer(static / "explorer", "_static/explorer")
     (source / "explorer.md").write_text(explorer_page(fragment), encoding="utf-8")
-    readme = (root / "README.md").read_text(encoding="utf-8")
-    index = index_page(readme, [path.stem for path in texts])
+    index = index_page(readme, [path.stem for path in texts], github)
     (source / "index.md").write_text(index, encoding="utf-8")
     links = {"source_repository": github.partition("blob/")[0]} if github else {}
     return {"course_minutes": taken, "html_theme_options": {"top_of_page_buttons": [], **links}}
+
+
+def _terms(root: Path) -> list[Entry]:
+    """Return the entries of the course's glossary; none if it has no glossary."""
+    glossary = root / "data" / "pages" / "glossary.md"
+    return read_glossary(glossary.read_text(encoding="utf-8")) if glossary.is_file() else []
 
 
 def _run_sphinx(source: Path, built: Path, settings: dict) -> list[str]:

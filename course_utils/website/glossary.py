@@ -6,6 +6,7 @@ or is one of LABELS; all else is a term, at the place that defines it, and has a
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,14 +15,16 @@ from pathlib import Path
 from course_utils.authoring import find_notebooks, read_notebook
 
 from .links import heading_slug
-from .places import Section, masked, sections_of
+from .places import NOTEBOOKS, Section, link_all, masked, sections_of
 
 __all__ = [
     "Entry",
     "Mark",
     "find_marks",
+    "glossary_page",
     "is_label",
     "link_terms",
+    "name_entries",
     "read_glossary",
     "write_places",
 ]
@@ -32,6 +35,9 @@ BOLD = re.compile(r"\*\*(?=\S)(.+?)\*\*(?!\*)", re.DOTALL)
 ITEM = re.compile(r"^\s*(?:[-*+]|\d+\.) +$")  # what stands before what opens an item of a list
 ENTRY = re.compile(r"^## (.+)\n\n(?:\*Also: (.+)\*\n\n)?((?:.+\n)+)\n(Defined in .*)\n", re.MULTILINE)
 SEE = " · See also "
+INDEX = "Search.setIndex("
+TERM = "term-"  # how a term's anchor in a notebook's page begins
+PLACE = re.compile(rf"\[([^\]]+)\]\({re.escape(NOTEBOOKS)}/(\w+)\.ipynb[^)]*\)")
 
 
 @dataclass(frozen=True)
@@ -130,18 +136,18 @@ def write_places(root: Path) -> list[str]:
     text = page.read_text(encoding="utf-8")
     entries = read_glossary(text)
     names = {name: entry for entry in entries for name in entry.names}
-    places: dict[str, dict[str, None]] = {entry.term: {} for entry in entries}
+    places: dict[str, list[Section]] = {entry.term: [] for entry in entries}
     faults = []
     for mark in find_marks(root):
         if _is_term(mark.words, names):
-            places[names[mark.name].term][mark.section.link] = None
+            places[names[mark.name].term].append(mark.section)
         elif not mark.label:
             faults.append(
                 f'{mark.section.label}: "{mark.words}" is neither a label nor a term of the glossary.'
             )
 
     def placed(found: re.Match[str]) -> str:
-        links = ", ".join(places[found[1]])
+        links = link_all(places[found[1]])
         if not links:
             faults.append(f'"{found[1]}" is bold in no notebook.')
         _, dot, see = found[4].partition(SEE)
@@ -151,6 +157,45 @@ def write_places(root: Path) -> list[str]:
     if written != text:
         page.write_text(written, encoding="utf-8")
     return faults
+
+
+def glossary_page(text: str) -> str:
+    """Return the glossary's text as the site shows it.
+
+    It begins with a line of letters. A place leads to the very words in the notebook's page, the first of them if a
+    notebook marks a term more than once.
+    """
+    letters: dict[str, str] = {}
+    entries = {entry.term: entry for entry in read_glossary(text)}
+
+    def shown(found: re.Match[str]) -> str:
+        entry = entries[found[1]]
+        letters.setdefault(re.search(r"\w", entry.term)[0].upper(), entry.slug)
+        linked: set[str] = set()
+
+        def exact(place: re.Match[str]) -> str:
+            if place[2] in linked:
+                return place[0]
+            linked.add(place[2])
+            address = f"../notebooks/{place[2]}.html#{TERM}{entry.slug}"
+            return f'<a class="reference internal" href="{address}">{place[1]}</a>'
+
+        return PLACE.sub(exact, found[0])
+
+    page = ENTRY.sub(shown, text)
+    line = " · ".join(f"[{letter}](#{slug})" for letter, slug in letters.items())
+    return page.replace("\n## ", f"\n{line}\n\n## ", 1)
+
+
+def name_entries(index: str, entries: Iterable[Entry]) -> str:
+    """Return Sphinx's index for the search, in which each name of an entry leads where the entry's heading does."""
+    data = json.loads(index.removeprefix(INDEX).removesuffix(")"))
+    page, titles = data["docnames"].index("pages/glossary"), data["alltitles"]
+    for entry in entries:
+        place = next(one for one in titles[entry.term.replace("`", "")] if one[0] == page)
+        for name in entry.also:
+            titles.setdefault(name, []).append(place)
+    return f"{INDEX}{json.dumps(data, separators=(',', ':'))})"
 
 
 def link_terms(text: str, entries: Iterable[Entry], page: str) -> str:
@@ -163,6 +208,6 @@ def link_terms(text: str, entries: Iterable[Entry], page: str) -> str:
     for found, words, _ in _spans(text):
         if _is_term(words, names):
             slug = names[_plain(words)].slug
-            pieces += [text[end : found.start()], f'<a id="term-{slug}"></a>**[{words}]({page}#{slug})**']
+            pieces += [text[end : found.start()], f'<a id="{TERM}{slug}"></a>**[{words}]({page}#{slug})**']
             end = found.end()
     return "".join([*pieces, text[end:]])

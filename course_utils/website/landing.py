@@ -46,12 +46,13 @@ def table_rows(readme: str) -> list[Row]:
     return rows
 
 
-def index_page(readme: str, pages: Sequence[str]) -> str:
+def index_page(readme: str, pages: Sequence[str], github: str | None = None) -> str:
     """Return the Markdown of the site's first page.
 
     Args:
         readme: its text.
         pages: names of the pages beside the notebooks, such as "glossary".
+        github: where GitHub shows the repository's files, as `blob_address` returns it; None: nowhere.
 
     Raises:
         ValueError: README lacks what the page is made of.
@@ -78,7 +79,20 @@ def index_page(readme: str, pages: Sequence[str]) -> str:
         cards="\n".join(_card(row) for row in rows),
         links="\n".join(f"- {link}" for link in links),
         notebooks="\n".join(f"{row.title} <notebooks/{row.name}>" for row in rows),
+        start=_start(github),
         pages="\n".join(["explorer", *(f"pages/{name}" for name in pages), "reference/index"]),
+    )
+
+
+def _start(github: str | None) -> str:
+    """Return how to begin: the words before the commands, and those that fetch the course, if it has an address."""
+    if github is None:
+        return "With Python 3.10 to 3.13, in the folder of the course that you were given:\n\n```bash"
+    address, _, version = github.rstrip("/").partition("/blob/")
+    folder = address.rpartition("/")[2]
+    return (
+        f"With Python 3.10 to 3.13, and git (or [download the course as ZIP]({address}/archive/{version}.zip), unpack "
+        f"it, and begin with the third line in its folder):\n\n```bash\ngit clone {address}\ncd {folder}"
     )
 
 

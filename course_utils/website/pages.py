@@ -34,6 +34,29 @@ GLOSSARY = "../pages/glossary.md"
 EXPLORER = "[Interactive explorer"  # how the text stored in an explorer's place begins
 EXERCISE = "not attempted"
 IN_THE_NOTEBOOK = "*The explorer itself runs in the notebook; below are some of its settings.*"
+EXPLORED = ("00_start_here", "04_grad_cam")  # whose explorers ask what the site's own asks
+OF_THE_SITE = (
+    "*The explorer itself runs in the notebook; or try [the explorer of this site](../explorer.md). Below are some of "
+    "its settings.*"
+)
+HERE = (
+    "Cells, sliders, checks, hints and solutions work in the notebook; here you answer in your head, and what "
+    "comes out stands below."
+)
+INSTALLATION = "check_installation()"
+SAID_HERE = {
+    "Click an answer; each one": "Choose an answer, then open the fold below it; each one",
+    "Replace the `...`, run the cell, read the answer. `hint()` and `solution()` are there when you want them.": (
+        "In the notebook you replace the `...`, run the cell, and read the answer; `hint()` and `solution()` are there "
+        "when you want them."
+    ),
+    "Deeper sections are folded when you open a notebook: click the arrow beside the heading. Code that only draws is "
+    'folded, too; the three dots in JupyterLab, or "Show code" in Colab, open it. What is folded still runs.': (
+        "On this page deeper sections, and code that only draws, are folded: the line below the heading, or *Code*, "
+        "opens them."
+    ),
+}
+"""Sentences of the notebooks on what one clicks there, and what a page says in their place."""
 SPECIAL = re.compile(r"([\\`*_\[\]<>$#|~^])")  # of Markdown
 
 
@@ -150,6 +173,7 @@ def page_of(
     github: str | None,
     shown: Iterable[str],
     terms: Sequence[Entry] = (),
+    title: str = "",
 ) -> Page:
     """Return the page of a stored notebook, which stays as it is.
 
@@ -163,6 +187,7 @@ def page_of(
         github: where GitHub shows the repository's files, as `blob_address` returns it; None: nowhere.
         shown: the repository's files that the site has pages for.
         terms: entries of the glossary, to which the terms that the notebook defines are linked.
+        title: what the notebook is called in lists, such as "04 Grad-CAM", before its question; none if empty.
     """
     place = f"notebooks/{name}.ipynb"
     figures: dict[str, bytes] = {}
@@ -181,6 +206,9 @@ def page_of(
             continue
         if cell.cell_type == "markdown":
             source = COMING_BACK.sub("", cell.source)
+            source = re.sub(r"\A# ", f"# {title}: ", source) if title else source
+            for there, here in SAID_HERE.items():
+                source = source.replace(there, here)
             source = REMOTE_PICTURE.sub(f"{_how_to_run(name, github)}\n\n", source)
             source = rewrite_links(source, place, github, shown)
             cell.source = TERM.sub(once, link_terms(source, terms, GLOSSARY)) if terms else source
@@ -196,10 +224,14 @@ def page_of(
 def _how_to_run(name: str, github: str | None) -> str:
     """Return what stands in the badge's place."""
     if github is None:
-        return f"*A page to read. To run it, open `notebooks/{name}.ipynb` in the folder of the course.*"
+        return (
+            f"*A page to read. To run it, open `notebooks/{name}.ipynb` in the folder of the course. {HERE}*"
+        )
     source = f"{github}notebooks/{name}.ipynb"
     colab = source.replace("https://github.com/", "https://colab.research.google.com/github/")
-    return f"*A page to read. To run it, [open it in Colab]({colab}), or take [the notebook]({source}).*"
+    return (
+        f"*A page to read. To run it, [open it in Colab]({colab}), or take [the notebook]({source}). {HERE}*"
+    )
 
 
 def _code(cell: NotebookNode, name: str, figures: dict[str, bytes]) -> list[NotebookNode]:
@@ -211,7 +243,10 @@ def _code(cell: NotebookNode, name: str, figures: dict[str, bytes]) -> list[Note
         data = output.get("data", {})
         text = data.get("text/plain", "")
         if text.startswith(EXPLORER):
-            said.append(new_markdown_cell(IN_THE_NOTEBOOK, id=f"{cell.id[:50]}-explorer"))
+            words = OF_THE_SITE if name in EXPLORED else IN_THE_NOTEBOOK
+            said.append(new_markdown_cell(words, id=f"{cell.id[:50]}-explorer"))
+        elif INSTALLATION in cell.source:
+            continue  # it is about the machine that stored it
         elif "application/javascript" in data or EXERCISE in text or any("widget" in kind for kind in data):
             continue
         elif "text/html" in data:

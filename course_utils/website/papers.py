@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
 from course_utils.authoring import find_notebooks, read_notebook
 
-from .places import NOTEBOOKS, Section, sections_of
+from .places import NOTEBOOKS, Section, link_all, sections_of
 
 __all__ = ["cited_papers", "listed_papers", "write_papers"]
 
@@ -39,10 +40,14 @@ def _best(sections: list[Section]) -> list[Section]:
     return sources or list({section.link: section for section in sections}.values())
 
 
-def _link(section: Section) -> str:
-    if section.heading == "Sources":
-        return f"[{section.notebook[:2]}]({NOTEBOOKS}/{section.notebook}.ipynb#sources)"
-    return section.link
+def _links(sections: list[Section]) -> str:
+    """Return the links to the places of a paper; Sources are called by their notebook's number alone."""
+    links = []
+    for notebook, group in itertools.groupby(sections, key=lambda section: section.notebook):
+        own = list(group)
+        sources = f"[{notebook[:2]}]({NOTEBOOKS}/{notebook}.ipynb#sources)"
+        links.append(sources if own[0].heading == "Sources" else link_all(own))
+    return ", ".join(links)
 
 
 def listed_papers(text: str) -> dict[str, str]:
@@ -55,7 +60,7 @@ def write_papers(root: Path) -> list[str]:
     """Write after each paper of the page which notebooks cite it; return what is left to do, a line each."""
     page = root / METHODS
     text = page.read_text(encoding="utf-8")
-    cited = {key: ", ".join(map(_link, sections)) for key, sections in cited_papers(root).items()}
+    cited = {key: _links(sections) for key, sections in cited_papers(root).items()}
     listed = listed_papers(text)
     methods, heading, papers = text.partition("\n## Papers\n")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from course_utils.authoring import DEEPER, HEADING, cell_tracks
 
 from .links import heading_slug
 
-__all__ = ["Section", "masked", "sections_of"]
+__all__ = ["Section", "link_all", "masked", "sections_of"]
 
 NOTEBOOKS = "../../notebooks"  # as seen from a page in data/pages
 CODE = re.compile(r"^(```|~~~).*?^\1|`[^`\n]+`|\$\$.*?\$\$|\$[^$\n]+\$", re.MULTILINE | re.DOTALL)
@@ -37,8 +37,29 @@ class Section:
     @property
     def link(self) -> str:
         """A Markdown link to it, from a page in data/pages."""
+        return f"[{self.label}]({self.address})"
+
+    @property
+    def address(self) -> str:
+        """Where the link leads."""
         anchor = f"#{heading_slug(self.heading)}" if self.heading else ""
-        return f"[{self.label}]({NOTEBOOKS}/{self.notebook}.ipynb{anchor})"
+        return f"{NOTEBOOKS}/{self.notebook}.ipynb{anchor}"
+
+    @property
+    def words(self) -> str:
+        """Its heading's first words, without a number, to tell it from another section of the same name."""
+        plain = re.sub(r"^\d+\. |[*`]", "", self.heading)
+        return " ".join(re.split(r"[:;,.?!(]", plain)[0].split()[:7])
+
+
+def link_all(sections: Iterable[Section]) -> str:
+    """Return links to sections, each once; where two have one name, their headings' first words tell them apart."""
+    once = list({section.link: section for section in sections}.values())
+    labels = [section.label for section in once]
+    return ", ".join(
+        f"[{one.label}: {one.words}]({one.address})" if labels.count(one.label) > 1 else one.link
+        for one in once
+    )
 
 
 def masked(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shutil
 from functools import cache
@@ -16,9 +17,11 @@ from course_utils.website import (
     Entry,
     Section,
     cited_papers,
+    glossary_page,
     heading_slug,
     link_terms,
     listed_papers,
+    name_entries,
     read_glossary,
     sections_of,
     write_papers,
@@ -163,7 +166,7 @@ def test_places_follow_headings(tmp_path):
     stored = (root / "data" / "pages" / "glossary.md").read_text(encoding="utf-8")
     file = "../../notebooks/02_hooks.ipynb"
     assert (
-        f"Defined in [02, section 1]({file}#1-first), [02, section 1]({file}#more-of-it), "
+        f"Defined in [02, section 1: First]({file}#1-first), [02, section 1: More of it]({file}#more-of-it), "
         f"[02, what this does not show]({file}#what-this-does-not-show) · See also [a](#a)\n"
     ) in stored
 
@@ -195,12 +198,67 @@ def test_each_method_is_named_in_each_section_that_its_links_lead_to():
             faults.append(f"{name} has no place")
         for label, notebook, anchor in links:
             pieces = sections().get((notebook, anchor), [])
-            if not any(piece.label == label for piece in pieces):
+            if not any(label in (piece.label, f"{piece.label}: {piece.words}") for piece in pieces):
                 faults.append(f"{name}: {label} is not what {notebook}#{anchor} is called")
             written = "\n".join(piece.text for piece in pieces)
             if not any(names(written, word) for word in (name, *also.split(", ")) if word):
                 faults.append(f"{name} is not named in {label}, #{anchor}")
     assert not faults, "\n".join(faults)
+
+
+def test_no_two_links_of_an_entry_have_one_name():
+    lines = [line for page in (GLOSSARY, METHODS) for line in page.read_text(encoding="utf-8").split("\n")]
+    found = [[label for label, *_ in LINK.findall(line)] for line in lines]
+    assert [labels for labels in found if len(set(labels)) < len(labels)] == []
+
+
+SYNONYMS = {
+    "gradcam": "Grad-CAM",
+    "heatmap": "Heat-map",
+    "heat map": "Heat-map",
+    "feature map": "Channel",
+    "saliency": "Saliency map",
+    "attribution map": "Heat-map",
+    "guided backprop": "Guided backpropagation",
+    "iou": "Intersection over union",
+    "occlusion sensitivity": "Occlusion",
+    "shortcut learning": "Shortcut",
+    "spurious correlation": "Shortcut",
+    "backbone": "Trunk",
+}
+
+
+def test_an_entry_is_found_by_the_names_that_others_use():
+    named = {name: entry.term for entry in entries() for name in entry.names}
+    assert {word: named.get(word) for word in SYNONYMS} == SYNONYMS
+
+
+def test_the_site_leads_to_the_words_that_define_a_term():
+    file = "../../notebooks/02_hooks.ipynb"
+    text = (
+        "# Glossary\n\nWhat words mean.\n\n## `detach()`\n\n*Also: cut off*\n\nA view.\n\n"
+        f"Defined in [02, section 1]({file}#1-first), [02, opening]({file}) · See also [hook](#hook)\n\n"
+        f"## Hook\n\nA function.\n\nDefined in [02, opening]({file}), [03, section 2](../../notebooks/03_x.ipynb#2-x)\n"
+    )
+    page = glossary_page(text)
+    assert "What words mean.\n\n[D](#detach) · [H](#hook)\n\n## `detach()`\n" in page
+    to = '<a class="reference internal" href="../notebooks'
+    assert (
+        f'Defined in {to}/02_hooks.html#term-detach">02, section 1</a>, [02, opening]({file}) · See also [hook]'
+        in page
+    )
+    assert (
+        f'{to}/02_hooks.html#term-hook">02, opening</a>, {to}/03_x.html#term-hook">03, section 2</a>' in page
+    )
+
+
+def test_the_search_finds_an_entry_by_each_of_its_names():
+    data = {"docnames": ["index", "pages/glossary"]}
+    before = data | {"alltitles": {"Hook": [[0, "h"], [1, "hook"]], "lead": [[0, "x"]]}}
+    found = [Entry("`Hook`", ("handle", "lead"), "", "", (), "hook")]
+    made = name_entries(f"Search.setIndex({json.dumps(before)})", found)
+    titles = {"Hook": [[0, "h"], [1, "hook"]], "lead": [[0, "x"], [1, "hook"]], "handle": [[1, "hook"]]}
+    assert json.loads(made.removeprefix("Search.setIndex(").removesuffix(")")) == data | {"alltitles": titles}
 
 
 def test_each_call_of_the_methods_exists():

@@ -90,6 +90,44 @@ def test_what_only_runs_in_a_notebook_is_left_out_or_said():
     assert not any(cell.outputs for cell in made if cell.cell_type == "code")
 
 
+@pytest.mark.parametrize("name", ["00_start_here", "04_grad_cam", "07_localization"])
+def test_the_sites_explorer_is_named_where_it_answers_the_same(name):
+    cell = new_code_cell("explorer", outputs=[output(plain="[Interactive explorer: run this cell]")])
+    made = pages.page_of(name, new_notebook(cells=[cell]), (), None, SHOWN).notebook.cells
+    assert ("](../explorer.md)" in made[1].source) == (name in pages.EXPLORED)
+
+
+def test_what_one_does_in_a_notebook_is_said_otherwise_on_a_page():
+    stored = "\n".join(
+        cell.source
+        for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
+        for cell in read_notebook(path).cells
+        if cell.cell_type == "markdown"
+    )
+    assert [there for there in pages.SAID_HERE if there not in stored] == []
+    for there, here in pages.SAID_HERE.items():
+        assert text(new_markdown_cell(f"First. {there} Then.")) == f"First. {here} Then."
+    told = text(new_markdown_cell(f"# Why?\n\n{BADGE}"))
+    assert "hints and solutions work in the notebook" in told
+
+
+def test_what_another_machine_has_is_left_out():
+    cell = new_code_cell("check_installation()", outputs=[output("<b>All is here.</b>", "ok  Python 3.11.7")])
+    assert page(cell).notebook.cells[0].outputs == []
+
+
+def test_a_title_tells_which_notebook_it_is():
+    cells = [new_markdown_cell("# Why?\n\nText."), new_markdown_cell("Some\n# more")]
+    made = pages.page_of("04_y", new_notebook(cells=cells), (), None, SHOWN, (), "04 Grad-CAM").notebook.cells
+    assert [cell.source for cell in made] == ["# 04 Grad-CAM: Why?\n\nText.", "Some\n# more"]
+
+
+def test_the_search_ranks_pages_that_are_there():
+    ranked = re.findall(r'"(pages/\w+)":', (building.THEME / "search.js").read_text(encoding="utf-8"))
+    assert len(ranked) == 3
+    assert [name for name in ranked if not (ROOT / "data" / f"{name}.md").is_file()] == []
+
+
 def test_what_was_printed_stays_and_marks_of_the_tests_do_not():
     cell = new_code_cell(
         "# @title A map\n# NBVAL_CHECK_OUTPUT\nprint(1)", outputs=[new_output("stream", text="1\n")]
@@ -163,6 +201,10 @@ def test_the_first_page_is_made_of_readme():
     told = landing.index_page(readme, ["glossary", "other"])
     assert told.startswith("# Why did this CNN predict that?")
     assert "[Glossary](pages/glossary.md)" in told and "[](pages/other.md)" in told and "$" not in told
+    assert "in the folder of the course that you were given" in told and "git clone" not in told
+    told = landing.index_page(readme, ["glossary"], GITHUB)
+    assert "](https://github.com/ada/course/archive/v1.0.zip)" in told and "given" not in told
+    assert "```bash\ngit clone https://github.com/ada/course\ncd course\npython3 -m venv .venv\n" in told
     with pytest.raises(ValueError, match="no table of notebooks"):
         landing.table_rows("# Title\n\nText.")
 
