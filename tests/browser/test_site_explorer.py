@@ -20,7 +20,7 @@ from course_utils.website import explorer, write_explorer
 AT_ONCE = 50  # milliseconds from a key to the painted answer, at most
 CLASSES = [281, 985, 967, 698, 100]  # tabby, daisy, espresso, palace, black swan
 THRESHOLDS = [1, 15, 50, 100]
-LINKS = [*["ex-boxes"] * 3, "P", "ex-sum"]  # by what they are in, as the keyboard comes to them
+LINKS = [*["ex-boxes"] * 3, "A", "ex-sum"]  # by what they are in, as the keyboard comes to them
 PAGE = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     "<title>Explorer</title><link rel=icon href=data:,><style>:root {{ color-scheme: light dark; background: Canvas; }}"
@@ -355,6 +355,8 @@ def test_the_search_is_a_combobox(opened):
     page.keyboard.press("Control+a")
     page.keyboard.type("crane")
     assert active() == "crane" and names.locator("li").count() == 2  # and the crane bird
+    page.keyboard.press("Tab")  # away
+    assert names.is_hidden() and field.input_value() == "crane"
     field.click()
     names.locator("li").nth(1).click()
     assert said.inner_text().startswith("tabby, probability 0.17")
