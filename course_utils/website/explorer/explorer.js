@@ -77,7 +77,7 @@ const iou = (a, b) => common(a, b) / (area(a) + area(b) - common(a, b));
 // ---------- the page
 const rgba = DATA.inferno.map(color => parseInt(`ff${color.slice(5)}${color.slice(3, 5)}${color.slice(1, 3)}`, 16));
 const digits = chance => chance >= 0.005 ? chance.toFixed(2) : chance >= 0.0001 ? chance.toFixed(4) : "<0.0001";
-const signed = value => value.toFixed(2).replace(/^-0.00$/, "0.00").replace("-", "−");
+const signed = (value, places = 2) => value.toFixed(places).replace(/^-(0\.0+)$/, "$1").replace("-", "−");
 const tell = words => Object.entries(words).forEach(([id, text]) => { by(`ex-${id}`).textContent = text; });
 const state = { photo: 0, name: 0, chosen: false }; // chosen: the class is the reader's, for all photographs
 let scores, active = 0; // of the photograph; of the options in the list, the one that Enter takes
@@ -114,7 +114,7 @@ function show() {
         said: `${shown}, probability ${chance} (rank ${ofAll(scores.ranked.indexOf(name) + 1)}): ${words(cells, own)}.`,
         share: `${percent}%`, at: `${percent}%`, "own-box": corners(own), "free-box": corners(other),
         iou: own && other ? iou(own, other).toFixed(2) : "none", class: shown, limit: limit.toFixed(2),
-        total: signed(sum(cells)), bias: signed(DATA.biases[name]), logit: signed(scores.logits[name]),
+        total: signed(sum(cells), 3), bias: signed(DATA.biases[name], 3), logit: signed(scores.logits[name], 3),
     });
     document.querySelectorAll(".explorer tbody td").forEach((part, cell) => {
         const [color, ink] = DATA.signed[Math.min(255, Math.floor((cells[cell] / limit + 1) * 128))];
