@@ -104,14 +104,15 @@ def data(eight: list[Shown], address: str) -> dict[str, object]:
 
     ``numbers`` is, in base64 and little-endian: the raw maps L^c (8, 1000, 7, 7) in half precision; the logits
     (8, 1000) and the class-free maps (8, 7, 7) in single precision. (Eight bits a cell, with a scale a map, would
-    halve the file, and move boxes by more than a pixel.) ``inferno`` and ``signed`` are 256 colors each, "#rrggbb".
+    halve the file, and move boxes by more than a pixel.) ``biases`` are the 1,000 b^c. ``inferno`` and ``signed`` are
+    256 colors each, "#rrggbb"; in ``signed`` each comes with the color of a number on it.
     """
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
     from course_utils.show import SIGNED_MAP
 
-    maps, logits, free, names = explained(eight)
+    maps, logits, free, biases, names = explained(eight)
     numbers = (maps.astype("<f2"), logits.astype("<f4"), free.astype("<f4"))
     return {
         "photos": [
@@ -123,17 +124,25 @@ def data(eight: list[Shown], address: str) -> dict[str, object]:
             for one in eight
         ],
         "names": names,
+        "biases": [round(bias, 5) for bias in biases.tolist()],
         "inferno": [to_hex(color) for color in colormaps["inferno"](range(256))],
-        "signed": [to_hex(color) for color in colormaps[SIGNED_MAP](range(256))],
+        "signed": [(to_hex(color), ink(color)) for color in colormaps[SIGNED_MAP](range(256))],
         "numbers": base64.b64encode(b"".join(part.tobytes() for part in numbers)).decode("ascii"),
     }
 
 
-def explained(eight: list[Shown]) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
-    """Return raw Grad-CAM maps (8, 1000, 7, 7), logits (8, 1000), class-free maps (8, 7, 7), and 1,000 names.
+def ink(color: tuple[float, ...]) -> str:
+    """Return black or white: what is better read on a color, by its relative luminance."""
+    red, green, blue = (part**2.2 for part in color[:3])
+    return "#000" if 0.21 * red + 0.72 * green + 0.07 * blue > 0.18 else "#fff"
+
+
+def explained(eight: list[Shown]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[str]]:
+    """Return raw Grad-CAM maps (8, 1000, 7, 7), logits (8, 1000), class-free maps (8, 7, 7), 1,000 biases and names.
 
     The network ends in a mean and one linear layer, so the maps of all classes are one matrix product, without any
-    gradient: L^c = (1/Z) sum_k w_k^c A^k (notebook 03).
+    gradient: L^c = (1/Z) sum_k w_k^c A^k. What such a map lacks of the logit is the class's bias: y^c = sum_ij L^c_ij +
+    b^c, for any picture (notebook 03).
     """
     import torch
 
@@ -145,10 +154,10 @@ def explained(eight: list[Shown]) -> tuple[np.ndarray, np.ndarray, np.ndarray, l
     images = torch.cat([one.seen for one in eight]).to(classifier.mean.device)
     with torch.no_grad():
         logits = classifier(images)
-    maps = cam(classifier, images, range(CLASSES))
+    maps = cam(classifier, images, range(CLASSES)) / CELLS**2
     free = blind_maps(classifier, images, logits.argmax(1))["class-free sum"]
-    z = maps.shape[-2] * maps.shape[-1]
-    return (maps / z).cpu().numpy(), logits.cpu().numpy(), free.cpu().numpy(), classifier.classes
+    biases = (logits - maps.sum((2, 3))).mean(0)
+    return *(part.cpu().numpy() for part in (maps, logits, free, biases)), classifier.classes
 
 
 def _fragment(eight: list[Shown], address: str) -> str:

@@ -20,6 +20,7 @@ from course_utils.website import explorer, write_explorer
 AT_ONCE = 50  # milliseconds from a key to the painted answer, at most
 CLASSES = [281, 985, 967, 698, 100]  # tabby, daisy, espresso, palace, black swan
 THRESHOLDS = [1, 15, 50, 100]
+LINKS = [*["ex-boxes"] * 3, "A", "ex-sum"]  # by what they are in, as the keyboard comes to them
 PAGE = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     "<title>Explorer</title><link rel=icon href=data:,><style>:root {{ color-scheme: light dark; background: Canvas; }}"
@@ -30,6 +31,7 @@ PAGE = (
 # Go through settings as a hand does, and return what there is to be seen and read.
 SETTINGS = """([photos, classes, thresholds, places]) => {
     const by = id => document.getElementById(id), seen = [];
+    const words = id => by(id).textContent.replace(/\\s+/g, ' ');
     for (const photo of photos) {
         document.querySelectorAll('[name=ex-photo]')[photo].click();
         for (const name of classes) {
@@ -41,8 +43,8 @@ SETTINGS = """([photos, classes, thresholds, places]) => {
                 const pixels = threshold === thresholds[0] ? pen.getImageData(0, 0, 224, 224).data : [];
                 const { top, right, bottom, left } = by('ex-own').querySelector('.ex-found').style;
                 seen.push({
-                    photo, name, threshold, said: by('ex-said').textContent, boxes: by('ex-boxes').textContent,
-                    empty: by('ex-own').classList.contains('ex-empty'), sum: by('ex-sum').textContent,
+                    photo, name, threshold, said: by('ex-said').textContent, boxes: words('ex-boxes'),
+                    empty: by('ex-own').classList.contains('ex-empty'), sum: words('ex-sum'),
                     none: by('ex-own').querySelector('.ex-none').textContent,
                     cells: [...document.querySelectorAll('.explorer tbody td')].map(part => part.textContent),
                     colors: places.map(at => [...pixels.slice(4 * at, 4 * at + 3)]),
@@ -137,15 +139,16 @@ def opened(browser, site, request):
 
 @pytest.fixture(scope="module")
 def course():
-    """Grad-CAM of CLASSES for the eight pictures, and their logits."""
+    """Grad-CAM of CLASSES for the eight pictures, their logits, the classes' names and biases."""
     classifier = load_classifier(device="cpu")
     images = torch.cat([one.seen for one in explorer.shown()])
+    biases = [part for part in classifier.modules() if isinstance(part, torch.nn.Linear)][-1].bias.detach()
     with torch.no_grad():
-        return grad_cam(classifier, images, CLASSES), classifier(images), classifier.classes
+        return grad_cam(classifier, images, CLASSES), classifier(images), classifier.classes, biases
 
 
 def test_pictures_boxes_and_words_are_the_courses(opened, course):
-    e, logits, names = course
+    e, logits, names, biases = course
     chances, heat = logits.softmax(1), e.heatmaps(224)
     inferno = (np.array([colormaps["inferno"](i)[:3] for i in range(256)]) * 255).round()
     places = np.random.default_rng(0).choice(224 * 224, 60, replace=False).tolist()
@@ -162,7 +165,13 @@ def test_pictures_boxes_and_words_are_the_courses(opened, course):
         assert [float(cell.replace("−", "-")) for cell in one["cells"]] == pytest.approx(
             raw.flatten().tolist(), abs=0.0052
         ), where
-        assert f"is the logit, {float(logits[n, one['name']]):.2f}," in one["sum"].replace("−", "-"), where
+        total, bias, logit = re.search(
+            r"add up to (\S+); with the class's bias, (\S+), that makes its logit, (\S+) \(each rounded",
+            one["sum"].replace("−", "-"),
+        ).groups()
+        assert float(logit) == pytest.approx(float(logits[n, one["name"]]), abs=6e-4), where
+        assert float(bias) == pytest.approx(float(biases[one["name"]]), abs=6e-4), where
+        assert float(total) + float(bias) == pytest.approx(float(logit), abs=3e-3), where
         assert one["empty"] == bool(e.empty[n, k]), where
         box = box_from_heatmap(heat[n, k], one["threshold"] / 100)
         found = [
@@ -171,6 +180,7 @@ def test_pictures_boxes_and_words_are_the_courses(opened, course):
         ]
         free = found.pop()
         assert len(found) == (box is not None), where
+        assert f"connected part of what reaches {one['threshold']}% of the maximum" in one["boxes"], where
         if box is None:
             assert one["said"].endswith("so there is no heat-map and no box."), where
             assert one["none"] == f"no positive evidence for {names[one['name']]}", where
@@ -207,7 +217,8 @@ def test_an_empty_map_is_said_to_be_empty(opened):
     assert own.locator(".ex-none").inner_text() == f"no positive evidence for {called}"
     assert own.locator(".ex-found").is_hidden() and page.locator("#ex-free .ex-found").is_visible()
     assert "no cell of the map is positive" in page.locator("#ex-said").inner_text()
-    assert "at 15% of the maximum: none." in page.locator("#ex-boxes").inner_text()
+    said = page.locator("#ex-boxes").inner_text()
+    assert "in 224 × 224 pixels: none." in said and "IoU of the two: none." in said
     pixels = "canvas => [...canvas.getContext('2d').getImageData(0, 0, 224, 224).data].some(v => v)"
     assert not own.locator("canvas").evaluate(pixels)
 
@@ -275,7 +286,15 @@ def test_the_keyboard_reaches_and_moves_everything(opened):
             break
         assert "solid" in (part[1], part[2] if part[0] == "ex-photo" else ""), f"no outline: {part}"
         reached.append(part[0])
-    assert reached == ["ex-photo", "ex-search", *["ex-top"] * 5, "ex-threshold", "ex-control", "SUMMARY"]
+    assert reached == [
+        "ex-photo",
+        "ex-search",
+        *["ex-top"] * 5,
+        "ex-threshold",
+        "ex-control",
+        *LINKS,
+        "SUMMARY",
+    ]
     said = page.locator("#ex-said")
     assert said.get_attribute("aria-live") == "polite"
     page.locator("[name=ex-photo]").first.focus()
@@ -309,7 +328,7 @@ def test_the_search_is_a_combobox(opened):
     assert field.get_attribute("aria-expanded") == "false" and names.is_hidden()
     page.keyboard.press("ArrowDown")  # all names, the most probable first
     assert field.get_attribute("aria-expanded") == "true" and active() == "Egyptian cat"
-    assert page.locator("#ex-hint").inner_text() == "1000 of 1000 names, 60 of them here."
+    assert page.locator("#ex-hint").inner_text() == "1,000 of 1,000 names, 60 of them here."
     page.keyboard.press("ArrowDown")
     assert active() == "tabby"
     page.keyboard.press("ArrowUp")
@@ -318,13 +337,13 @@ def test_the_search_is_a_combobox(opened):
     assert marked.evaluate("option => option === option.parentElement.lastChild")
     page.keyboard.press("Control+a")
     page.keyboard.type("MISSI")
-    assert active() == "missile" and page.locator("#ex-hint").inner_text() == "1 of 1000 names."
+    assert active() == "missile" and page.locator("#ex-hint").inner_text() == "1 of 1,000 names."
     page.keyboard.press("Escape")  # as it was
     assert names.is_hidden() and field.input_value() == "Egyptian cat"
     assert said.inner_text().startswith("Egyptian cat,")
     page.keyboard.press("Control+a")
     page.keyboard.type("zzz")
-    assert page.locator("#ex-hint").inner_text() == "No name contains “zzz”." and names.is_hidden()
+    assert page.locator("#ex-hint").inner_text() == "0 of 1,000 names." and names.is_hidden()
     page.keyboard.press("Enter")  # nothing to take
     page.keyboard.press("Control+a")
     page.keyboard.type("cup")  # the name itself before others that the letters are in
@@ -336,11 +355,94 @@ def test_the_search_is_a_combobox(opened):
     page.keyboard.press("Control+a")
     page.keyboard.type("crane")
     assert active() == "crane" and names.locator("li").count() == 2  # and the crane bird
-    page.keyboard.press("Tab")  # away, and nothing taken
-    assert names.is_hidden() and field.input_value() == "cup"
+    page.keyboard.press("Tab")  # away
+    assert names.is_hidden() and field.input_value() == "crane"
     field.click()
     names.locator("li").nth(1).click()
     assert said.inner_text().startswith("tabby, probability 0.17")
+
+
+# What is typed and left, with the class that is then shown, and what the line by the field says.
+LEFT = {
+    "goldfish": ("goldfish", ""),
+    " GoldFish ": ("goldfish", ""),
+    "missi": ("missile", ""),  # in one name alone
+    "crane": ("crane", ""),  # not the crane bird
+    "cardigan": ("cardigan", ""),  # a garment; the dog is Cardigan
+    "Cardigan": ("Cardigan", ""),
+    "CARDIGAN": ("", "“CARDIGAN”: 2 of 1,000 names, so the class stayed as it was."),
+    "zzz": ("", "“zzz”: 0 of 1,000 names, so the class stayed as it was."),
+    "<b>x": ("", "“<b>x”: 0 of 1,000 names, so the class stayed as it was."),
+    "a": ("", "“a”: 610 of 1,000 names, so the class stayed as it was."),
+    "": ("", ""),
+    "palace": ("palace", ""),  # the class itself
+}
+
+
+@pytest.mark.parametrize("way", ["Tab", "tap", "photograph"])
+def test_words_that_are_left_are_taken_or_told_of(opened, way):
+    page = opened()
+    field, said, hint = page.locator("#ex-search"), page.locator("#ex-said"), page.locator("#ex-hint")
+    assert hint.get_attribute("role") == "status"
+    for words, (taken, told) in LEFT.items():
+        page.evaluate("explorer.chooseClass(EXPLORER_DATA.names.indexOf('palace'))")
+        field.fill(words)
+        if way == "Tab":
+            page.keyboard.press("Tab")
+        elif way == "tap":
+            page.locator("h1").click()
+        else:  # by a finger whose tap leaves the focus where it is
+            page.evaluate("explorer.choosePhoto(4)")
+        name = taken or "palace"
+        assert field.input_value() == name and said.inner_text().startswith(f"{name}, probability"), words
+        assert page.locator("#ex-names").is_hidden() and hint.inner_text() == told, words
+    field.fill("zzz")
+    page.keyboard.press("Tab")
+    assert hint.inner_text()
+    field.focus()
+    page.keyboard.press("Escape")  # whoever takes the words back need not be told
+    assert not hint.inner_text()
+
+
+def test_a_class_that_was_chosen_stays_with_other_photographs(opened):
+    page = opened()
+    said = page.locator("#ex-said")
+
+    def photograph(name):
+        page.locator(".ex-photos label", has_text=name).click()
+        return said.inner_text().split(",")[0]
+
+    assert [photograph(name) for name in ("flower", "coffee", "cat")] == ["daisy", "espresso", "Egyptian cat"]
+    page.locator("#ex-search").fill("goldfish")
+    page.keyboard.press("Enter")
+    assert [photograph(name) for name in ("flower", "cat", "flower")] == ["goldfish"] * 3
+    page.locator("#ex-top button").first.click()
+    assert [photograph(name) for name in ("rocket", "four")] == ["daisy"] * 2
+    assert page.locator("#ex-search").input_value() == "daisy"
+    # What was typed and left without a choice is told of, even where a photograph then brings its best class.
+    page.reload()
+    page.wait_for_function("window.explorer")
+    page.locator("#ex-search").fill("goldf i")
+    photograph("cat")
+    assert page.locator("#ex-hint").inner_text().startswith("“goldf i”: 0 of 1,000 names")
+
+
+def test_a_phone_can_hit_all_and_reads_how_many_names_there_are(opened):
+    page = opened(viewport={"width": 390, "height": 844}, has_touch=True)
+    small = page.evaluate(
+        "[...document.querySelectorAll('.explorer input, .explorer button, .explorer summary')].map("
+        "e => [e.id || e.name || e.textContent, e.getBoundingClientRect()])"
+        ".filter(([, box]) => box.width < 24 || box.height < 24).map(([name]) => name)"
+    )
+    assert small == []
+    page.locator("#ex-search").tap()
+    page.locator("#ex-search").fill("cat")
+    hint, first = page.locator("#ex-hint").bounding_box(), page.locator("#ex-names li").first.bounding_box()
+    assert hint["y"] + hint["height"] <= first["y"] and first["height"] >= 24
+    button = page.locator("#ex-top button").first.bounding_box()
+    page.locator("h1").tap()
+    assert page.locator("#ex-hint").inner_text().startswith("“cat”: ")
+    assert page.locator("#ex-top button").first.bounding_box() == button  # nothing moves under a finger
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

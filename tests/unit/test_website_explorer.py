@@ -56,6 +56,7 @@ def test_the_maps_are_grad_cams(written, classifier, images):
 def test_the_sum_of_a_map_is_the_logit_less_the_bias(written, classifier):
     _, _, data = written
     bias = [part for part in classifier.modules() if isinstance(part, torch.nn.Linear)][-1].bias
+    np.testing.assert_allclose(data["biases"], bias.detach().numpy(), atol=2e-5)
     expected = data["logits"] - bias.detach().numpy()
     np.testing.assert_allclose(data["maps"].sum((2, 3)), expected, atol=5e-3)
 

@@ -3,7 +3,7 @@
 (() => {
 "use strict";
 const DATA = window.EXPLORER_DATA, CLASSES = DATA.names.length, CELLS = 7, SIZE = 224, MOST_NAMES = 60;
-const by = id => document.getElementById(id);
+const by = id => document.getElementById(id), ofAll = number => `${number.toLocaleString("en")} of 1,000`;
 const numbers = new DataView(Uint8Array.from(atob(DATA.numbers), letter => letter.charCodeAt(0)).buffer);
 const LOGITS = 2 * DATA.photos.length * CLASSES * CELLS ** 2, FREE = LOGITS + 4 * DATA.photos.length * CLASSES;
 const sum = values => values.reduce((a, b) => a + b);
@@ -71,18 +71,16 @@ function boxOf(heat, threshold) {
     return box;
 }
 const area = ([x0, y0, x1, y1]) => Math.max(0, x1 - x0) * Math.max(0, y1 - y0);
-function iou(a, b) {
-    const common = area(a.map((edge, i) => (i < 2 ? Math.max : Math.min)(edge, b[i])));
-    return common / (area(a) + area(b) - common);
-}
+const common = (a, b) => area(a.map((edge, i) => (i < 2 ? Math.max : Math.min)(edge, b[i])));
+const iou = (a, b) => common(a, b) / (area(a) + area(b) - common(a, b));
 
 // ---------- the page
 const rgba = DATA.inferno.map(color => parseInt(`ff${color.slice(5)}${color.slice(3, 5)}${color.slice(1, 3)}`, 16));
 const digits = chance => chance >= 0.005 ? chance.toFixed(2) : chance >= 0.0001 ? chance.toFixed(4) : "<0.0001";
-const signed = value => value.toFixed(2).replace(/^-0.00$/, "0.00").replace("-", "−");
-const state = { photo: 0, name: 0 };
-let scores;
-
+const signed = (value, places = 2) => value.toFixed(places).replace(/^-(0\.0+)$/, "$1").replace("-", "−");
+const tell = words => Object.entries(words).forEach(([id, text]) => { by(`ex-${id}`).textContent = text; });
+const state = { photo: 0, name: 0, chosen: false }; // chosen: the class is the reader's, for all photographs
+let scores, active = 0; // of the photograph; of the options in the list, the one that Enter takes
 function draw(id, cells, title, shown, threshold) { // one of the two pictures; returns its box
     const figure = by(id), part = name => figure.querySelector(name), empty = !cells.some(value => value > 0);
     const heat = heatmap(cells), box = boxOf(heat, threshold);
@@ -91,14 +89,13 @@ function draw(id, cells, title, shown, threshold) { // one of the two pictures; 
     part("canvas").getContext("2d").putImageData(picture, 0, 0);
     figure.classList.toggle("ex-empty", empty);
     [part(".ex-none").textContent, part(".ex-title").textContent] = [`no positive evidence for ${shown}`, title];
-    part("canvas").ariaLabel = `${title}: ${inWords(cells, box)}`;
+    part("canvas").ariaLabel = `${title}: ${words(cells, box)}`;
     part(".ex-found").hidden = !box;
     const [x0, y0, x1, y1] = (box ?? [0, 0, 0, 0]).map(edge => edge / SIZE * 100);
     part(".ex-found").style.inset = `${y0}% ${100 - x1}% ${100 - y1}% ${x0}%`;
     return box;
 }
-
-function inWords(cells, box) { // where it is brightest, and what the box covers
+function words(cells, box) { // where it is brightest, and what the box covers
     const cell = cells.indexOf(Math.max(...cells)), row = Math.floor(cell / CELLS) + 1, column = cell % CELLS + 1;
     if (cells[cell] <= 0) return "no cell of the map is positive, so there is no heat-map and no box";
     const percent = box && area(box) / SIZE ** 2 * 100, rounded = Math.min(99, Math.round(percent));
@@ -106,73 +103,77 @@ function inWords(cells, box) { // where it is brightest, and what the box covers
     const covers = box ? `the box covers ${share} of the picture` : "it marks no place";
     return `the map is brightest in row ${row}, column ${column} of 7, and ${covers}`;
 }
-
 function show() {
     const { photo, name } = state, percent = Number(by("ex-threshold").value), shown = DATA.names[name];
     const cells = rawMap(photo, name), free = freeMap(photo), chance = digits(scores.chances[name]);
     const own = draw("ex-own", cells, `${shown} ${chance}`, shown, percent / 100);
     const other = draw("ex-free", free, "class-free sum", "any class", percent / 100);
-    by("ex-share").textContent = by("ex-threshold").ariaValueText = `${percent}%`;
-    by("ex-free").hidden = !by("ex-control").checked;
-    const rank = `rank ${(scores.ranked.indexOf(name) + 1).toLocaleString("en")} of 1,000`;
-    by("ex-said").textContent = `${shown}, probability ${chance} (${rank}): ${inWords(cells, own)}.`;
-    const corners = box => box ? `(${box.join(", ")})` : "none";
-    by("ex-boxes").textContent = `Box (x0, y0, x1, y1) in ${SIZE} × ${SIZE} pixels, at ${percent}% of the maximum: `
-        + `${corners(own)}. That of the class-free sum, over all channels, which knows nothing of the class: `
-        + `${corners(other)}.${own && other ? ` IoU of the two: ${iou(own, other).toFixed(2)}.` : ""}`;
-    const limit = Math.max(...cells.map(Math.abs)) || 1, total = signed(sum(cells));
-    by("ex-sum").textContent = `Raw map for ${shown}: orange speaks for the class, purple against it, white is zero; `
-        + `the colors end at ±${limit.toFixed(2)}. The 49 numbers add up to ${total}, which is the logit, `
-        + `${signed(scores.logits[name])}, less the class's bias.`;
+    by("ex-threshold").ariaValueText = `${percent}%`;
+    const corners = box => box ? `(${box.join(", ")})` : "none", limit = Math.max(...cells.map(Math.abs)) || 1;
+    tell({
+        said: `${shown}, probability ${chance} (rank ${ofAll(scores.ranked.indexOf(name) + 1)}): ${words(cells, own)}.`,
+        share: `${percent}%`, at: `${percent}%`, "own-box": corners(own), "free-box": corners(other),
+        iou: own && other ? iou(own, other).toFixed(2) : "none", class: shown, limit: limit.toFixed(2),
+        total: signed(sum(cells), 3), bias: signed(DATA.biases[name], 3), logit: signed(scores.logits[name], 3),
+    });
     document.querySelectorAll(".explorer tbody td").forEach((part, cell) => {
-        const color = DATA.signed[Math.min(255, Math.floor((cells[cell] / limit + 1) * 128))];
-        const [red, green, blue] = [1, 3, 5].map(i => (parseInt(color.slice(i, i + 2), 16) / 255) ** 2.2);
-        const ink = 0.21 * red + 0.72 * green + 0.07 * blue > 0.18 ? "#000" : "#fff"; // by relative luminance
+        const [color, ink] = DATA.signed[Math.min(255, Math.floor((cells[cell] / limit + 1) * 128))];
         [part.textContent, part.style.background, part.style.color] = [signed(cells[cell]), color, ink];
     });
     [...by("ex-top").children].forEach((button, i) => { button.ariaPressed = String(scores.ranked[i] === name); });
 }
-
-function choosePhoto(photo) {
+function choosePhoto(photo) { // the reader's class stays; before any choice it is the most probable one
+    if (document.activeElement === search) leave(); // a tap need not have taken the focus away
     [state.photo, scores] = [photo, scoresOf(photo)];
+    if (!state.chosen) state.name = scores.ranked[0];
     document.querySelectorAll(".ex-picture img").forEach(image => { image.src = DATA.photos[photo].file; });
     document.querySelector("#ex-own img").alt = DATA.photos[photo].description;
     by("ex-caption").textContent = DATA.photos[photo].caption;
     by("ex-top").replaceChildren(...scores.ranked.slice(0, 5).map(name => chooser("button", name)));
-    chooseClass(scores.ranked[0]);
+    closeList(by("ex-hint").textContent);
+    show();
 }
 function chooseClass(name) {
-    state.name = name;
+    [state.name, state.chosen] = [name, true];
     closeList();
     show();
 }
 
+const made = (tag, properties) => Object.assign(document.createElement(tag), properties);
 function chooser(tag, name, properties) { // a button or an option: a class and its probability
-    const part = Object.assign(document.createElement(tag), properties);
-    part.append(`${DATA.names[name]} `, document.createElement("span"));
-    part.lastChild.textContent = digits(scores.chances[name]);
-    part.addEventListener("click", () => chooseClass(name));
+    const part = made(tag, { ...properties, onclick: () => chooseClass(name) });
+    part.append(`${DATA.names[name]} `, made("span", { textContent: digits(scores.chances[name]) }));
     return part;
 }
 
 // ---------- the search: a text field with a list
-const search = by("ex-search"), list = by("ex-names");
-let active = 0; // of the options, the one that Enter takes
-function openList(text) { // the name itself, then where a word begins so, then the others; the probable ones first
-    const query = text.trim().toLowerCase(), lower = name => ` ${DATA.names[name].toLowerCase()}`;
-    const far = name => lower(name) === ` ${query}` ? 0 : lower(name).includes(` ${query}`) ? 1 : 2;
-    const matches = scores.ranked.filter(name => lower(name).includes(query)).sort((a, b) => far(a) - far(b));
+const search = by("ex-search"), list = by("ex-names"), LOWER = DATA.names.map(name => ` ${name.toLowerCase()}`);
+function matching(text) { // the name itself, but for capitals, where a word begins so, the others; probable ones first
+    const query = text.toLowerCase(), word = ` ${query}`;
+    const near = name => LOWER[name].includes(query) + LOWER[name].includes(word) + (LOWER[name] === word)
+        + (DATA.names[name] === text);
+    const matches = scores.ranked.filter(near).sort((a, b) => near(b) - near(a));
+    const meant = [4, 3, 1].map(least => matches.filter(name => near(name) >= least)).find(some => some.length === 1);
+    return { matches, meant: meant?.[0], count: `${ofAll(matches.length)} names` }; // a cardigan is no Cardigan
+}
+function openList(text) {
+    const { matches, count } = matching(text);
     list.replaceChildren(...matches.slice(0, MOST_NAMES).map(
         (name, i) => chooser("li", name, { id: `ex-name-${i}`, role: "option" })));
-    by("ex-hint").textContent = !matches.length ? `No name contains “${text.trim()}”.`
-        : `${matches.length} of ${CLASSES} names${matches.length > MOST_NAMES ? `, ${MOST_NAMES} of them here` : ""}.`;
+    tell({ hint: `${count}${matches.length > MOST_NAMES ? `, ${MOST_NAMES} of them here` : ""}.` });
     [list.hidden, search.ariaExpanded] = [!matches.length, String(matches.length > 0)];
     activate(0);
 }
-function closeList() {
+function closeList(said = "") {
     [list.hidden, search.ariaExpanded, search.value] = [true, "false", DATA.names[state.name]];
     search.removeAttribute("aria-activedescendant");
-    by("ex-hint").textContent = "";
+    tell({ hint: said });
+}
+function leave() { // the words in the field are taken, or it is said that they were not
+    const text = search.value.trim(), { meant, count } = matching(text);
+    if (!text || text === DATA.names[state.name]) closeList();
+    else if (meant !== undefined) chooseClass(meant);
+    else closeList(`“${text}”: ${count}, so the class stayed as it was.`);
 }
 function activate(index) {
     active = (index + list.children.length) % list.children.length;
@@ -180,21 +181,20 @@ function activate(index) {
     search.setAttribute("aria-activedescendant", list.children[active]?.id ?? "");
     list.children[active]?.scrollIntoView({ block: "nearest" });
 }
-search.addEventListener("input", () => openList(search.value));
+search.addEventListener("input", () => openList(search.value.trim()));
 search.addEventListener("click", () => { if (list.hidden) { search.select(); openList(""); } });
-search.addEventListener("blur", closeList);
+search.addEventListener("blur", leave);
 list.addEventListener("pointerdown", event => event.preventDefault()); // the focus stays in the text field
 search.addEventListener("keydown", event => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key], enter = event.key === "Enter" && !list.hidden;
     if (step || enter) event.preventDefault();
-    if (step && list.hidden) openList("");
-    else if (step) activate(active + step);
+    if (step) list.hidden ? openList("") : activate(active + step);
     else if (enter) list.children[active].click();
     else if (event.key === "Escape") closeList();
 });
 const radios = [...document.querySelectorAll("[name=ex-photo]")];
 radios.forEach((radio, photo) => radio.addEventListener("change", () => choosePhoto(photo)));
-for (const id of ["ex-threshold", "ex-control"]) by(id).addEventListener("input", show);
+by("ex-threshold").addEventListener("input", show);
 choosePhoto(radios.findIndex(radio => radio.checked));
 window.explorer = { rawMap, freeMap, scoresOf, heatmap, boxOf, choosePhoto, chooseClass };
 })();
