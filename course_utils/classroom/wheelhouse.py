@@ -31,7 +31,7 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 """Where PyTorch for Linux lies without what NVIDIA's cards need."""
 INSTRUCTIONS, SUMS = "INSTALL.txt", "SHA256SUMS"
 SCRATCH = ".unfinished-"
-EDITABLE = ("setuptools>=64", "wheel")  # what `-e .` is built with: pip takes it from the folder, too
+EDITABLE = ("setuptools>=77.0.3", "wheel")  # what `-e .` is built with: pip takes it from the folder, too
 OLDEST_PIP = Version("22.2")  # the first with --dry-run and --report
 TORCH = re.compile(r"torch(vision)?\b")
 FOR_CARDS = re.compile(r"(torch|nvidia|cuda|triton)[_-]")

@@ -35,7 +35,7 @@ FOUR = ("cat", "coffee", "flower", "camera")  # the mosaic of notebooks 00 and 0
 PLACES = ("Top left", "Top right", "Bottom left", "Bottom right")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Shown:
     """One of the eight: what it is called, what the network sees and the page shows, and the words that go with it."""
 
