@@ -6,7 +6,6 @@ is asked what it would install from there alone. Only then are the instructions 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -21,6 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import pooch
 from packaging.version import Version
 
 from .systems import PYTHONS, SYSTEMS, System, this_python, this_system
@@ -376,14 +376,8 @@ def _no_cpu_build(target: Target, files: list[Path]) -> str:
 
 def _sums(folder: Path) -> str:
     """The wheels' SHA-256, as `sha256sum --check` reads them."""
-    lines = []
-    for path in sorted(folder.glob("*.whl")):
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-        lines.append(f"{digest.hexdigest()}  {path.name}\n")
-    return "".join(lines)
+    wheels = sorted(folder.glob("*.whl"))
+    return "".join(f"{pooch.file_hash(str(path), alg='sha256')}  {path.name}\n" for path in wheels)
 
 
 def _instructions(folder: Path, targets: list[Target]) -> str:

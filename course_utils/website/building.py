@@ -18,7 +18,7 @@ from sphinx.util.docutils import docutils_namespace, patch_docutils
 from course_utils.authoring import blob_address, library_files, read_notebook, read_quiz
 
 from .explorer import write_explorer
-from .glossary import Entry, glossary_page, name_entries, read_glossary
+from .glossary import GLOSSARY, Entry, glossary_page, name_entries, read_glossary
 from .landing import PAGES, explorer_page, index_page, table_rows
 from .pages import page_of, rewrite_links
 from .printing import print_course
@@ -48,7 +48,6 @@ CONFIGURATION = {
     "html_use_index": False,
     "html_domain_indices": False,
     "pygments_style": "a11y-high-contrast-light",
-    "smartquotes": False,  # quotation marks stay as they were written
     "nb_execution_mode": "off",
     "nb_ipywidgets_js": {},  # nothing from another machine
     "myst_heading_anchors": 6,
@@ -129,7 +128,6 @@ def write_sources(root: Path, source: Path, mathjax: str) -> dict:
     )
     github = blob_address(root)
     shown = [path.relative_to(root).as_posix() for path in notebooks + texts]
-    glossary = root / "data" / "pages" / "glossary.md"
     terms = _terms(root)
     readme = (root / "README.md").read_text(encoding="utf-8")
     titles = {row.name: row.title for row in table_rows(readme)}
@@ -143,7 +141,7 @@ def write_sources(root: Path, source: Path, mathjax: str) -> dict:
             (static / "figures" / name).write_bytes(content)
     for path in texts:
         text = path.read_text(encoding="utf-8")
-        text = glossary_page(text) if path == glossary else text
+        text = glossary_page(text) if path == root / GLOSSARY else text
         text = rewrite_links(text, f"data/pages/{path.name}", github, shown)
         (source / "pages" / path.name).write_text(text, encoding="utf-8")
     for name, text in reference_pages(root).items():
@@ -158,7 +156,7 @@ def write_sources(root: Path, source: Path, mathjax: str) -> dict:
 
 def _terms(root: Path) -> list[Entry]:
     """Return the entries of the course's glossary; none if it has no glossary."""
-    glossary = root / "data" / "pages" / "glossary.md"
+    glossary = root / GLOSSARY
     return read_glossary(glossary.read_text(encoding="utf-8")) if glossary.is_file() else []
 
 

@@ -18,6 +18,7 @@ from .links import heading_slug
 from .places import NOTEBOOKS, Section, link_all, masked, sections_of
 
 __all__ = [
+    "GLOSSARY",
     "Entry",
     "Mark",
     "find_marks",

@@ -50,10 +50,15 @@ def _links(sections: list[Section]) -> str:
     return ", ".join(links)
 
 
+def _key(line: re.Match[str]) -> str:
+    """The arXiv number, DOI or address of a paper of the page."""
+    return KEY.findall(line["paper"].replace("/abs/", " "))[0]
+
+
 def listed_papers(text: str) -> dict[str, str]:
     """Return the places that the page lists for each paper, by the paper's arXiv number, DOI or address."""
     lines = LINE.finditer(text.partition("\n## Papers\n")[2])
-    return {KEY.findall(found["paper"].replace("/abs/", " "))[0]: found["places"] for found in lines}
+    return {_key(found): found["places"] for found in lines}
 
 
 def write_papers(root: Path) -> list[str]:
@@ -65,8 +70,7 @@ def write_papers(root: Path) -> list[str]:
     methods, heading, papers = text.partition("\n## Papers\n")
 
     def placed(found: re.Match[str]) -> str:
-        key = KEY.findall(found["paper"].replace("/abs/", " "))[0]
-        return f"- {found['paper']}: {cited.get(key, found['places'])}"
+        return f"- {found['paper']}: {cited.get(_key(found), found['places'])}"
 
     written = methods + heading + LINE.sub(placed, papers)
     if written != text:

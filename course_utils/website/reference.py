@@ -28,7 +28,7 @@ SETTINGS = {
     "toc_object_entries_show_parents": "hide",
 }
 """What these pages want of Sphinx's conf.py: short names; a parameter a line, where a phone is too narrow for one line;
-two hyphens stay two hyphens."""
+quotation marks and two hyphens stay as they were written."""
 FLOORS = (
     ("The methods", ("explain", "shapes")),
     ("What they are tried on", ("pictures", "networks")),
